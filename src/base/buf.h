@@ -1,0 +1,56 @@
+/* buf.h - a growing byte buffer with a hard limit and a sticky failure.
+ *
+ * Appending never returns an error: a buffer that ran out of memory or over its limit ignores
+ * further bytes and says so once, at buf_check(). So code that writes a line reads as the line.
+ * The bytes are always followed by a NUL that is not counted. */
+#ifndef BASE_BUF_H
+#define BASE_BUF_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+
+struct buf {
+	char *ptr; /* NULL until the first byte */
+	size_t len;
+	size_t capacity;
+	size_t limit;         /* bytes; 0 = BUF_LIMIT_DEFAULT */
+	enum err_code failed; /* OK, MEMORY or LIMIT */
+};
+
+#define BUF_LIMIT_DEFAULT ((size_t)1 << 30)
+#define BUF_INIT \
+	{ \
+		.ptr = NULL \
+	}
+
+void buf_init(struct buf *buf, size_t limit_bytes);
+void buf_fini(struct buf *buf);
+/* Empty it and forget a failure; keeps the memory. */
+void buf_clear(struct buf *buf);
+/* Cut back to `len` bytes (no more than it has). Does not forget a failure. */
+void buf_cut(struct buf *buf, size_t len);
+
+void buf_put(struct buf *buf, const void *bytes, size_t len);
+void buf_str(struct buf *buf, struct str text);
+void buf_text(struct buf *buf, const char *text);
+void buf_byte(struct buf *buf, char byte);
+void buf_u64(struct buf *buf, uint64_t value);
+void buf_i64(struct buf *buf, int64_t value);
+void buf_hex(struct buf *buf, const void *bytes, size_t len); /* lower case */
+void buf_fmt(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
+void buf_vfmt(struct buf *buf, const char *format, va_list args);
+
+/* Room for `len` more bytes at the returned place; NULL when it failed. Then buf_added(). */
+char *buf_room(struct buf *buf, size_t len);
+void buf_added(struct buf *buf, size_t len);
+
+/* What it holds; valid until the next append. */
+struct str buf_view(const struct buf *buf);
+
+/* MEMORY or LIMIT if an append failed since the last clear. `what` names the text being built. */
+MUST_CHECK enum err_code buf_check(const struct buf *buf, const char *what, struct err *err);
+
+#endif

@@ -1,0 +1,20 @@
+/* limit.h - the named limits (limit.def) as one struct of values that travels with a definition. */
+#ifndef BASE_LIMIT_H
+#define BASE_LIMIT_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+#include <stdint.h>
+
+struct limits {
+#define LIMIT(name, value, unit, text) uint64_t name;
+#include "base/limit.def"
+};
+
+void limits_default(struct limits *limits);
+/* Set one from "name=value"; sizes take units ("64MiB"). USAGE for an unknown name (with the
+ * nearest one as hint) or a malformed value. */
+MUST_CHECK enum err_code limits_set(struct limits *limits, struct str assignment, struct err *err);
+
+#endif

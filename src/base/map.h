@@ -1,0 +1,36 @@
+/* map.h - text to number, with a seeded hash, so that hostile names cannot make it slow.
+ *
+ * Keys are borrowed: they must outlive the map. There is no order and no removal. */
+#ifndef BASE_MAP_H
+#define BASE_MAP_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+#include <stdint.h>
+
+#define MAP_NONE UINT32_MAX
+
+struct map_slot {
+	struct str key;
+	uint32_t hash;
+	uint32_t value;
+};
+
+struct map {
+	struct map_slot *slots; /* a power of two; an empty slot has key.ptr NULL */
+	size_t capacity;
+	size_t count;
+	uint64_t seed;
+};
+
+void map_init(struct map *map, uint64_t seed);
+void map_fini(struct map *map);
+/* Value of `key`, or MAP_NONE. */
+uint32_t map_get(const struct map *map, struct str key);
+/* Add a key that is not there yet. EXISTS when it is (the old value stays), MEMORY. */
+MUST_CHECK enum err_code map_add(struct map *map, struct str key, uint32_t value, struct err *err);
+/* Add or replace. */
+MUST_CHECK enum err_code map_set(struct map *map, struct str key, uint32_t value, struct err *err);
+
+#endif

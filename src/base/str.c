@@ -1,0 +1,289 @@
+/* str.c - see str.h */
+#include "base/str.h"
+
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NEAREST_BYTES_MAX 64
+
+struct str str_of(const char *text)
+{
+	return text ? (struct str){text, strlen(text)} : STR_NONE;
+}
+
+struct str str_from(const char *ptr, size_t len)
+{
+	return (struct str){ptr, len};
+}
+
+bool str_eq(struct str a, struct str b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+bool str_is(struct str a, const char *text)
+{
+	return str_eq(a, str_of(text));
+}
+
+bool str_starts(struct str a, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return a.len >= len && memcmp(a.ptr, prefix, len) == 0;
+}
+
+bool str_ends(struct str a, const char *suffix)
+{
+	size_t len = strlen(suffix);
+
+	return a.len >= len && memcmp(a.ptr + a.len - len, suffix, len) == 0;
+}
+
+int str_cmp(struct str a, struct str b)
+{
+	size_t least = a.len < b.len ? a.len : b.len;
+	int order = least ? memcmp(a.ptr, b.ptr, least) : 0;
+
+	return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+bool str_has(struct str a, char byte)
+{
+	return a.len && memchr(a.ptr, byte, a.len) != NULL;
+}
+
+size_t str_find(struct str a, const char *needle, size_t from)
+{
+	size_t len = strlen(needle);
+
+	for (size_t at = from; at + len <= a.len; at++) {
+		if (memcmp(a.ptr + at, needle, len) == 0)
+			return at;
+	}
+	return SIZE_MAX;
+}
+
+struct str str_cut(struct str a, size_t from, size_t to)
+{
+	if (to > a.len)
+		to = a.len;
+	if (from > to)
+		from = to;
+	return (struct str){a.ptr ? a.ptr + from : NULL, to - from};
+}
+
+static bool is_blank(char byte)
+{
+	return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
+struct str str_trim(struct str a)
+{
+	size_t from = 0;
+	size_t to = a.len;
+
+	while (from < to && is_blank(a.ptr[from]))
+		from++;
+	while (to > from && is_blank(a.ptr[to - 1]))
+		to--;
+	return str_cut(a, from, to);
+}
+
+bool str_to_u64(struct str a, uint64_t *ret_value)
+{
+	uint64_t value = 0;
+
+	if (a.len == 0)
+		return false;
+	for (size_t i = 0; i < a.len; i++) {
+		unsigned digit = (unsigned char)a.ptr[i] - (unsigned)'0';
+
+		if (digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, digit, &value))
+			return false;
+	}
+	*ret_value = value;
+	return true;
+}
+
+bool str_to_i64(struct str a, int64_t *ret_value)
+{
+	bool negative = a.len > 0 && a.ptr[0] == '-';
+	uint64_t value;
+
+	if (!str_to_u64(negative ? str_cut(a, 1, a.len) : a, &value))
+		return false;
+	if (value > (uint64_t)INT64_MAX + (negative ? 1 : 0))
+		return false;
+	*ret_value = negative ? (int64_t)(0 - value) : (int64_t)value;
+	return true;
+}
+
+bool str_to_double(struct str a, double *ret_value)
+{
+	static locale_t c_locale;
+	char text[64];
+	char *end;
+	double value;
+
+	if (a.len == 0 || a.len >= sizeof(text) || is_blank(a.ptr[0]))
+		return false;
+	for (size_t i = 0; i < a.len; i++) {
+		if (!strchr("0123456789+-.eE", a.ptr[i]) || a.ptr[i] == '\0')
+			return false;
+	}
+	if (!c_locale)
+		c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+	if (!c_locale)
+		return false;
+	memcpy(text, a.ptr, a.len);
+	text[a.len] = '\0';
+	value = strtod_l(text, &end, c_locale);
+	if (*end != '\0' || !isfinite(value))
+		return false;
+	*ret_value = value;
+	return true;
+}
+
+size_t utf8_len(struct str a)
+{
+	const unsigned char *p = (const unsigned char *)a.ptr;
+	unsigned char low = 0x80;
+	unsigned char high = 0xBF;
+	size_t len;
+
+	if (a.len == 0)
+		return 0;
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] < 0xC2 || p[0] > 0xF4)
+		return 0;
+	len = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
+	if (a.len < len)
+		return 0;
+	if (p[0] == 0xE0)
+		low = 0xA0; /* overlong */
+	else if (p[0] == 0xED)
+		high = 0x9F; /* surrogates */
+	else if (p[0] == 0xF0)
+		low = 0x90; /* overlong */
+	else if (p[0] == 0xF4)
+		high = 0x8F; /* beyond U+10FFFF */
+	if (p[1] < low || p[1] > high)
+		return 0;
+	for (size_t i = 2; i < len; i++) {
+		if (p[i] < 0x80 || p[i] > 0xBF)
+			return 0;
+	}
+	return len;
+}
+
+bool utf8_valid(struct str a)
+{
+	size_t at = 0;
+
+	while (at < a.len) {
+		uint64_t word;
+		size_t len;
+
+		if (at + 8 <= a.len) { /* eight ASCII bytes at a time */
+			memcpy(&word, a.ptr + at, 8);
+			if (!(word & 0x8080808080808080u)) {
+				at += 8;
+				continue;
+			}
+		}
+		len = utf8_len(str_cut(a, at, a.len));
+		if (len == 0)
+			return false;
+		at += len;
+	}
+	return true;
+}
+
+static bool is_alpha(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+bool name_valid(struct str a)
+{
+	if (a.len == 0 || a.len > 64 || !(is_alpha(a.ptr[0]) || a.ptr[0] == '_'))
+		return false;
+	for (size_t i = 1; i < a.len; i++) {
+		if (!is_alpha(a.ptr[i]) && !is_digit(a.ptr[i]) && a.ptr[i] != '_')
+			return false;
+	}
+	return true;
+}
+
+bool id_valid(struct str a)
+{
+	if (a.len == 0 || a.len > 128 || !(is_alpha(a.ptr[0]) || is_digit(a.ptr[0])))
+		return false;
+	for (size_t i = 1; i < a.len; i++) {
+		char c = a.ptr[i];
+
+		if (!is_alpha(c) && !is_digit(c) && c != '.' && c != '_' && c != '-')
+			return false;
+		if (c == '.' && a.ptr[i - 1] == '.')
+			return false;
+	}
+	return true;
+}
+
+/* Levenshtein distance by rows; both texts are at most NEAREST_BYTES_MAX long. */
+static size_t edit_distance(struct str a, struct str b)
+{
+	size_t row[NEAREST_BYTES_MAX + 1];
+
+	for (size_t j = 0; j <= b.len; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= a.len; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= b.len; j++) {
+			size_t cost = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
+			size_t above = row[j];
+
+			if (above + 1 < cost)
+				cost = above + 1;
+			if (row[j - 1] + 1 < cost)
+				cost = row[j - 1] + 1;
+			diagonal = above;
+			row[j] = cost;
+		}
+	}
+	return row[b.len];
+}
+
+const char *str_nearest(struct str word, const char *const *candidates, size_t count)
+{
+	size_t best = word.len / 3 + 1;
+	const char *nearest = NULL;
+
+	if (word.len == 0 || word.len > NEAREST_BYTES_MAX)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		struct str candidate = str_of(candidates[i]);
+		size_t distance;
+
+		if (candidate.len > NEAREST_BYTES_MAX)
+			continue;
+		distance = edit_distance(word, candidate);
+		if (distance < best || (distance == best && !nearest)) {
+			best = distance;
+			nearest = candidates[i];
+		}
+	}
+	return nearest;
+}

@@ -1,0 +1,119 @@
+/* exec.h - the contract between the engine and whatever carries an attempt out.
+ *
+ * The engine calls start() only after the attempt's `step.started` is durable, and never twice for
+ * a token unless a report said ABSENT. Each token gets exactly one terminal report: ENDED, LOST or
+ * LEFTOVERS. start() is idempotent by token: what was started already is answered with what is known
+ * of it. Nothing here blocks, except recover(), which may wait for a keeper to answer.
+ *
+ * Drivers: exec/command (real processes through the keeper), sim/ (virtual ones). A driver may trust
+ * its arguments; the engine is the only caller. */
+#ifndef CORE_EXEC_H
+#define CORE_EXEC_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Written into attempts.log: values are stable. */
+enum exec_role { EXEC_ROLE_RUN = 1, EXEC_ROLE_COMP = 2 };
+
+/* Who an attempt is, within its run: `run/path/role/attempt` (S8.2). */
+struct exec_token {
+	struct str path; /* `load`, `per_region[17].load`: at most limits.step_path_bytes */
+	enum exec_role role;
+	uint32_t attempt;
+};
+
+struct exec_start {
+	struct exec_token token;
+	char *const *argv;  /* NULL-ended; argv[0] is looked up in the PATH of envp */
+	char *const *envp;  /* NULL-ended, the whole environment */
+	const char *cwd;    /* absolute */
+	const char *log;    /* file name below the run directory's logs/ for both streams */
+	int64_t timeout_ns; /* deadline of the attempt, 0 = none */
+	int64_t silence_ns; /* without output, 0 = none */
+	int64_t grace_ns;   /* between TERM and KILL */
+	uint64_t output_limit_bytes;
+	const struct str *masks; /* secret texts: output is pumped and they become *** */
+	size_t masks_count;
+};
+
+enum exec_report_kind {
+	EXEC_STARTED,   /* it runs; not terminal */
+	EXEC_ENDED,     /* the main process ended, and its tree */
+	EXEC_ABSENT,    /* never armed: start the same token again */
+	EXEC_LOST,      /* armed, and nobody can know the outcome; nothing of it is left */
+	EXEC_LEFTOVERS, /* as LOST, but processes of it live and could not be killed: never rerun */
+	EXEC_REFUSED,   /* not started: the armed record or the log file could not be made; a
+			 * storage failure of the run, not a failure of the step */
+};
+
+enum exec_end {
+	EXEC_END_EXITED,       /* exit_code */
+	EXEC_END_SIGNALLED,    /* signal, core */
+	EXEC_END_SPAWN_FAILED, /* errno of exec, chdir ...: the command never ran */
+};
+
+/* Why the keeper ended it, if it did. Written into attempts.log: values are stable. */
+enum exec_cause {
+	EXEC_CAUSE_NONE = 0,
+	EXEC_CAUSE_TIMEOUT = 1,
+	EXEC_CAUSE_SILENCE = 2,
+	EXEC_CAUSE_OUTPUT_LIMIT = 3,
+	EXEC_CAUSE_CANCELLED = 4,
+};
+
+struct exec_report {
+	enum exec_report_kind kind;
+	struct exec_token token; /* path is valid until the next call of next() */
+	enum exec_end end;       /* ENDED */
+	enum exec_cause cause;   /* ENDED */
+	int exit_code;
+	int signal;
+	bool core;
+	int errno_value;     /* SPAWN_FAILED, REFUSED */
+	int64_t duration_ns; /* ENDED: from spawn to end, by the keeper's clock */
+	int32_t pid;         /* STARTED, LEFTOVERS: one of them */
+};
+
+struct exec_ops {
+	const char *name;
+
+	/* Hand a token over. The arguments are copied. HALT class errors only: anything that is
+	 * the step's own fault comes as a report. */
+	enum err_code (*start)(void *self, const struct exec_start *start, struct err *err);
+
+	/* End a token: TERM to the tree, grace, KILL; at once KILL when `now`. Unknown or ended
+	 * tokens are ignored. */
+	enum err_code (*cancel)(void *self, const struct exec_token *token, bool now,
+				struct err *err);
+
+	/* After a restart of the engine: for every token here a report follows, STARTED for those
+	 * that still run. `same_boot[i]` says whether its step.started carries this boot's id (when
+	 * not, it is LOST). Called once, before anything else. May block until a keeper answered. */
+	enum err_code (*recover)(void *self, const struct exec_token *tokens, const bool *same_boot,
+				 size_t count, struct err *err);
+
+	/* The next report, false when there is none for now. */
+	bool (*next)(void *self, struct exec_report *ret_report);
+
+	/* Descriptor that becomes readable when pump() has something to do; constant for the life
+	 * of the driver; -1 if the driver has none. */
+	int (*fd)(void *self);
+
+	/* Read what has arrived and make reports of it. */
+	enum err_code (*pump)(void *self, struct err *err);
+
+	/* Let go: running attempts stay with their keeper. */
+	void (*close)(void *self);
+};
+
+struct exec {
+	const struct exec_ops *ops;
+	void *self;
+};
+
+#endif

@@ -1,0 +1,44 @@
+/* lang.h - bytes of a pipeline file to a model, and a model to its frozen form.
+ *
+ * YAML 1.2 (so JSON too), read by libyaml's events into nodes that know their place; one pass reports
+ * every error. The frozen form (pipeline.json) is the same language with every default filled in, as
+ * canonical JSON: it is read back by the same reader, and its SHA-256 is the definition hash. */
+#ifndef LANG_LANG_H
+#define LANG_LANG_H
+
+#include "base/limit.h"
+#include "core/model.h"
+#include "lang/diag.h"
+
+/* Build a model. `folder` is the absolute folder of the file. INVALID when `diags` got at least one
+ * error (the text names their number), LIMIT for a file over limits->definition_bytes (a diagnostic
+ * too), MEMORY. Nothing is read or written but `source`. */
+MUST_CHECK enum err_code lang_load(struct str source, struct str folder,
+				   const struct limits *limits, struct diags *diags,
+				   struct model **ret_model, struct err *err);
+
+/* The frozen form. Deterministic: the same model gives the same bytes. */
+MUST_CHECK enum err_code lang_freeze(const struct model *model, struct buf *out, struct err *err);
+/* Read it back. CORRUPT when it is not one. Size limits do not apply: it was accepted once. */
+MUST_CHECK enum err_code lang_thaw(struct str frozen, struct model **ret_model, struct err *err);
+
+/* Parameters as given: `-p name=value` texts (converted by the declared type) over a JSON object of
+ * `--params-file`. Fills ret_params[model->params_count] with compact JSON (arena) or ptr NULL;
+ * secrets are `{"secret":"name"}`. USAGE names the parameter, what is wrong, and what is expected:
+ * unknown name (with the nearest one), missing required, wrong type, out of range, not in the
+ * enum, pattern not matched, a secret given by -p, NUL or malformed UTF-8, over limits->param_bytes. */
+MUST_CHECK enum err_code lang_params(const struct model *model, const struct str *assignments,
+				     size_t assignments_count, struct str params_file_json,
+				     const struct limits *limits, struct arena *arena,
+				     struct str *ret_params, struct err *err);
+/* Checks again params that were recorded (run.created, run.resumed). */
+MUST_CHECK enum err_code lang_params_check(const struct model *model, const struct str *params,
+					   struct err *err);
+
+/* Convert a text to the JSON of a declared type (params, outputs as `key=value`). False when it does
+ * not convert. */
+bool lang_convert(struct str text, enum value_type type, struct buf *out_json);
+/* Is this JSON value of the type? */
+bool lang_has_type(struct str json, enum value_type type);
+
+#endif

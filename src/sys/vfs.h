@@ -1,0 +1,111 @@
+/* vfs.h - files of a run, behind one interface: the operating system's, or the simulator's disk.
+ *
+ * Callers use this file only; vfs.c is the one caller of a driver and turns its -errno answers into
+ * errors with the file's name. A descriptor belongs to the driver that gave it. Paths are relative
+ * to a directory descriptor and never leave it: no absolute path, no "..", no symbolic link on the
+ * way (openat2 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS in the real driver). Everything is O_CLOEXEC;
+ * new files have mode 0600, directories 0700, whatever the umask. */
+#ifndef SYS_VFS_H
+#define SYS_VFS_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum vfs_mode {
+	VFS_READ,       /* must exist and be a plain file */
+	VFS_READ_WRITE, /* must exist and be a plain file */
+	VFS_APPEND,     /* must exist and be a plain file; writes go to the end */
+	VFS_NEW,        /* must not exist; read and write */
+	VFS_CREATE,     /* made if absent; read and write */
+	VFS_CREATE_APPEND,
+	VFS_DIR,
+};
+
+struct vfs_stat {
+	uint64_t size_bytes;
+	uint64_t inode;
+	uint64_t device;
+	uint32_t links;
+	bool is_file;
+	bool is_dir;
+	int64_t modified_ms;
+};
+
+typedef enum err_code vfs_list_fn(void *arg, const char *name, struct err *err);
+
+/* Every op returns 0 or more on success and -errno on failure; all are required. */
+struct vfs_ops {
+	const char *name;
+	int (*open)(void *self, int dir, const char *path, enum vfs_mode mode);
+	int (*close)(void *self, int fd);
+	ssize_t (*read)(void *self, int fd, void *bytes, size_t len, uint64_t offset);
+	ssize_t (*write)(void *self, int fd, const void *bytes, size_t len); /* appends */
+	ssize_t (*write_at)(void *self, int fd, const void *bytes, size_t len, uint64_t offset);
+	int (*sync_data)(void *self, int fd); /* fdatasync */
+	int (*sync)(void *self, int fd);      /* fsync; of a directory too */
+	int (*truncate)(void *self, int fd, uint64_t size);
+	int (*stat)(void *self, int fd, struct vfs_stat *ret_stat);
+	int (*rename)(void *self, int dir, const char *from, int to_dir, const char *to);
+	int (*unlink)(void *self, int dir, const char *path);
+	int (*make_dir)(void *self, int dir, const char *path);
+	/* The idx-th name in the directory into name[256] ("." and ".." left out): 1, or 0 at the
+	 * end. Order is the driver's. */
+	int (*list)(void *self, int dir, size_t idx, char *name);
+	/* Exclusive lock of the open file description, no waiting: 0, or -EAGAIN when held. */
+	int (*lock)(void *self, int fd);
+};
+
+struct vfs {
+	const struct vfs_ops *ops;
+	void *self;
+};
+
+/* The operating system's files. */
+extern const struct vfs vfs_os;
+
+MUST_CHECK enum err_code vfs_open(const struct vfs *vfs, int dir, const char *path,
+				  enum vfs_mode mode, int *ret_fd, struct err *err);
+/* Accepts -1. Errors of close are not reported: what had to last was synced before. */
+void vfs_close(const struct vfs *vfs, int fd);
+/* Reads until `len` bytes or the end; *ret_len says how many. */
+MUST_CHECK enum err_code vfs_read(const struct vfs *vfs, int fd, void *bytes, size_t len,
+				  uint64_t offset, size_t *ret_len, struct err *err);
+/* Whole file appended to `out`; LIMIT when it is larger than `limit_bytes`. */
+MUST_CHECK enum err_code vfs_read_all(const struct vfs *vfs, int dir, const char *path,
+				      size_t limit_bytes, struct buf *out, struct err *err);
+/* All bytes or an error (some may then be written): EINTR and short writes go on. */
+MUST_CHECK enum err_code vfs_write(const struct vfs *vfs, int fd, const void *bytes, size_t len,
+				   struct err *err);
+MUST_CHECK enum err_code vfs_write_at(const struct vfs *vfs, int fd, const void *bytes, size_t len,
+				      uint64_t offset, struct err *err);
+MUST_CHECK enum err_code vfs_sync_data(const struct vfs *vfs, int fd, struct err *err);
+MUST_CHECK enum err_code vfs_sync(const struct vfs *vfs, int fd, struct err *err);
+MUST_CHECK enum err_code vfs_truncate(const struct vfs *vfs, int fd, uint64_t size, struct err *err);
+MUST_CHECK enum err_code vfs_stat(const struct vfs *vfs, int fd, struct vfs_stat *ret_stat,
+				  struct err *err);
+MUST_CHECK enum err_code vfs_rename(const struct vfs *vfs, int dir, const char *from, int to_dir,
+				    const char *to, struct err *err);
+MUST_CHECK enum err_code vfs_unlink(const struct vfs *vfs, int dir, const char *path,
+				    struct err *err);
+/* OK too when it is there already. */
+MUST_CHECK enum err_code vfs_make_dir(const struct vfs *vfs, int dir, const char *path,
+				      struct err *err);
+MUST_CHECK enum err_code vfs_list(const struct vfs *vfs, int dir, vfs_list_fn *visit, void *arg,
+				  struct err *err);
+/* LOCKED when another open file holds it. */
+MUST_CHECK enum err_code vfs_lock(const struct vfs *vfs, int fd, struct err *err);
+
+/* Write a whole small file durably: new file, sync, and sync of the directory. EXISTS if it is
+ * there. */
+MUST_CHECK enum err_code vfs_put_new(const struct vfs *vfs, int dir, const char *path,
+				     const void *bytes, size_t len, struct err *err);
+/* Replace a file atomically and durably: temporary name, sync, rename, sync of the directory. */
+MUST_CHECK enum err_code vfs_replace(const struct vfs *vfs, int dir, const char *path,
+				     const void *bytes, size_t len, struct err *err);
+
+#endif
