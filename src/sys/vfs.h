@@ -19,12 +19,14 @@
 enum vfs_mode {
 	VFS_READ,       /* must exist and be a plain file */
 	VFS_READ_WRITE, /* must exist and be a plain file */
-	VFS_APPEND,     /* must exist and be a plain file; writes go to the end */
+	VFS_APPEND,     /* must exist and be a plain file; read, and writes go to the end */
 	VFS_NEW,        /* must not exist; read and write */
 	VFS_CREATE,     /* made if absent; read and write */
 	VFS_CREATE_APPEND,
-	VFS_DIR,
+	VFS_DIR, /* must exist and be a directory; "." is the directory itself */
 };
+
+#define VFS_NAME_BYTES 256 /* a name in a directory, with its NUL */
 
 struct vfs_stat {
 	uint64_t size_bytes;
@@ -53,11 +55,18 @@ struct vfs_ops {
 	int (*rename)(void *self, int dir, const char *from, int to_dir, const char *to);
 	int (*unlink)(void *self, int dir, const char *path);
 	int (*make_dir)(void *self, int dir, const char *path);
-	/* The idx-th name in the directory into name[256] ("." and ".." left out): 1, or 0 at the
-	 * end. Order is the driver's. */
-	int (*list)(void *self, int dir, size_t idx, char *name);
+	/* Open the directory at an absolute path, links followed: the place where paths begin.
+	 * `make` makes it and its parents (0700) when absent; what it made is synced. */
+	int (*root)(void *self, const char *path, bool make);
+	/* -EEXIST when `to` is there. */
+	int (*rename_new)(void *self, int dir, const char *from, int to_dir, const char *to);
+	/* The next name in the directory into name[VFS_NAME_BYTES] ("." and ".." left out): 1, or
+	 * 0 at the end. *place is 0 at the start and the driver's own after that, as the order. */
+	int (*list)(void *self, int dir, uint64_t *place, char *name);
 	/* Exclusive lock of the open file description, no waiting: 0, or -EAGAIN when held. */
 	int (*lock)(void *self, int fd);
+	/* Does another open file description hold the lock? 1 or 0; takes nothing. */
+	int (*lock_held)(void *self, int fd);
 };
 
 struct vfs {
@@ -68,8 +77,14 @@ struct vfs {
 /* The operating system's files. */
 extern const struct vfs vfs_os;
 
+/* NOT_FOUND, EXISTS (VFS_NEW), INVALID when the path leaves `dir`, a link is on the way, or it is not
+ * a plain file (VFS_DIR: a directory). A pipe or device is refused without waiting for it. */
 MUST_CHECK enum err_code vfs_open(const struct vfs *vfs, int dir, const char *path,
 				  enum vfs_mode mode, int *ret_fd, struct err *err);
+/* Open an absolute directory to begin paths from; links in `path` are followed. With `make` it is made
+ * with its parents (0700) when absent. NOT_FOUND, INVALID when it is not a directory. */
+MUST_CHECK enum err_code vfs_root(const struct vfs *vfs, const char *path, bool make, int *ret_fd,
+				  struct err *err);
 /* Accepts -1. Errors of close are not reported: what had to last was synced before. */
 void vfs_close(const struct vfs *vfs, int fd);
 /* Reads until `len` bytes or the end; *ret_len says how many. */
@@ -90,6 +105,10 @@ MUST_CHECK enum err_code vfs_stat(const struct vfs *vfs, int fd, struct vfs_stat
 				  struct err *err);
 MUST_CHECK enum err_code vfs_rename(const struct vfs *vfs, int dir, const char *from, int to_dir,
 				    const char *to, struct err *err);
+/* EXISTS when `to` is there. */
+MUST_CHECK enum err_code vfs_rename_new(const struct vfs *vfs, int dir, const char *from,
+					int to_dir, const char *to, struct err *err);
+/* A file, or an empty directory. */
 MUST_CHECK enum err_code vfs_unlink(const struct vfs *vfs, int dir, const char *path,
 				    struct err *err);
 /* OK too when it is there already. */
@@ -99,6 +118,9 @@ MUST_CHECK enum err_code vfs_list(const struct vfs *vfs, int dir, vfs_list_fn *v
 				  struct err *err);
 /* LOCKED when another open file holds it. */
 MUST_CHECK enum err_code vfs_lock(const struct vfs *vfs, int fd, struct err *err);
+/* Whether another open file holds the lock; takes nothing. */
+MUST_CHECK enum err_code vfs_lock_held(const struct vfs *vfs, int fd, bool *ret_held,
+				       struct err *err);
 
 /* Write a whole small file durably: new file, sync, and sync of the directory. EXISTS if it is
  * there. */

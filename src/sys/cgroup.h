@@ -1,0 +1,40 @@
+/* cgroup.h - groups of processes that nothing can leave: cgroup v2, below the caller's own.
+ *
+ * Used to see and to end whole trees (cgroup.events, cgroup.kill: Linux 5.14), not to limit
+ * resources, so no controller is needed and a hybrid mount (/sys/fs/cgroup/unified) will do. Where
+ * groups cannot be made (no mount, no right) cgroup_base says so and callers do without.
+ * See the kernel's Documentation/admin-guide/cgroup-v2.rst. */
+#ifndef SYS_CGROUP_H
+#define SYS_CGROUP_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Directory of the caller's own group, below which groups can be made, or -1. The caller closes it.
+ * Proved by making and removing one. */
+int cgroup_base(void);
+
+/* Make (or take over) a group; a directory descriptor, or -errno. `name` is a plain file name. */
+int cgroup_make(int base, const char *name);
+
+/* An existing group; a directory descriptor, or -errno. */
+int cgroup_open(int base, const char *name);
+
+/* Does a process that is not a zombie live in it or below? True when that cannot be read. */
+bool cgroup_is_populated(int group);
+
+/* KILL for everything in it and below, at once; false when it was refused. */
+bool cgroup_kill(int group);
+
+/* Send a signal to each process in it; returns how many there were. */
+size_t cgroup_signal(int group, int signal);
+
+/* One of its processes, 0 if there is none. */
+int32_t cgroup_any(int group);
+
+/* Remove an empty group; false when it is still in use. */
+bool cgroup_remove(int base, const char *name);
+
+#endif

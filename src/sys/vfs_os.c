@@ -1,0 +1,371 @@
+/* vfs_os.c - the operating system's files: the real driver of vfs.h.
+ *
+ * Every path is resolved by openat2(2) with RESOLVE_BENEATH, so that no name in a run directory can
+ * lead out of it. There is no fallback for a kernel without openat2 (before 5.6): ENOSYS is
+ * answered, and nothing is opened. Calls that have no such form (mkdirat, renameat2, unlinkat) get
+ * the last name only, in a directory that was opened that way. */
+#include "sys/vfs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define FILE_MODE  0600
+#define DIR_MODE   0700
+#define PATH_BYTES 4096
+
+static int beneath(int dir, const char *path, uint64_t flags)
+{
+	struct open_how how = {
+	    .flags = flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY,
+	    .mode = flags & O_CREAT ? FILE_MODE : 0,
+	    .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/* O_NONBLOCK: opening a pipe must not wait for its other end; plain files ignore it. */
+static const struct {
+	uint64_t flags;
+	bool makes;
+} modes[] = {
+    [VFS_READ] = {O_RDONLY | O_NONBLOCK, false},
+    [VFS_READ_WRITE] = {O_RDWR | O_NONBLOCK, false},
+    [VFS_APPEND] = {O_RDWR | O_APPEND | O_NONBLOCK, false},
+    [VFS_NEW] = {O_RDWR | O_CREAT | O_EXCL, true},
+    [VFS_CREATE] = {O_RDWR | O_CREAT | O_NONBLOCK, true},
+    [VFS_CREATE_APPEND] = {O_RDWR | O_CREAT | O_APPEND | O_NONBLOCK, true},
+    [VFS_DIR] = {O_RDONLY | O_DIRECTORY, false},
+};
+
+static int os_open(void *self, int dir, const char *path, enum vfs_mode mode)
+{
+	int fd = beneath(dir, path, modes[mode].flags);
+	struct stat st;
+	int failed = 0;
+
+	(void)self;
+	if (fd < 0 || mode == VFS_DIR)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		failed = errno;
+	else if (!S_ISREG(st.st_mode))
+		failed = ENXIO;
+	else if (modes[mode].makes && (st.st_mode & FILE_MODE) != FILE_MODE &&
+		 fchmod(fd, FILE_MODE) < 0) /* a umask that takes from the owner */
+		failed = errno;
+	if (!failed)
+		return fd;
+	(void)close(fd);
+	return -failed;
+}
+
+static int os_close(void *self, int fd)
+{
+	(void)self;
+	return close(fd) < 0 ? -errno : 0;
+}
+
+static ssize_t os_read(void *self, int fd, void *bytes, size_t len, uint64_t offset)
+{
+	ssize_t got = pread(fd, bytes, len, (off_t)offset);
+
+	(void)self;
+	return got < 0 ? -errno : got;
+}
+
+static ssize_t os_write(void *self, int fd, const void *bytes, size_t len)
+{
+	ssize_t put = write(fd, bytes, len);
+
+	(void)self;
+	return put < 0 ? -errno : put;
+}
+
+static ssize_t os_write_at(void *self, int fd, const void *bytes, size_t len, uint64_t offset)
+{
+	ssize_t put = pwrite(fd, bytes, len, (off_t)offset);
+
+	(void)self;
+	return put < 0 ? -errno : put;
+}
+
+static int os_sync_data(void *self, int fd)
+{
+	(void)self;
+	return fdatasync(fd) < 0 ? -errno : 0;
+}
+
+static int os_sync(void *self, int fd)
+{
+	(void)self;
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int os_truncate(void *self, int fd, uint64_t size)
+{
+	(void)self;
+	return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+}
+
+static int os_stat(void *self, int fd, struct vfs_stat *ret_stat)
+{
+	struct stat st;
+
+	(void)self;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	*ret_stat = (struct vfs_stat){
+	    .size_bytes = (uint64_t)st.st_size,
+	    .inode = st.st_ino,
+	    .device = st.st_dev,
+	    .links = (uint32_t)st.st_nlink,
+	    .is_file = S_ISREG(st.st_mode),
+	    .is_dir = S_ISDIR(st.st_mode),
+	    .modified_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000,
+	};
+	return 0;
+}
+
+/* The directory that holds the last name of a path. */
+struct place {
+	int dir;
+	bool opened;
+	const char *name;
+};
+
+static int place_open(int dir, const char *path, struct place *place)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[PATH_BYTES];
+	int fd;
+
+	*place = (struct place){.dir = dir, .name = slash ? slash + 1 : path};
+	if (!place->name[0] || !strcmp(place->name, ".") || !strcmp(place->name, ".."))
+		return -EINVAL;
+	if (!slash)
+		return 0;
+	if ((size_t)(slash - path) >= sizeof(parent))
+		return -ENAMETOOLONG;
+	memcpy(parent, path, (size_t)(slash - path));
+	parent[slash - path] = '\0';
+	fd = beneath(dir, slash == path ? "/" : parent, O_PATH | O_DIRECTORY);
+	if (fd < 0)
+		return fd;
+	place->dir = fd;
+	place->opened = true;
+	return 0;
+}
+
+static void place_close(struct place *place)
+{
+	if (place->opened)
+		(void)close(place->dir);
+}
+
+static int move(int dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+	struct place source;
+	struct place target;
+	int answer = place_open(dir, from, &source);
+
+	if (answer < 0)
+		return answer;
+	answer = place_open(to_dir, to, &target);
+	if (answer == 0) {
+		if (renameat2(source.dir, source.name, target.dir, target.name, flags) < 0)
+			answer = -errno;
+		place_close(&target);
+	}
+	place_close(&source);
+	return answer;
+}
+
+static int os_rename(void *self, int dir, const char *from, int to_dir, const char *to)
+{
+	(void)self;
+	return move(dir, from, to_dir, to, 0);
+}
+
+static int os_rename_new(void *self, int dir, const char *from, int to_dir, const char *to)
+{
+	(void)self;
+	return move(dir, from, to_dir, to, RENAME_NOREPLACE);
+}
+
+static int os_unlink(void *self, int dir, const char *path)
+{
+	struct place place;
+	int answer = place_open(dir, path, &place);
+
+	(void)self;
+	if (answer < 0)
+		return answer;
+	if (unlinkat(place.dir, place.name, 0) < 0)
+		answer = -errno;
+	if (answer == -EISDIR)
+		answer = unlinkat(place.dir, place.name, AT_REMOVEDIR) < 0 ? -errno : 0;
+	place_close(&place);
+	return answer;
+}
+
+/* One directory, with DIR_MODE whatever the umask. */
+static int make_one(int dir, const char *name)
+{
+	struct stat st;
+
+	if (mkdirat(dir, name, DIR_MODE) < 0)
+		return -errno;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if ((st.st_mode & DIR_MODE) != DIR_MODE && fchmodat(dir, name, DIR_MODE, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+static int os_make_dir(void *self, int dir, const char *path)
+{
+	struct place place;
+	int answer = place_open(dir, path, &place);
+
+	(void)self;
+	if (answer < 0)
+		return answer;
+	answer = make_one(place.dir, place.name);
+	place_close(&place);
+	return answer;
+}
+
+/* Open the directory `name` in `dir`, made if absent; a made one is synced into its parent. */
+static int step_into(int dir, const char *name, bool make)
+{
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int answer;
+
+	if (fd >= 0)
+		return fd;
+	if (errno != ENOENT || !make)
+		return -errno;
+	answer = make_one(dir, name);
+	if (answer < 0 && answer != -EEXIST)
+		return answer;
+	if (fsync(dir) < 0)
+		return -errno;
+	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int os_root(void *self, const char *path, bool make)
+{
+	char name[PATH_BYTES];
+	int dir;
+
+	(void)self;
+	if (path[0] != '/')
+		return -EINVAL;
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir >= 0)
+		return dir;
+	if (errno != ENOENT || !make)
+		return -errno;
+	dir = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	while (dir >= 0) {
+		size_t len;
+		int next;
+
+		path += strspn(path, "/");
+		if (!*path)
+			return dir;
+		len = strcspn(path, "/");
+		if (len >= sizeof(name)) {
+			(void)close(dir);
+			return -ENAMETOOLONG;
+		}
+		memcpy(name, path, len);
+		name[len] = '\0';
+		path += len;
+		next = step_into(dir, name, make);
+		(void)close(dir);
+		if (next < 0)
+			return next;
+		dir = next;
+	}
+	return -errno;
+}
+
+/* One getdents64(2) per name, continued at d_off: no state is kept between calls. The buffer holds
+ * the largest entry and little more. */
+static int os_list(void *self, int dir, uint64_t *place, char *name)
+{
+	union {
+		struct dirent64 entry;
+		char bytes[sizeof(struct dirent64) + 8];
+	} room;
+
+	(void)self;
+	for (;;) {
+		ssize_t got;
+
+		if (lseek(dir, (off_t)*place, SEEK_SET) < 0)
+			return -errno;
+		got = getdents64(dir, &room, sizeof(room));
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			return 0;
+		*place = (uint64_t)room.entry.d_off;
+		if (!strcmp(room.entry.d_name, ".") || !strcmp(room.entry.d_name, ".."))
+			continue;
+		(void)snprintf(name, VFS_NAME_BYTES, "%s", room.entry.d_name);
+		return 1;
+	}
+}
+
+static int os_lock(void *self, int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	(void)self;
+	return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+static int os_lock_held(void *self, int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	(void)self;
+	if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
+		return -errno;
+	return lock.l_type != F_UNLCK;
+}
+
+static const struct vfs_ops os_ops = {
+    .name = "os",
+    .open = os_open,
+    .close = os_close,
+    .read = os_read,
+    .write = os_write,
+    .write_at = os_write_at,
+    .sync_data = os_sync_data,
+    .sync = os_sync,
+    .truncate = os_truncate,
+    .stat = os_stat,
+    .rename = os_rename,
+    .unlink = os_unlink,
+    .make_dir = os_make_dir,
+    .root = os_root,
+    .rename_new = os_rename_new,
+    .list = os_list,
+    .lock = os_lock,
+    .lock_held = os_lock_held,
+};
+
+const struct vfs vfs_os = {.ops = &os_ops, .self = NULL};
