@@ -29,7 +29,8 @@ static enum err_code fill_dependents(struct model *model, struct err *err)
 		return err_set(err, ERR_LIMIT, "more than %u dependencies", UINT32_MAX);
 	at = arena_new(&model->arena, n + 2, sizeof(*at));
 	model->dependents = arena_new(&model->arena, edges + 1, sizeof(*model->dependents));
-	if (!at || !model->dependents)
+	model->dependent_is_any = arena_new(&model->arena, edges + 1, sizeof(bool));
+	if (!at || !model->dependents || !model->dependent_is_any)
 		return mem_err(err);
 	for (size_t i = 0; i < n; i++) {
 		for (size_t e = 0; e < edges_of(&model->steps[i]); e++)
@@ -38,8 +39,12 @@ static enum err_code fill_dependents(struct model *model, struct err *err)
 	for (size_t i = 2; i < n + 2; i++)
 		at[i] += at[i - 1];
 	for (size_t i = 0; i < n; i++) {
-		for (size_t e = 0; e < edges_of(&model->steps[i]); e++)
-			model->dependents[at[edge_at(&model->steps[i], e) + 1]++] = (uint32_t)i;
+		for (size_t e = 0; e < edges_of(&model->steps[i]); e++) {
+			uint32_t slot = at[edge_at(&model->steps[i], e) + 1]++;
+
+			model->dependents[slot] = (uint32_t)i;
+			model->dependent_is_any[slot] = e >= model->steps[i].needs_count;
+		}
 	}
 	model->dependents_at = at;
 	return ERR_OK;

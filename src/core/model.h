@@ -173,6 +173,7 @@ struct model {
 	 * needs_any) is dependents[dependents_at[i] .. dependents_at[i + 1]). */
 	uint32_t *dependents_at;
 	uint32_t *dependents;
+	bool *dependent_is_any; /* beside `dependents`: the edge is of needs_any */
 	uint32_t *order; /* a topological order, ties in the order of the file */
 	struct map step_index; /* id -> index */
 };

@@ -40,34 +40,48 @@ enum skip_reason {
 	SKIP_RUN_STOPPED,
 };
 
+/* Somebody who approved the wait that goes on. */
+struct approver {
+	struct str name;
+	struct approver *next;
+};
+
 /* One step, folded. */
 struct step_state {
 	enum step_state_id state;
-	enum skip_reason skip;
+	enum skip_reason skip;    /* SKIPPED: why */
+	enum skip_reason doom;    /* PENDING: a need went wrong, so it has to be skipped for this */
 	enum error_class class;   /* of the last failure */
-	uint32_t attempt;         /* the last attempt started or announced by a retry */
+	uint32_t doom_cause;      /* the step that doomed it */
+	uint32_t attempt;         /* the last one started, or announced by step.retried */
 	uint32_t attempts;        /* how many were started */
-	uint32_t failures;        /* that used the retry budget since the last resume */
+	uint32_t failures;        /* that used the retry budget since the last resume (S7.3) */
 	uint32_t losses;          /* in a row */
 	uint32_t retries;         /* step.retried in all */
-	uint32_t unmet;           /* needs not satisfied yet (S5.2) */
+	uint32_t unmet;           /* of needs: not satisfied yet (S5.2) */
 	uint32_t any_unresolved;  /* of needs_any */
 	uint32_t any_succeeded;   /* of needs_any */
-	uint32_t approvals;       /* distinct names so far, for the wait that goes on */
-	bool has_started_once;
-	bool retry_is_due;        /* pending after step.retried: starts when the delay is over */
-	bool gate_failed;         /* a hard or manual gate that bars a resume (S9.1) */
-	bool is_waived;           /* by an override */
+	bool is_final;            /* FAILED: no retry follows; those that need it may know */
+	bool is_retry;            /* PENDING after step.retried: starts when due_ms has come */
 	bool is_approved;         /* the manual gate is open for the coming attempt */
-	bool is_held;             /* lost under on_lost: ask, nobody decided yet */
-	bool is_same_boot;        /* its last step.started belongs to the boot of the last
-				   * run.created or run.resumed */
-	int64_t started_ms;       /* of the last attempt */
+	bool is_rejected;         /* a person or a deadline said no */
+	bool is_held;             /* FAILED, lost under on_lost: ask, nobody decided yet */
+	bool is_gate_failed;      /* bars a resume without override (S9.1) */
+	bool is_gate_recorded;    /* its gate.failed is written */
+	bool is_waived;           /* by an override */
+	int64_t started_ms;       /* of the last attempt; 0 = never started */
 	int64_t ended_ms;         /* of the last attempt; 0 while it runs */
-	int64_t duration_ms;      /* sum over attempts that ended */
-	int64_t due_ms;           /* wall time at which a retry is due or a wait expires; 0 = none */
+	int64_t duration_ms;      /* sum over the attempts that ended */
+	int64_t due_ms;           /* UTC: when a retry is due or a wait expires; 0 = none */
+	struct str boot_id;       /* of the engine that started the last attempt */
 	struct str reason;        /* of the last failure, skip or wait */
 	struct str outputs;       /* JSON object; ptr NULL = none */
+	struct approver *approvers;
+};
+
+struct context_update {
+	struct str name;
+	struct str value; /* JSON */
 };
 
 struct run_state {
@@ -77,36 +91,36 @@ struct run_state {
 	enum run_outcome outcome; /* of the last run.completed */
 	struct step_state *steps; /* model->steps_count */
 	struct str run_id;
-	struct str completed_reason;
-	struct str sync;    /* as recorded */
-	struct str boot_id; /* of the last run.created or run.resumed */
-	uint64_t seq;       /* of the last event applied */
-	uint64_t epoch;     /* seq of the last run.created or run.resumed */
+	struct str reason;          /* of the last change of state */
+	struct str sync;            /* as recorded */
+	struct str boot_id;         /* of the last run.created or run.resumed */
+	struct str definition_hash; /* SHA-256 of the frozen definition */
+	uint64_t seq;               /* of the last event applied */
+	uint64_t epoch;             /* seq of the last run.created or run.resumed */
 	uint64_t seed;
 	int64_t created_ms;
-	int64_t changed_ms; /* of the last run.state_changed or run.completed: A's completed_at */
+	int64_t changed_ms; /* of the last run.state_changed or run.completed */
 	int64_t last_ms;    /* of the last event */
-	bool is_completed;  /* run.completed and neither run.resumed nor a rollback since */
-	bool is_resuming;   /* run.resumed came, the state change to executing may follow */
-	bool stop_requested;
-	bool stop_now;
-	bool stop_by_failure; /* a hard gate or on_failure: stop: nothing new starts */
-	uint32_t warnings;
-	/* How many steps are in each state, index enum step_state_id. */
-	uint32_t count[8];
-	/* The context: params and updates as JSON text. */
-	struct str *params; /* model->params_count; ptr NULL = not given, and no default */
-	struct context_update *updates; /* newest last; a later one of a name wins */
+	int64_t duration_ms; /* of the last run.completed */
+	bool is_completed;   /* run.completed, and not resumed since */
+	bool is_resumed;     /* at least once */
+	bool is_resuming;    /* run.resumed opened a run at rest; executing follows */
+	bool is_stopping;    /* run.stop_requested: nothing new starts */
+	bool is_stop_now;
+	bool is_failing; /* a hard gate or on_failure: stop: nothing new starts, the rest is skipped */
+	uint32_t failing_step; /* which one; STEP_NONE = the run's own deadline */
+	uint32_t warnings;     /* soft gates, tolerated failures, failed projections */
+	uint32_t gates_barred; /* failed gates that nobody waived */
+	uint32_t waived;       /* failed gates that somebody waived */
+	uint32_t held;         /* steps with is_held */
+	uint32_t retries_due;  /* steps with is_retry */
+	uint32_t count[8];     /* how many steps are in each state: index enum step_state_id */
+	struct str *params;    /* model->params_count, JSON; ptr NULL = not given and no default */
+	struct context_update *updates; /* in order of events; the last one of a name wins */
 	size_t updates_count, updates_capacity;
-	/* Steps that can start now (S5): a queue that apply fills; the scheduler drains it. */
-	uint32_t *ready;
-	uint32_t ready_count;
 };
 
-struct context_update {
-	struct str name;
-	struct str value; /* JSON */
-};
+#define LOSSES_IN_ROW_MAX 5 /* on_lost: rerun gives up after so many (S8.4) */
 
 /* Empty state of a run of `model`, before run.created. */
 MUST_CHECK enum err_code run_state_init(struct run_state *run, const struct model *model,
@@ -128,6 +142,19 @@ bool skip_reason_of(struct str name, enum skip_reason *ret_skip);
  * Otherwise `refused` (CONFLICT when live, CORRUPT when replayed) with both names. */
 MUST_CHECK enum err_code run_state_check(enum run_state_id from, enum run_state_id to,
 					 bool is_resume, enum err_code refused, struct err *err);
+
+/* May another attempt follow the failure that the step is in, by its class, its budget and on_lost
+ * (S7, S8.4)? Only asked of FAILED steps; the same answer live and on replay. */
+bool step_may_retry(const struct run_state *run, uint32_t step);
+/* Is the step resolved for those that need it: succeeded, skipped, compensated, or failed for good? */
+bool step_is_resolved(const struct step_state *step);
+/* PENDING, not doomed, with all needs met: it may be started. */
+bool step_is_ready(const struct step_state *step);
+
+/* Set the counters of needs from the states of all steps: after a resume opened some again. */
+void run_state_recount(struct run_state *run);
+/* Tell the dependents of a step that was just resolved. */
+void run_state_resolve(struct run_state *run, uint32_t step);
 
 /* Context (S2): the value of a name in `params` for expressions: the newest update of that name,
  * else the parameter; JSON text, ptr NULL when there is none. */

@@ -1,0 +1,628 @@
+/* apply.c - the fold: a table from event type to a function, one function for each kind of fact.
+ *
+ * The machines of run.def and step.def are asked before anything changes. */
+#include "core/apply.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/timefmt.h"
+#include "core/graph.h"
+
+/* One event being applied. */
+struct fold {
+	struct run_state *run;
+	const struct event *event;
+	uint32_t index;          /* of the step; STEP_NONE for events about the run */
+	struct step_state *step; /* NULL for events about the run */
+	enum err_code refused;
+};
+
+enum step_event {
+#define STATE(name, value, kind, text, what)
+#define EVENT(name, what) STEP_EVENT_##name,
+#define ROW(from, event, to, effect, why)
+#include "core/step.def"
+};
+
+static const char *const step_event_names[] = {
+#define STATE(name, value, kind, text, what)
+#define EVENT(name, what) what,
+#define ROW(from, event, to, effect, why)
+#include "core/step.def"
+};
+
+struct step_row {
+	enum step_state_id from;
+	enum step_event event;
+	enum step_state_id to;
+};
+
+static const struct step_row step_rows[] = {
+#define STATE(name, value, kind, text, what)
+#define EVENT(name, what)
+#define ROW(from, event, to, effect, why) {STEP_##from, STEP_EVENT_##event, STEP_##to},
+#include "core/step.def"
+};
+
+static enum err_code keep(struct run_state *run, struct str text, struct str *ret_kept,
+			  struct err *err)
+{
+	struct str kept;
+
+	if (!text.ptr) {
+		*ret_kept = STR_NONE;
+		return ERR_OK;
+	}
+	if (str_eq(*ret_kept, text) && ret_kept->ptr)
+		return ERR_OK; /* the same text again needs no second copy */
+	kept = arena_str(&run->arena, text);
+	if (!kept.ptr)
+		return mem_err(err);
+	*ret_kept = kept;
+	return ERR_OK;
+}
+
+static void set_state(struct run_state *run, struct step_state *step, enum step_state_id to)
+{
+	run->count[step->state]--;
+	run->count[to]++;
+	step->state = to;
+}
+
+static void set_flag(bool *flag, bool value, uint32_t *count)
+{
+	if (*flag != value)
+		*count = value ? *count + 1 : *count - 1;
+	*flag = value;
+}
+
+/* Move one step by one row of step.def. */
+static enum err_code move_step(const struct fold *f, uint32_t index, enum step_event event,
+			       struct err *err)
+{
+	struct step_state *step = &f->run->steps[index];
+
+	for (size_t i = 0; i < ARRAY_LEN(step_rows); i++) {
+		if (step_rows[i].from == step->state && step_rows[i].event == event) {
+			set_state(f->run, step, step_rows[i].to);
+			return ERR_OK;
+		}
+	}
+	return err_set(err, f->refused, "step '%.*s' is %s and refuses %s",
+		       STR_ARG(f->run->model->steps[index].id), step_state_name(step->state),
+		       step_event_names[event]);
+}
+
+/* ------------------------------------------------------------------ events about the run */
+
+static enum err_code parse_run_state(const struct fold *f, enum event_field field,
+				     enum run_state_id *ret_state, struct err *err)
+{
+	if (!run_state_of(event_text(f->event, field), ret_state))
+		return err_set(err, f->refused, "'%.*s' is not a run state",
+			       STR_ARG(event_text(f->event, field)));
+	return ERR_OK;
+}
+
+static enum err_code keep_params(struct run_state *run, struct str params, struct err *err)
+{
+	struct str key;
+	struct str value;
+	size_t at = 0;
+
+	while (params.ptr && json_member(params, &at, &key, &value)) {
+		uint32_t i = 0;
+
+		while (i < run->model->params_count && !str_eq(run->model->params[i].name, key))
+			i++;
+		if (i == run->model->params_count)
+			return err_set(err, ERR_CORRUPT, "the definition has no parameter '%.*s'",
+				       STR_ARG(key));
+		if (keep(run, value, &run->params[i], err) != ERR_OK)
+			return err->code;
+	}
+	return ERR_OK;
+}
+
+static enum err_code on_created(const struct fold *f, struct err *err)
+{
+	struct run_state *run = f->run;
+	const struct event *event = f->event;
+
+	if (run->seq != 0)
+		return err_set(err, f->refused, "run.created is not the first event");
+	run->state = RUN_CREATED;
+	run->created_ms = event->time_utc_ms;
+	run->epoch = event->seq;
+	run->seed = (uint64_t)event_int(event, EVENT_FIELD_SEED, 0);
+	if (keep(run, event->run_id, &run->run_id, err) != ERR_OK ||
+	    keep(run, event_text(event, EVENT_FIELD_SYNC), &run->sync, err) != ERR_OK ||
+	    keep(run, event_text(event, EVENT_FIELD_BOOT_ID), &run->boot_id, err) != ERR_OK ||
+	    keep(run, event_text(event, EVENT_FIELD_DEFINITION_HASH), &run->definition_hash, err) !=
+		    ERR_OK)
+		return err->code;
+	return keep_params(run, event_text(event, EVENT_FIELD_PARAMS), err);
+}
+
+static enum err_code on_state_changed(const struct fold *f, struct err *err)
+{
+	struct run_state *run = f->run;
+	enum run_state_id from;
+	enum run_state_id to;
+
+	if (parse_run_state(f, EVENT_FIELD_PREVIOUS_STATE, &from, err) != ERR_OK ||
+	    parse_run_state(f, EVENT_FIELD_NEW_STATE, &to, err) != ERR_OK)
+		return err->code;
+	if (from != run->state)
+		return err_set(err, f->refused, "the run is %s, not %s", run_state_name(run->state),
+			       run_state_name(from));
+	if (run_state_check(from, to, run->is_resuming, f->refused, err) != ERR_OK)
+		return err->code;
+	run->state = to;
+	run->is_resuming = false;
+	run->changed_ms = f->event->time_utc_ms;
+	if (to == RUN_FAILED && !run->is_failing) {
+		run->is_failing = true;
+		run->failing_step = STEP_NONE;
+	}
+	return keep(run, event_text(f->event, EVENT_FIELD_REASON), &run->reason, err);
+}
+
+static enum err_code on_completed(const struct fold *f, struct err *err)
+{
+	struct run_state *run = f->run;
+	enum run_state_id state;
+
+	if (parse_run_state(f, EVENT_FIELD_NEW_STATE, &state, err) != ERR_OK)
+		return err->code;
+	if (run->is_completed)
+		return err_set(err, f->refused, "the run is completed already");
+	if (state != run->state || !run_state_is_end(state))
+		return err_set(err, f->refused, "run.completed says %s, but the run is %s",
+			       run_state_name(state), run_state_name(run->state));
+	if (!outcome_of(event_text(f->event, EVENT_FIELD_OUTCOME), &run->outcome))
+		return err_set(err, f->refused, "'%.*s' is not an outcome",
+			       STR_ARG(event_text(f->event, EVENT_FIELD_OUTCOME)));
+	run->is_completed = true;
+	run->changed_ms = f->event->time_utc_ms;
+	run->duration_ms = event_int(f->event, EVENT_FIELD_DURATION_MS, 0);
+	return keep(run, event_text(f->event, EVENT_FIELD_REASON), &run->reason, err);
+}
+
+/* Forget what belonged to the attempts before a resume (S7.3: the budget is fresh; attempt numbers go
+ * on). */
+static void reopen(struct run_state *run, struct step_state *step)
+{
+	set_flag(&step->is_held, false, &run->held);
+	set_flag(&step->is_retry, false, &run->retries_due);
+	set_flag(&step->is_gate_failed, false, &run->gates_barred);
+	set_flag(&step->is_waived, false, &run->waived);
+	step->skip = SKIP_NONE;
+	step->failures = 0;
+	step->losses = 0;
+	step->due_ms = 0;
+	step->is_final = false;
+	step->is_approved = false;
+	step->is_rejected = false;
+	step->is_gate_recorded = false;
+	step->approvers = NULL;
+	step->reason = STR_NONE;
+	step->outputs = STR_NONE;
+}
+
+/* Does a plain resume open this step again (S9.2)? */
+static bool opens_on_resume(const struct run_state *run, uint32_t index)
+{
+	const struct step_state *step = &run->steps[index];
+
+	if (step->state == STEP_FAILED)
+		return !step->is_waived || run->model->steps[index].gate == GATE_MANUAL;
+	if (step->state == STEP_SKIPPED)
+		return step->skip == SKIP_UPSTREAM_FAILED || step->skip == SKIP_RUN_STOPPED ||
+		       step->skip == SKIP_GATE_FAILED;
+	return false;
+}
+
+static enum err_code reopen_step(const struct fold *f, uint32_t index, struct err *err)
+{
+	struct step_state *step = &f->run->steps[index];
+	enum step_event event =
+		step->state == STEP_SUCCEEDED ? STEP_EVENT_RERUN : STEP_EVENT_RESET;
+
+	if (move_step(f, index, event, err) != ERR_OK)
+		return err->code;
+	reopen(f->run, step);
+	return ERR_OK;
+}
+
+static enum err_code reopen_from(const struct fold *f, uint32_t from, struct err *err)
+{
+	const struct model *model = f->run->model;
+	AUTO(mem_drop) uint8_t *marks = mem_new(model->steps_count, 1);
+	AUTO(mem_drop) uint32_t *queue = mem_new(model->steps_count, sizeof(*queue));
+
+	if (!marks || !queue)
+		return mem_err(err);
+	graph_mark_downstream(model, from, marks, queue);
+	for (uint32_t i = 0; i < model->steps_count; i++) {
+		enum step_state_id state = f->run->steps[i].state;
+
+		if (marks[i] && (state == STEP_SUCCEEDED || state == STEP_FAILED ||
+				 state == STEP_SKIPPED) &&
+		    reopen_step(f, i, err) != ERR_OK)
+			return err->code;
+	}
+	return ERR_OK;
+}
+
+static enum err_code on_resumed(const struct fold *f, struct err *err)
+{
+	struct run_state *run = f->run;
+	struct str from = event_text(f->event, EVENT_FIELD_FROM);
+	bool was_at_rest = run->state == RUN_FAILED || run->state == RUN_STOPPED;
+	uint32_t index = STEP_NONE;
+
+	if (run->state == RUN_ROLLED_BACK || run->state == RUN_SUCCEEDED)
+		return err_set(err, f->refused, "a run that is %s cannot be resumed",
+			       run_state_name(run->state));
+	if (from.ptr && (index = model_find(run->model, from)) == STEP_NONE)
+		return err_set(err, f->refused, "there is no step '%.*s'", STR_ARG(from));
+	for (uint32_t i = 0; was_at_rest && i < run->model->steps_count; i++) {
+		if (opens_on_resume(run, i) && reopen_step(f, i, err) != ERR_OK)
+			return err->code;
+	}
+	if (index != STEP_NONE && reopen_from(f, index, err) != ERR_OK)
+		return err->code;
+	if (was_at_rest) {
+		run->is_failing = false;
+		run->failing_step = STEP_NONE;
+	}
+	run->is_resumed = true;
+	run->is_resuming = was_at_rest;
+	run->is_completed = false;
+	run->is_stopping = false;
+	run->is_stop_now = false;
+	run->outcome = OUTCOME_NONE;
+	run->epoch = f->event->seq;
+	if (was_at_rest || index != STEP_NONE)
+		run_state_recount(run);
+	if (keep(run, event_text(f->event, EVENT_FIELD_BOOT_ID), &run->boot_id, err) != ERR_OK ||
+	    keep(run, event_text(f->event, EVENT_FIELD_DEFINITION_HASH), &run->definition_hash, err) !=
+		    ERR_OK)
+		return err->code;
+	return keep_params(run, event_text(f->event, EVENT_FIELD_PARAMS), err);
+}
+
+static enum err_code on_stop_requested(const struct fold *f, struct err *err)
+{
+	(void)err;
+	f->run->is_stopping = true;
+	if (event_has(f->event, EVENT_FIELD_NOW))
+		f->run->is_stop_now = true;
+	return ERR_OK;
+}
+
+static enum err_code on_override(const struct fold *f, struct err *err)
+{
+	struct run_state *run = f->run;
+	struct str gate = event_text(f->event, EVENT_FIELD_GATE);
+	uint32_t index = model_find(run->model, gate);
+
+	if (index == STEP_NONE || !run->steps[index].is_gate_failed)
+		return err_set(err, f->refused, "'%.*s' is not a failed gate", STR_ARG(gate));
+	set_flag(&run->steps[index].is_waived, true, &run->waived);
+	set_flag(&run->steps[index].is_gate_failed, false, &run->gates_barred);
+	return ERR_OK;
+}
+
+static enum err_code on_projection_failed(const struct fold *f, struct err *err)
+{
+	(void)err;
+	f->run->warnings++;
+	return ERR_OK;
+}
+
+/* ----------------------------------------------------------------- events about a step */
+
+static enum err_code on_started(const struct fold *f, struct err *err)
+{
+	struct step_state *step = f->step;
+	uint32_t expected = step->is_retry ? step->attempt : step->attempts ? step->attempt + 1 : 0;
+
+	if (f->event->attempt != expected)
+		return err_set(err, f->refused, "attempt %u of '%.*s' cannot start, %u comes next",
+			       f->event->attempt, STR_ARG(f->run->model->steps[f->index].id), expected);
+	if (move_step(f, f->index, STEP_EVENT_START, err) != ERR_OK)
+		return err->code;
+	set_flag(&step->is_retry, false, &f->run->retries_due);
+	step->attempt = f->event->attempt;
+	step->attempts++;
+	step->started_ms = f->event->time_utc_ms;
+	step->ended_ms = 0;
+	step->due_ms = 0;
+	step->is_final = false;
+	step->boot_id = f->run->boot_id;
+	return ERR_OK;
+}
+
+/* The attempt is over. A step that never started (rejected while waiting) has no duration. */
+static void end_attempt(const struct fold *f)
+{
+	struct step_state *step = f->step;
+	int64_t elapsed = f->event->time_utc_ms - step->started_ms;
+
+	step->ended_ms = f->event->time_utc_ms;
+	if (step->started_ms && step->attempts)
+		step->duration_ms += event_int(f->event, EVENT_FIELD_DURATION_MS,
+					       elapsed > 0 ? elapsed : 0);
+}
+
+static enum err_code check_attempt(const struct fold *f, struct err *err)
+{
+	if (f->event->attempt == f->step->attempt || f->step->state == STEP_WAITING)
+		return ERR_OK;
+	return err_set(err, f->refused, "attempt %u of '%.*s' is not the one that runs (%u)",
+		       f->event->attempt, STR_ARG(f->run->model->steps[f->index].id),
+		       f->step->attempt);
+}
+
+static enum err_code keep_updates(struct run_state *run, struct str updates, struct err *err)
+{
+	struct str key;
+	struct str value;
+	size_t at = 0;
+
+	while (updates.ptr && json_member(updates, &at, &key, &value)) {
+		struct context_update update = {STR_NONE, STR_NONE};
+		void *list = run->updates;
+
+		if (mem_grow(&list, &run->updates_capacity, run->updates_count + 1, sizeof(update),
+			     err) != ERR_OK)
+			return err->code;
+		run->updates = list;
+		if (keep(run, key, &update.name, err) != ERR_OK ||
+		    keep(run, value, &update.value, err) != ERR_OK)
+			return err->code;
+		run->updates[run->updates_count++] = update;
+	}
+	return ERR_OK;
+}
+
+static enum err_code on_succeeded(const struct fold *f, struct err *err)
+{
+	if (check_attempt(f, err) != ERR_OK ||
+	    move_step(f, f->index, STEP_EVENT_SUCCEED, err) != ERR_OK)
+		return err->code;
+	end_attempt(f);
+	f->step->losses = 0;
+	f->step->reason = STR_NONE;
+	if (keep(f->run, event_text(f->event, EVENT_FIELD_OUTPUTS), &f->step->outputs, err) != ERR_OK ||
+	    keep_updates(f->run, event_text(f->event, EVENT_FIELD_CONTEXT_UPDATES), err) != ERR_OK)
+		return err->code;
+	run_state_resolve(f->run, f->index);
+	return ERR_OK;
+}
+
+/* Cancelled and interrupted attempts do not fail a gate: it is asked again at resume (S5.5). */
+static bool fails_gate(const struct step *def, const struct step_state *step)
+{
+	if (step->is_rejected)
+		return true;
+	return def->gate == GATE_HARD && step->class != CLASS_CANCELLED &&
+	       step->class != CLASS_INTERRUPTED;
+}
+
+/* A failure that no retry follows: what it means for the run (S5.4, S5.7). */
+static void fail_for_good(const struct fold *f)
+{
+	struct run_state *run = f->run;
+	struct step_state *step = f->step;
+	const struct step *def = &run->model->steps[f->index];
+
+	step->is_final = true;
+	if (fails_gate(def, step))
+		set_flag(&step->is_gate_failed, true, &run->gates_barred);
+	if (!run->is_failing && (step->is_gate_failed || def->on_failure == ON_FAILURE_STOP) &&
+	    !(run->is_stopping && step->class == CLASS_CANCELLED)) {
+		run->is_failing = true;
+		run->failing_step = f->index;
+	}
+	if (!step->is_gate_failed && def->on_failure == ON_FAILURE_IGNORE)
+		run->warnings++;
+	run_state_resolve(run, f->index);
+}
+
+static void settle_failure(const struct fold *f)
+{
+	if (!step_may_retry(f->run, f->index))
+		fail_for_good(f);
+}
+
+static enum err_code keep_failure(const struct fold *f, enum error_class fallback, struct err *err)
+{
+	if (!error_class_of(event_text(f->event, EVENT_FIELD_ERROR_CLASS), &f->step->class))
+		f->step->class = fallback;
+	return keep(f->run, event_text(f->event, EVENT_FIELD_REASON), &f->step->reason, err);
+}
+
+static enum err_code on_failed(const struct fold *f, struct err *err)
+{
+	if (check_attempt(f, err) != ERR_OK ||
+	    move_step(f, f->index, STEP_EVENT_FAIL, err) != ERR_OK ||
+	    keep_failure(f, CLASS_UNKNOWN, err) != ERR_OK)
+		return err->code;
+	end_attempt(f);
+	f->step->failures++;
+	f->step->losses = 0;
+	settle_failure(f);
+	return ERR_OK;
+}
+
+static enum err_code on_lost(const struct fold *f, struct err *err)
+{
+	if (check_attempt(f, err) != ERR_OK ||
+	    move_step(f, f->index, STEP_EVENT_LOSE, err) != ERR_OK ||
+	    keep_failure(f, CLASS_LOST, err) != ERR_OK)
+		return err->code;
+	end_attempt(f);
+	f->step->class = CLASS_LOST;
+	f->step->losses++;
+	if (f->run->model->steps[f->index].on_lost == ON_LOST_ASK)
+		set_flag(&f->step->is_held, true, &f->run->held);
+	else
+		settle_failure(f);
+	return ERR_OK;
+}
+
+static enum err_code on_retried(const struct fold *f, struct err *err)
+{
+	struct step_state *step = f->step;
+
+	if (f->event->attempt != step->attempt + 1)
+		return err_set(err, f->refused, "the next attempt is %u, not %u", step->attempt + 1,
+			       f->event->attempt);
+	if (step->is_final)
+		return err_set(err, f->refused, "the failure of '%.*s' is final",
+			       STR_ARG(f->run->model->steps[f->index].id));
+	if (move_step(f, f->index, STEP_EVENT_RETRY, err) != ERR_OK)
+		return err->code;
+	set_flag(&step->is_held, false, &f->run->held);
+	set_flag(&step->is_retry, true, &f->run->retries_due);
+	step->attempt = f->event->attempt;
+	step->retries++;
+	step->due_ms = f->event->time_utc_ms + event_int(f->event, EVENT_FIELD_DELAY_MS, 0);
+	return ERR_OK;
+}
+
+static enum err_code on_waiting(const struct fold *f, struct err *err)
+{
+	struct str until = event_text(f->event, EVENT_FIELD_UNTIL);
+
+	if (move_step(f, f->index, STEP_EVENT_WAIT, err) != ERR_OK)
+		return err->code;
+	f->step->due_ms = 0;
+	if (until.ptr && !stamp_read(until, &f->step->due_ms))
+		return err_set(err, f->refused, "'%.*s' is not a time", STR_ARG(until));
+	return keep(f->run, event_text(f->event, EVENT_FIELD_REASON), &f->step->reason, err);
+}
+
+static enum err_code on_skipped(const struct fold *f, struct err *err)
+{
+	struct str reason = event_text(f->event, EVENT_FIELD_REASON);
+	enum skip_reason skip;
+
+	if (!skip_reason_of(reason, &skip))
+		return err_set(err, f->refused, "'%.*s' is not a reason to skip", STR_ARG(reason));
+	if (move_step(f, f->index, STEP_EVENT_SKIP, err) != ERR_OK)
+		return err->code;
+	set_flag(&f->step->is_retry, false, &f->run->retries_due);
+	f->step->skip = skip;
+	f->step->due_ms = 0;
+	run_state_resolve(f->run, f->index);
+	return keep(f->run, event_text(f->event, EVENT_FIELD_CAUSE), &f->step->reason, err);
+}
+
+static enum err_code on_gate_failed(const struct fold *f, struct err *err)
+{
+	(void)err;
+	if (event_has(f->event, EVENT_FIELD_SOFT))
+		f->run->warnings++;
+	else
+		f->step->is_gate_recorded = true;
+	return ERR_OK;
+}
+
+static enum err_code on_approved(const struct fold *f, struct err *err)
+{
+	const struct approval *approval = f->run->model->steps[f->index].approval;
+	struct approver *approver = arena_new(&f->run->arena, 1, sizeof(*approver));
+	uint32_t count = 1;
+
+	if (!approver)
+		return mem_err(err);
+	if (keep(f->run, f->event->actor, &approver->name, err) != ERR_OK)
+		return err->code;
+	for (const struct approver *other = f->step->approvers; other; other = other->next)
+		count++;
+	approver->next = f->step->approvers;
+	f->step->approvers = approver;
+	f->step->is_approved = !approval || count >= approval->count;
+	return ERR_OK;
+}
+
+static enum err_code on_rejected(const struct fold *f, struct err *err)
+{
+	f->step->is_rejected = true;
+	if (keep(f->run, event_text(f->event, EVENT_FIELD_REASON), &f->step->reason, err) != ERR_OK)
+		return err->code;
+	if (f->step->is_held) { /* a lost attempt that a person gave up */
+		set_flag(&f->step->is_held, false, &f->run->held);
+		fail_for_good(f);
+	}
+	return ERR_OK;
+}
+
+static enum err_code on_nothing(const struct fold *f, struct err *err)
+{
+	(void)f;
+	(void)err;
+	return ERR_OK;
+}
+
+/* ------------------------------------------------------------------------------- the table */
+
+typedef enum err_code fold_fn(const struct fold *f, struct err *err);
+
+static fold_fn *const folds[] = {
+	[EVENT_RUN_CREATED] = on_created,
+	[EVENT_RUN_STATE_CHANGED] = on_state_changed,
+	[EVENT_RUN_COMPLETED] = on_completed,
+	[EVENT_RUN_RESUMED] = on_resumed,
+	[EVENT_RUN_STOP_REQUESTED] = on_stop_requested,
+	[EVENT_RUN_OVERRIDE_APPLIED] = on_override,
+	[EVENT_STEP_STARTED] = on_started,
+	[EVENT_STEP_SUCCEEDED] = on_succeeded,
+	[EVENT_STEP_FAILED] = on_failed,
+	[EVENT_STEP_RETRIED] = on_retried,
+	[EVENT_STEP_WAITING] = on_waiting,
+	[EVENT_STEP_SKIPPED] = on_skipped,
+	[EVENT_STEP_LOST] = on_lost,
+	[EVENT_GATE_PASSED] = on_nothing,
+	[EVENT_GATE_FAILED] = on_gate_failed,
+	[EVENT_GATE_APPROVED] = on_approved,
+	[EVENT_GATE_REJECTED] = on_rejected,
+	[EVENT_ARTIFACT_EMITTED] = on_nothing,
+	[EVENT_ARTIFACT_QUARANTINED] = on_nothing,
+	[EVENT_PROJECTION_FAILED] = on_projection_failed,
+	[EVENT_LOG_REPAIRED] = on_nothing,
+	[EVENT_USER] = on_nothing,
+	[EVENT_UNKNOWN] = NULL,
+};
+
+enum err_code apply(struct run_state *run, const struct event *event, enum err_code refused,
+		    struct err *err)
+{
+	struct fold f = {.run = run, .event = event, .index = STEP_NONE, .refused = refused};
+
+	if (event->seq != run->seq + 1)
+		return err_set(err, refused, "event %llu comes after %llu",
+			       (unsigned long long)event->seq, (unsigned long long)run->seq);
+	if (run->seq == 0 && event->type != EVENT_RUN_CREATED)
+		return err_set(err, refused, "the first event is '%.*s', not run.created",
+			       STR_ARG(event->type_text));
+	if (!folds[event->type]) /* reserved for later kinds of steps, or of a newer version */
+		return err_set(err, ERR_NEWER, "'%.*s' is not in this version",
+			       STR_ARG(event->type_text));
+	if (event_is_about_step(event->type)) {
+		f.index = model_find(run->model, event_text(event, EVENT_FIELD_STEP_ID));
+		if (f.index == STEP_NONE)
+			return err_set(err, refused, "the definition has no step '%.*s'",
+				       STR_ARG(event_text(event, EVENT_FIELD_STEP_ID)));
+		f.step = &run->steps[f.index];
+	}
+	if (folds[event->type](&f, err) != ERR_OK)
+		return err->code;
+	run->seq = event->seq;
+	run->last_ms = event->time_utc_ms;
+	return ERR_OK;
+}

@@ -1,0 +1,618 @@
+/* decide_input.c - what an input means for a run: a table from the kind of input to a function. */
+#include "core/decide.h"
+#include "core/decide_intern.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "core/graph.h"
+
+#include <string.h>
+
+/* One input being decided. */
+struct ask {
+	struct decider *decider;
+	const struct run_state *run;
+	const struct input *in;
+	int64_t now_ms;
+	struct decide_events *events;
+};
+
+static struct event *add(const struct ask *ask, enum event_type type)
+{
+	BUG_IF(ask->events->count >= DECIDE_EVENTS_MAX);
+	return decider_event(ask->decider, &ask->events->items[ask->events->count++], type,
+			     ask->now_ms);
+}
+
+static struct event *add_step(const struct ask *ask, enum event_type type)
+{
+	BUG_IF(ask->events->count >= DECIDE_EVENTS_MAX);
+	return decider_step_event(ask->decider, &ask->events->items[ask->events->count++], type,
+				  ask->in->step, ask->now_ms);
+}
+
+static void put_some(struct event *event, enum event_field field, struct str text)
+{
+	if (text.len)
+		event_put_text(event, field, text);
+}
+
+static const struct step_state *state_of(const struct ask *ask)
+{
+	return &ask->run->steps[ask->in->step];
+}
+
+static const struct step *step_of(const struct ask *ask)
+{
+	return &ask->run->model->steps[ask->in->step];
+}
+
+/* Does the input speak of the attempt that is running? */
+static bool is_current(const struct ask *ask)
+{
+	return state_of(ask)->state == STEP_RUNNING && state_of(ask)->attempt == ask->in->attempt;
+}
+
+/* ------------------------------------------------------------------------ ends of attempts */
+
+static void add_artifacts(const struct ask *ask)
+{
+	const struct decide_result *result = ask->in->result;
+
+	for (size_t i = 0; i < result->artifacts_count; i++) {
+		const struct decide_artifact *artifact = &result->artifacts[i];
+		struct event *event = add_step(ask, artifact->is_quarantined
+							    ? EVENT_ARTIFACT_QUARANTINED
+							    : EVENT_ARTIFACT_EMITTED);
+
+		event_put_text(event, EVENT_FIELD_ARTIFACT_PATH, artifact->path);
+		put_some(event, EVENT_FIELD_NAME, artifact->name);
+		put_some(event, EVENT_FIELD_OUTPUTS_HASH, artifact->sha256);
+		if (artifact->sha256.ptr)
+			event_put_int(event, EVENT_FIELD_BYTES, (int64_t)artifact->bytes);
+		if (artifact->is_quarantined)
+			put_some(event, EVENT_FIELD_REASON, artifact->reason);
+	}
+}
+
+static void add_user_events(const struct ask *ask)
+{
+	for (size_t i = 0; i < ask->in->result->user_events_count; i++) {
+		const struct event *user = &ask->in->result->user_events[i];
+		struct event *event = add(ask, EVENT_USER);
+
+		event->type_text = user->type_text;
+		event->attempt = ask->in->attempt;
+		event_put_text(event, EVENT_FIELD_STEP_ID, step_of(ask)->id);
+		if (event_has(user, EVENT_FIELD_DATA))
+			event_put_text(event, EVENT_FIELD_DATA, event_text(user, EVENT_FIELD_DATA));
+	}
+}
+
+static void put_exit(const struct ask *ask, struct event *event)
+{
+	const struct decide_result *result = ask->in->result;
+
+	if (result->has_exit_code)
+		event_put_int(event, EVENT_FIELD_EXIT_CODE, result->exit_code);
+	if (result->has_signal)
+		event_put_int(event, EVENT_FIELD_SIGNAL, result->signal);
+	if (result->core)
+		event_put_flag(event, EVENT_FIELD_CORE);
+	if (result->has_errno)
+		event_put_int(event, EVENT_FIELD_ERRNO, result->errno_value);
+	if (result->duration_ms >= 0)
+		event_put_int(event, EVENT_FIELD_DURATION_MS, result->duration_ms);
+}
+
+static void add_gate_failed(const struct ask *ask, struct str class, struct str reason, bool is_soft)
+{
+	struct event *event = add_step(ask, EVENT_GATE_FAILED);
+
+	event_put_text(event, EVENT_FIELD_ERROR_CLASS, class);
+	put_some(event, EVENT_FIELD_REASON, reason);
+	put_some(event, EVENT_FIELD_EVIDENCE, ask->in->result->evidence);
+	if (is_soft)
+		event_put_flag(event, EVENT_FIELD_SOFT);
+}
+
+/* Would a failure of this class now be the step's last (S5.4: gate.failed follows at once)? */
+static bool is_last_failure(const struct ask *ask, enum error_class class)
+{
+	const struct retry *retry = step_of(ask)->retry;
+
+	return !error_class_may_be_listed(class) || !(retry->classes >> class & 1) ||
+	       state_of(ask)->failures + 1 >= retry->max_attempts;
+}
+
+static void add_failed(const struct ask *ask, enum error_class class, struct str class_text,
+		       struct str reason)
+{
+	struct str name = class_text.len ? class_text : str_of(error_class_name(class));
+	struct event *event = add_step(ask, EVENT_STEP_FAILED);
+
+	event->attempt = ask->in->attempt;
+	event_put_text(event, EVENT_FIELD_NEW_STATE, STR("failed"));
+	event_put_text(event, EVENT_FIELD_ERROR_CLASS, name);
+	event_put_text(event, EVENT_FIELD_REASON, reason.len ? reason : STR("Step failed"));
+	if (ask->in->result)
+		put_exit(ask, event);
+}
+
+static void add_succeeded(const struct ask *ask)
+{
+	const struct decide_result *result = ask->in->result;
+	struct event *event = add_step(ask, EVENT_STEP_SUCCEEDED);
+
+	event_put_text(event, EVENT_FIELD_NEW_STATE, STR("succeeded"));
+	put_some(event, EVENT_FIELD_OUTPUTS_HASH, result->outputs_hash);
+	if (result->outputs_ref.len)
+		event_put_text(event, EVENT_FIELD_OUTPUTS_REF, result->outputs_ref);
+	else
+		put_some(event, EVENT_FIELD_OUTPUTS, result->outputs);
+	if (result->updates_ref.len)
+		event_put_text(event, EVENT_FIELD_CONTEXT_UPDATES_REF, result->updates_ref);
+	else
+		put_some(event, EVENT_FIELD_CONTEXT_UPDATES, result->updates);
+	put_exit(ask, event);
+}
+
+static void end_with_failure(const struct ask *ask)
+{
+	const struct decide_result *result = ask->in->result;
+	enum error_class class = result->class;
+	struct str reason = result->reason;
+
+	if (ask->run->state == RUN_FAILED && class == CLASS_CANCELLED) {
+		class = CLASS_TIMEOUT;
+		reason = STR("the run's own deadline passed");
+	}
+	add_failed(ask, class, result->class_text, reason);
+	if (step_of(ask)->gate == GATE_HARD && class != CLASS_CANCELLED &&
+	    class != CLASS_INTERRUPTED && is_last_failure(ask, class))
+		add_gate_failed(ask, str_of(error_class_name(class)), reason, false);
+}
+
+static void end_with_verdict(const struct ask *ask)
+{
+	const struct decide_result *result = ask->in->result;
+	struct str class = str_of(error_class_name(CLASS_HARD_GATE_FAILED));
+	struct event *event;
+
+	if (result->verdict == VERDICT_PASSED) {
+		event = add_step(ask, EVENT_GATE_PASSED);
+		event_put_text(event, EVENT_FIELD_EVIDENCE, result->evidence);
+	} else if (result->verdict == VERDICT_FAILED && step_of(ask)->gate == GATE_SOFT) {
+		add_gate_failed(ask, class, result->verdict_reason, true);
+	} else if (result->verdict == VERDICT_FAILED) {
+		add_failed(ask, CLASS_HARD_GATE_FAILED, STR_NONE, result->verdict_reason);
+		add_gate_failed(ask, class, result->verdict_reason, false);
+		return;
+	}
+	add_succeeded(ask);
+}
+
+static enum err_code on_ended(const struct ask *ask, struct err *err)
+{
+	const struct decide_result *result = ask->in->result;
+
+	if (!is_current(ask))
+		return ERR_OK;
+	if (result->artifacts_count + result->user_events_count + 4 > DECIDE_EVENTS_MAX)
+		return err_set(err, ERR_LIMIT, "an attempt has more than %d artifacts and events",
+			       DECIDE_EVENTS_MAX - 4);
+	ask->decider->is_unblocked = true;
+	add_user_events(ask);
+	add_artifacts(ask);
+	if (result->is_ok)
+		end_with_verdict(ask);
+	else
+		end_with_failure(ask);
+	return ERR_OK;
+}
+
+static enum err_code on_lost(const struct ask *ask, struct err *err)
+{
+	struct event *event;
+
+	(void)err;
+	if (!is_current(ask))
+		return ERR_OK;
+	ask->decider->is_unblocked = true;
+	event = add_step(ask, EVENT_STEP_LOST);
+	event_put_text(event, EVENT_FIELD_ERROR_CLASS, STR("lost"));
+	event_put_text(event, EVENT_FIELD_REASON,
+		       ask->in->text.len ? ask->in->text : STR("the outcome cannot be known"));
+	return ERR_OK;
+}
+
+static enum err_code on_leftovers(const struct ask *ask, struct err *err)
+{
+	(void)err;
+	if (is_current(ask))
+		decider_set_phase(ask->decider, ask->in->step, PHASE_STUCK);
+	return ERR_OK;
+}
+
+/* --------------------------------------------------------------------------------- answers */
+
+/* A step that cannot even begin still leaves both lines: started and failed (DEFECT-A-A). */
+static void start_and_fail(const struct ask *ask, enum error_class class, struct str reason)
+{
+	uint32_t attempt = decider_next_attempt(state_of(ask));
+	struct event *event = add_step(ask, EVENT_STEP_STARTED);
+	struct ask failing = *ask;
+	struct input in = *ask->in;
+
+	event->attempt = attempt;
+	event_put_text(event, EVENT_FIELD_NEW_STATE, STR("running"));
+	in.attempt = attempt;
+	in.result = NULL;
+	failing.in = &in;
+	add_failed(&failing, class, STR_NONE, reason);
+	event = &ask->events->items[ask->events->count - 1];
+	event->attempt = attempt;
+}
+
+static enum err_code on_when(const struct ask *ask, struct err *err)
+{
+	struct event *event;
+
+	(void)err;
+	if (ask->decider->phase[ask->in->step] != PHASE_ASKED)
+		return ERR_OK;
+	decider_set_phase(ask->decider, ask->in->step, PHASE_IDLE);
+	if (state_of(ask)->state != STEP_PENDING || ask->run->is_failing || ask->run->is_stopping)
+		return ERR_OK;
+	if (ask->in->error.ptr) {
+		start_and_fail(ask, CLASS_CONFIGURATION,
+			       decider_say(ask->decider, "when: %.*s", STR_ARG(ask->in->error)));
+		return ERR_OK;
+	}
+	if (!ask->in->is_true) {
+		event = add_step(ask, EVENT_STEP_SKIPPED);
+		event_put_text(event, EVENT_FIELD_REASON, str_of(skip_reason_name(SKIP_CONDITION)));
+		return ERR_OK;
+	}
+	decider_set_phase(ask->decider, ask->in->step, PHASE_CLEARED);
+	decide_queue_push(&ask->decider->look, ask->in->step);
+	return ERR_OK;
+}
+
+static enum err_code on_inputs(const struct ask *ask, struct err *err)
+{
+	struct event *event;
+
+	(void)err;
+	if (ask->decider->phase[ask->in->step] != PHASE_PREPARING)
+		return ERR_OK;
+	decider_set_phase(ask->decider, ask->in->step, PHASE_IDLE);
+	if (ask->run->is_failing || ask->run->is_stopping)
+		return ERR_OK;
+	if (ask->in->error.ptr) {
+		start_and_fail(ask, CLASS_CONTRACT_INPUT_MISSING, ask->in->error);
+		return ERR_OK;
+	}
+	event = add_step(ask, EVENT_STEP_STARTED);
+	event->attempt = decider_next_attempt(state_of(ask));
+	event_put_text(event, EVENT_FIELD_NEW_STATE, STR("running"));
+	event_put_text(event, EVENT_FIELD_INPUTS_HASH, ask->in->text);
+	return ERR_OK;
+}
+
+/* ---------------------------------------------------------------------------------- timers */
+
+static enum err_code on_retry_due(const struct ask *ask, struct err *err)
+{
+	uint32_t step = ask->in->step;
+
+	(void)err;
+	if (!state_of(ask)->is_retry || state_of(ask)->state != STEP_PENDING ||
+	    ask->decider->phase[step] != PHASE_IDLE)
+		return ERR_OK;
+	decider_set_phase(ask->decider, step, PHASE_READY);
+	decide_queue_push(&ask->decider->ready, step);
+	return ERR_OK;
+}
+
+static enum err_code on_wait_over(const struct ask *ask, struct err *err)
+{
+	struct event *event;
+
+	(void)err;
+	if (state_of(ask)->state != STEP_WAITING || state_of(ask)->is_approved ||
+	    state_of(ask)->is_rejected)
+		return ERR_OK;
+	event = add_step(ask, EVENT_GATE_REJECTED);
+	event_put_text(event, EVENT_FIELD_REASON, STR("nobody approved in time"));
+	return ERR_OK;
+}
+
+static enum err_code on_run_deadline(const struct ask *ask, struct err *err)
+{
+	struct event *event;
+
+	(void)err;
+	if (ask->run->state != RUN_EXECUTING && ask->run->state != RUN_BLOCKED)
+		return ERR_OK;
+	event = add(ask, EVENT_RUN_STATE_CHANGED);
+	event_put_text(event, EVENT_FIELD_PREVIOUS_STATE, str_of(run_state_name(ask->run->state)));
+	event_put_text(event, EVENT_FIELD_NEW_STATE, str_of(run_state_name(RUN_FAILED)));
+	event_put_text(event, EVENT_FIELD_REASON, STR("the run's own deadline passed"));
+	return ERR_OK;
+}
+
+/* ---------------------------------------------------------------------------------- people */
+
+static void put_person(struct ask const *ask, struct event *event)
+{
+	const struct decide_person *person = ask->in->person;
+
+	event->actor = decider_say(ask->decider, "manual:%.*s", STR_ARG(person->name));
+	put_some(event, EVENT_FIELD_REASON, person->reason);
+	if (person->uid >= 0)
+		event_put_int(event, EVENT_FIELD_PEER_UID, person->uid);
+	if (person->pid >= 0)
+		event_put_int(event, EVENT_FIELD_PEER_PID, person->pid);
+}
+
+static enum err_code on_stop(const struct ask *ask, struct err *err)
+{
+	struct event *event;
+
+	if (run_state_is_end(ask->run->state) && !ask->run->is_resuming)
+		return err_set(err, ERR_REFUSED, "the run is %s already",
+			       run_state_name(ask->run->state));
+	if (ask->run->is_stopping && (ask->run->is_stop_now || !ask->in->is_true))
+		return ERR_OK; /* nothing new is asked */
+	event = add(ask, EVENT_RUN_STOP_REQUESTED);
+	if (ask->in->is_true)
+		event_put_flag(event, EVENT_FIELD_NOW);
+	if (ask->in->person)
+		put_person(ask, event);
+	return ERR_OK;
+}
+
+static enum err_code check_person(const struct ask *ask, struct err *err)
+{
+	const struct decide_person *person = ask->in->person;
+
+	if (!person->name.len)
+		return err_set(err, ERR_REFUSED, "a decision on a gate needs a name (--as NAME)");
+	if (!person->reason.len)
+		return err_set(err, ERR_REFUSED, "a decision on a gate needs a reason (--reason TEXT)");
+	return ERR_OK;
+}
+
+/* Is there something to decide: an approval that is asked for, or a lost attempt that is held? */
+static enum err_code check_asked(const struct ask *ask, struct err *err)
+{
+	const struct step_state *at = state_of(ask);
+	bool is_asked = (at->state == STEP_WAITING && !at->is_rejected && !at->is_approved) ||
+			(at->is_held && !at->is_approved);
+
+	if (is_asked && !(run_state_is_end(ask->run->state) && !ask->run->is_resuming))
+		return ERR_OK;
+	return err_set(err, ERR_REFUSED, "step '%.*s' is %s and waits for no decision",
+		       STR_ARG(step_of(ask)->id),
+		       at->is_approved ? "approved already" : step_state_name(at->state));
+}
+
+static enum err_code check_may_approve(const struct ask *ask, struct err *err)
+{
+	const struct approval *approval = step_of(ask)->approval;
+	const struct decide_person *person = ask->in->person;
+	bool is_allowed = !approval || approval->by_count == 0;
+
+	for (uint32_t i = 0; approval && i < approval->by_count; i++)
+		is_allowed = is_allowed || str_eq(approval->by[i], person->name);
+	if (!is_allowed)
+		return err_set(err, ERR_REFUSED, "'%.*s' is not among those who may decide on '%.*s'",
+			       STR_ARG(person->name), STR_ARG(step_of(ask)->id));
+	return ERR_OK;
+}
+
+static enum err_code on_approve(const struct ask *ask, struct err *err)
+{
+	const struct decide_person *person = ask->in->person;
+
+	if (check_person(ask, err) != ERR_OK || check_asked(ask, err) != ERR_OK ||
+	    check_may_approve(ask, err) != ERR_OK)
+		return err->code;
+	for (const struct approver *other = state_of(ask)->approvers; other; other = other->next) {
+		if (str_eq(str_cut(other->name, strlen("manual:"), other->name.len), person->name))
+			return err_set(err, ERR_REFUSED, "'%.*s' has approved '%.*s' already",
+				       STR_ARG(person->name), STR_ARG(step_of(ask)->id));
+	}
+	put_person(ask, add_step(ask, EVENT_GATE_APPROVED));
+	return ERR_OK;
+}
+
+static enum err_code on_reject(const struct ask *ask, struct err *err)
+{
+	if (check_person(ask, err) != ERR_OK || check_asked(ask, err) != ERR_OK ||
+	    check_may_approve(ask, err) != ERR_OK)
+		return err->code;
+	put_person(ask, add_step(ask, EVENT_GATE_REJECTED));
+	return ERR_OK;
+}
+
+/* --------------------------------------------------------------------------------- resume */
+
+static bool is_overridden(const struct decide_resume *resume, struct str id)
+{
+	for (size_t i = 0; i < resume->overrides_count; i++) {
+		if (str_eq(resume->overrides[i], id))
+			return true;
+	}
+	return false;
+}
+
+static enum err_code check_overrides(const struct run_state *run,
+				     const struct decide_resume *resume, struct err *err)
+{
+	for (size_t i = 0; i < resume->overrides_count; i++) {
+		uint32_t step = model_find(run->model, resume->overrides[i]);
+
+		if (step == STEP_NONE)
+			return err_set(err, ERR_NOT_FOUND, "there is no step '%.*s' to override",
+				       STR_ARG(resume->overrides[i]));
+		if (!run->steps[step].is_gate_failed && !run->steps[step].is_waived)
+			return err_set(err, ERR_REFUSED, "'%.*s' is not a failed gate: nothing to override",
+				       STR_ARG(resume->overrides[i]));
+	}
+	if (resume->overrides_count && !resume->person.reason.len)
+		return err_set(err, ERR_REFUSED, "an override needs a reason (--reason TEXT)");
+	if (resume->overrides_count && !resume->person.name.len)
+		return err_set(err, ERR_REFUSED, "an override needs a name (--as NAME)");
+	return ERR_OK;
+}
+
+static enum err_code check_gates(const struct run_state *run, const struct decide_resume *resume,
+				 struct err *err)
+{
+	AUTO(buf_fini) struct buf names = BUF_INIT;
+
+	for (uint32_t i = 0; run->gates_barred && i < run->model->steps_count; i++) {
+		struct str id = run->model->steps[i].id;
+
+		if (run->steps[i].is_gate_failed && !is_overridden(resume, id))
+			buf_fmt(&names, "%s%.*s", names.len ? ", " : "", STR_ARG(id));
+	}
+	if (!names.len)
+		return ERR_OK;
+	(void)err_set(err, ERR_REFUSED, "Hard gate failures: %.*s", STR_ARG(buf_view(&names)));
+	return err_hint(err, "look at the evidence, then: resume %.*s --override GATE --reason TEXT",
+			STR_ARG(run->run_id));
+}
+
+static enum err_code check_from(const struct run_state *run, struct str from, struct err *err)
+{
+	uint32_t step = model_find(run->model, from);
+	const struct step *def;
+
+	if (step == STEP_NONE)
+		return err_set(err, ERR_NOT_FOUND, "there is no step '%.*s'", STR_ARG(from));
+	if (run->count[STEP_RUNNING] > 0)
+		return err_set(err, ERR_REFUSED,
+			       "--from needs a run without running steps: resume it first");
+	def = &run->model->steps[step];
+	for (uint32_t i = 0; i < def->needs_count + def->needs_any_count; i++) {
+		uint32_t need = i < def->needs_count ? def->needs[i]
+						     : def->needs_any[i - def->needs_count];
+
+		if (run->steps[need].state != STEP_SUCCEEDED && i < def->needs_count)
+			return err_set(err, ERR_REFUSED, "'%.*s' needs '%.*s', which is %s",
+				       STR_ARG(from), STR_ARG(run->model->steps[need].id),
+				       step_state_name(run->steps[need].state));
+	}
+	return ERR_OK;
+}
+
+enum err_code decide_resume_check(const struct run_state *run, const struct decide_resume *resume,
+				  struct err *err)
+{
+	if (run->state == RUN_SUCCEEDED || run->state == RUN_ROLLED_BACK)
+		return err_set(err, ERR_REFUSED, "the run is in the terminal state %s",
+			       run_state_name(run->state));
+	if (check_overrides(run, resume, err) != ERR_OK)
+		return err->code;
+	if (run->state == RUN_FAILED || run->state == RUN_STOPPED) {
+		if (check_gates(run, resume, err) != ERR_OK)
+			return err->code;
+	}
+	return resume->from.ptr ? check_from(run, resume->from, err) : ERR_OK;
+}
+
+static enum err_code on_resume(const struct ask *ask, struct err *err)
+{
+	const struct decide_resume *resume = ask->in->resume;
+	struct event *event;
+
+	if (decide_resume_check(ask->run, resume, err) != ERR_OK)
+		return err->code;
+	for (size_t i = 0; i < resume->overrides_count && i < DECIDE_EVENTS_MAX - 1; i++) {
+		uint32_t step = model_find(ask->run->model, resume->overrides[i]);
+
+		if (ask->run->steps[step].is_waived)
+			continue;
+		event = add(ask, EVENT_RUN_OVERRIDE_APPLIED);
+		event->actor = decider_say(ask->decider, "manual:%.*s", STR_ARG(resume->person.name));
+		event_put_text(event, EVENT_FIELD_GATE, resume->overrides[i]);
+		event_put_text(event, EVENT_FIELD_OVERRIDE_REASON, resume->person.reason);
+	}
+	event = add(ask, EVENT_RUN_RESUMED);
+	event_put_text(event, EVENT_FIELD_DEFINITION_HASH, resume->definition_hash);
+	event_put_text(event, EVENT_FIELD_BOOT_ID, resume->boot_id);
+	put_some(event, EVENT_FIELD_FROM, resume->from);
+	put_some(event, EVENT_FIELD_PARAMS, resume->params);
+	put_some(event, EVENT_FIELD_REASON, resume->reason);
+	return ERR_OK;
+}
+
+uint32_t decide_resume_point(const struct run_state *run)
+{
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		const struct step_state *at = &run->steps[i];
+
+		if (at->state == STEP_SUCCEEDED || at->state == STEP_COMPENSATED)
+			continue;
+		if (at->state == STEP_SKIPPED &&
+		    (at->skip == SKIP_CONDITION || at->skip == SKIP_CHOICE_NOT_TAKEN))
+			continue;
+		if (at->state == STEP_FAILED && at->is_waived)
+			continue;
+		return i;
+	}
+	return STEP_NONE;
+}
+
+/* ----------------------------------------------------------------------------- the engine's own */
+
+static enum err_code on_projection_failed(const struct ask *ask, struct err *err)
+{
+	struct event *event = add(ask, EVENT_PROJECTION_FAILED);
+
+	(void)err;
+	event_put_text(event, EVENT_FIELD_WHICH, ask->in->text);
+	event_put_text(event, EVENT_FIELD_REASON, ask->in->error);
+	return ERR_OK;
+}
+
+static enum err_code on_repaired(const struct ask *ask, struct err *err)
+{
+	struct event *event = add(ask, EVENT_LOG_REPAIRED);
+
+	(void)err;
+	event_put_int(event, EVENT_FIELD_BYTES, ask->in->number);
+	event_put_text(event, EVENT_FIELD_SHA256, ask->in->text);
+	return ERR_OK;
+}
+
+typedef enum err_code ask_fn(const struct ask *ask, struct err *err);
+
+static ask_fn *const asks[] = {
+	[INPUT_ENDED] = on_ended,
+	[INPUT_LOST] = on_lost,
+	[INPUT_LEFTOVERS] = on_leftovers,
+	[INPUT_WHEN] = on_when,
+	[INPUT_INPUTS] = on_inputs,
+	[INPUT_RETRY_DUE] = on_retry_due,
+	[INPUT_WAIT_OVER] = on_wait_over,
+	[INPUT_RUN_DEADLINE] = on_run_deadline,
+	[INPUT_STOP] = on_stop,
+	[INPUT_APPROVE] = on_approve,
+	[INPUT_REJECT] = on_reject,
+	[INPUT_RESUME] = on_resume,
+	[INPUT_PROJECTION_FAILED] = on_projection_failed,
+	[INPUT_REPAIRED] = on_repaired,
+};
+
+enum err_code decide_input(struct decider *decider, const struct input *input, int64_t now_ms,
+			   struct decide_events *events, struct err *err)
+{
+	struct ask ask = {decider, decider->run, input, now_ms, events};
+
+	events->count = 0;
+	return asks[input->kind](&ask, err);
+}

@@ -1,0 +1,19 @@
+/* decide_intern.h - what decide.c and decide_input.c share; nobody else includes it. */
+#ifndef CORE_DECIDE_INTERN_H
+#define CORE_DECIDE_INTERN_H
+
+#include "core/decide.h"
+
+void decide_queue_push(struct decide_queue *queue, uint32_t step);
+void decider_set_phase(struct decider *decider, uint32_t step, enum decide_phase phase);
+/* Text of an event, kept until decider_forget; a fixed text when memory is short: it is only words. */
+struct str decider_say(struct decider *decider, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Begin an event of now: a clock that was set back never makes a negative duration (S7.6). */
+struct event *decider_event(const struct decider *decider, struct event *event,
+			    enum event_type type, int64_t now_ms);
+struct event *decider_step_event(const struct decider *decider, struct event *event,
+				 enum event_type type, uint32_t step, int64_t now_ms);
+/* Number of the attempt that a start would be. */
+uint32_t decider_next_attempt(const struct step_state *step);
+
+#endif
