@@ -36,6 +36,14 @@ void json_put_double(struct buf *out, double value);
  * (compared decoded). INVALID with the byte offset in the text. */
 MUST_CHECK enum err_code json_check(struct str text, unsigned depth_max, struct err *err);
 
+/* The same for one value that begins at *at, in a text that goes on after it: *at moves behind the
+ * value. No blanks before it. The offset in the error counts from the start of `text`. */
+MUST_CHECK enum err_code json_scan(struct str text, size_t *at, unsigned depth_max,
+				   struct err *err);
+/* Step over one string literal at *at (its opening quote): false when there is none or it is
+ * malformed. *ret_plain: it has no escapes. For readers that know what comes next. */
+bool json_scan_string(struct str text, size_t *at, bool *ret_plain);
+
 /* Type of a checked value by its first byte (after blanks). */
 enum json_type json_type_of(struct str value);
 
@@ -52,6 +60,8 @@ void json_decode(struct str literal, struct buf *out);
 /* The inside of a string literal that has no escapes, borrowed; false when it has some. */
 bool json_plain(struct str literal, struct str *ret_text);
 
+/* False when the value is not a number of that kind or does not fit: an integer has neither point nor
+ * exponent, a double is finite and has at most 63 characters. */
 bool json_to_i64(struct str value, int64_t *ret_value);
 bool json_to_u64(struct str value, uint64_t *ret_value);
 bool json_to_double(struct str value, double *ret_value);
