@@ -562,6 +562,23 @@ static enum err_code on_rejected(const struct fold *f, struct err *err)
 	return ERR_OK;
 }
 
+static enum err_code on_artifact(const struct fold *f, struct err *err)
+{
+	struct run_state *run = f->run;
+	struct emitted_artifact artifact = {.step = f->index};
+	void *list = run->artifacts;
+
+	if (mem_grow(&list, &run->artifacts_capacity, run->artifacts_count + 1, sizeof(artifact),
+		     err) != ERR_OK)
+		return err->code;
+	run->artifacts = list;
+	if (keep(run, event_text(f->event, EVENT_FIELD_ARTIFACT_PATH), &artifact.path, err) != ERR_OK ||
+	    keep(run, event_text(f->event, EVENT_FIELD_OUTPUTS_HASH), &artifact.sha256, err) != ERR_OK)
+		return err->code;
+	run->artifacts[run->artifacts_count++] = artifact;
+	return ERR_OK;
+}
+
 static enum err_code on_nothing(const struct fold *f, struct err *err)
 {
 	(void)f;
@@ -591,7 +608,7 @@ static fold_fn *const folds[] = {
 	[EVENT_GATE_FAILED] = on_gate_failed,
 	[EVENT_GATE_APPROVED] = on_approved,
 	[EVENT_GATE_REJECTED] = on_rejected,
-	[EVENT_ARTIFACT_EMITTED] = on_nothing,
+	[EVENT_ARTIFACT_EMITTED] = on_artifact,
 	[EVENT_ARTIFACT_QUARANTINED] = on_nothing,
 	[EVENT_PROJECTION_FAILED] = on_projection_failed,
 	[EVENT_LOG_REPAIRED] = on_nothing,

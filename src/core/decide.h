@@ -129,7 +129,7 @@ enum input_kind {
 	INPUT_LOST,      /* step, attempt */
 	INPUT_LEFTOVERS, /* step, attempt, number = a pid */
 	INPUT_WHEN,      /* step, verdict of the condition in `is_true`, or `text` = the error */
-	INPUT_INPUTS,    /* step, `text` = inputs_hash, or `error` */
+	INPUT_INPUTS,    /* step, `text` = inputs_hash, or `error` with `class` */
 	INPUT_RETRY_DUE, /* step */
 	INPUT_WAIT_OVER, /* step: nobody approved in time */
 	INPUT_RUN_DEADLINE,
@@ -149,6 +149,7 @@ struct input {
 	int64_t number;
 	struct str text;
 	struct str error; /* ptr NULL = none */
+	enum error_class class;
 	const struct decide_result *result;
 	const struct decide_person *person;
 	const struct decide_resume *resume;

@@ -250,8 +250,6 @@ static void start_and_fail(const struct ask *ask, enum error_class class, struct
 	in.result = NULL;
 	failing.in = &in;
 	add_failed(&failing, class, STR_NONE, reason);
-	event = &ask->events->items[ask->events->count - 1];
-	event->attempt = attempt;
 }
 
 static enum err_code on_when(const struct ask *ask, struct err *err)
@@ -290,7 +288,7 @@ static enum err_code on_inputs(const struct ask *ask, struct err *err)
 	if (ask->run->is_failing || ask->run->is_stopping)
 		return ERR_OK;
 	if (ask->in->error.ptr) {
-		start_and_fail(ask, CLASS_CONTRACT_INPUT_MISSING, ask->in->error);
+		start_and_fail(ask, ask->in->class, ask->in->error);
 		return ERR_OK;
 	}
 	event = add_step(ask, EVENT_STEP_STARTED);

@@ -159,6 +159,7 @@ void run_state_fini(struct run_state *run)
 	mem_free(run->steps);
 	mem_free(run->params);
 	mem_free(run->updates);
+	mem_free(run->artifacts);
 	arena_fini(&run->arena);
 	*run = (struct run_state){0};
 }

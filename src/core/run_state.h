@@ -84,6 +84,13 @@ struct context_update {
 	struct str value; /* JSON */
 };
 
+/* An artifact as it was when its step succeeded. */
+struct emitted_artifact {
+	struct str path;   /* absolute, as recorded */
+	struct str sha256;
+	uint32_t step;
+};
+
 struct run_state {
 	const struct model *model; /* borrowed */
 	struct arena arena;
@@ -118,6 +125,8 @@ struct run_state {
 	struct str *params;    /* model->params_count, JSON; ptr NULL = not given and no default */
 	struct context_update *updates; /* in order of events; the last one of a name wins */
 	size_t updates_count, updates_capacity;
+	struct emitted_artifact *artifacts; /* in order of events; the last one of a path wins */
+	size_t artifacts_count, artifacts_capacity;
 };
 
 #define LOSSES_IN_ROW_MAX 5 /* on_lost: rerun gives up after so many (S8.4) */
