@@ -1,0 +1,101 @@
+/* file.c - see file.h */
+#include "sys/file.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define READ_STEP_BYTES ((size_t)65536)
+
+static void fd_drop(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd); /* it was only read */
+}
+
+/* Without waiting for a writer: a named pipe that nobody writes to must not hang a command. */
+static enum err_code open_to_read(const char *path, int *ret_fd, struct err *err)
+{
+	AUTO(fd_drop) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat info;
+	int flags;
+
+	if (fd < 0)
+		return err_sys(err, "open '%s'", path);
+	if (fstat(fd, &info) < 0)
+		return err_sys(err, "look at '%s'", path);
+	if (!S_ISREG(info.st_mode) && !S_ISFIFO(info.st_mode))
+		return err_set(err, ERR_INVALID, "'%s' is %s, not a plain file", path,
+			       S_ISDIR(info.st_mode) ? "a directory" : "a device or socket");
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
+		return err_sys(err, "open '%s'", path);
+	*ret_fd = TAKE(fd, -1);
+	return ERR_OK;
+}
+
+enum err_code file_read(const char *path, size_t bytes_max, struct buf *out, struct err *err)
+{
+	AUTO(fd_drop) int fd = -1;
+	size_t left = bytes_max;
+
+	if (open_to_read(path, &fd, err) != ERR_OK)
+		return err->code;
+	while (left > 0) {
+		size_t want = left < READ_STEP_BYTES ? left : READ_STEP_BYTES;
+		char *room = buf_room(out, want);
+		ssize_t got = room ? read(fd, room, want) : 0;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return err_sys(err, "read '%s'", path);
+		if (got == 0)
+			break;
+		buf_added(out, (size_t)got);
+		left -= (size_t)got;
+	}
+	return buf_check(out, path, err);
+}
+
+enum err_code file_folder(const char *path, struct buf *out, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	AUTO(buf_fini) struct buf folder = BUF_INIT;
+	char real[PATH_MAX];
+
+	if (slash)
+		buf_put(&folder, path, slash == path ? 1 : (size_t)(slash - path));
+	else
+		buf_text(&folder, ".");
+	if (buf_check(&folder, "path", err) != ERR_OK)
+		return err->code;
+	if (!realpath(folder.ptr, real))
+		return err_sys(err, "find the folder of '%s'", path);
+	buf_text(out, real);
+	return buf_check(out, "path", err);
+}
+
+enum err_code file_self(struct buf *out, struct err *err)
+{
+	char path[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path));
+
+	if (len < 0)
+		return err_sys(err, "read /proc/self/exe");
+	buf_put(out, path, (size_t)len);
+	return buf_check(out, "path", err);
+}
+
+bool file_is_program(const char *path)
+{
+	struct stat info;
+
+	return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
+}

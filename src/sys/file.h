@@ -1,0 +1,28 @@
+/* file.h - files that a person names: read one, where it lies, is it a program.
+ *
+ * Unlike vfs.h, which never leaves a run's directory, these follow links and take any path, as
+ * every command line tool does. Nothing is written. */
+#ifndef SYS_FILE_H
+#define SYS_FILE_H
+
+#include "base/buf.h"
+
+#include <stdbool.h>
+
+/* Append the bytes of the file at `path`, `bytes_max` of them at most: a caller that has a limit
+ * asks for one more than that. Plain files and pipes (a shell's `<(...)`); a pipe that nobody
+ * writes to reads as empty. NOT_FOUND, INVALID for a directory or a device, IO, MEMORY. */
+MUST_CHECK enum err_code file_read(const char *path, size_t bytes_max, struct buf *out,
+				   struct err *err);
+
+/* Append the absolute folder (links resolved, realpath(3)) in which the file at `path` lies.
+ * NOT_FOUND, IO. */
+MUST_CHECK enum err_code file_folder(const char *path, struct buf *out, struct err *err);
+
+/* Append the path of the executable that runs (proc(5), /proc/self/exe). */
+MUST_CHECK enum err_code file_self(struct buf *out, struct err *err);
+
+/* Is it a plain file that this user may execute (access(2))? */
+bool file_is_program(const char *path);
+
+#endif
