@@ -1,0 +1,215 @@
+/* open.c - a state directory, the errors of the library, and the small things that all calls share
+ */
+#include "api/api.h"
+
+#include "base/mem.h"
+#include "sys/file.h"
+
+#include <string.h>
+
+#define CODE(name) \
+	_Static_assert((int)SLUICE_##name == (int)ERR_##name, "the public codes are our own")
+CODE(OK);
+CODE(USAGE);
+CODE(INVALID);
+CODE(REFUSED);
+CODE(EXISTS);
+CODE(CONFLICT);
+CODE(NOT_FOUND);
+CODE(LOCKED);
+CODE(LIMIT);
+CODE(MEMORY);
+CODE(IO);
+CODE(FULL);
+CODE(CORRUPT);
+CODE(NEWER);
+CODE(GONE);
+CODE(UNSUPPORTED);
+#undef CODE
+
+const char *sluice_code_name(enum sluice_code code)
+{
+	return err_name((enum err_code)code);
+}
+
+int sluice_exit_status(enum sluice_code code)
+{
+	return err_exit_status((enum err_code)code);
+}
+
+const char *sluice_version(void)
+{
+	return SLUICE_VERSION;
+}
+
+void sluice_free(void *text)
+{
+	mem_free(text);
+}
+
+enum sluice_code api_err(struct sluice_error *to, const struct err *from)
+{
+	_Static_assert(sizeof(to->text) >= sizeof(from->text), "texts of errors fit");
+	_Static_assert(sizeof(to->hint) >= sizeof(from->hint), "hints of errors fit");
+	BUG_IF(from->code == ERR_OK);
+	to->code = (enum sluice_code)from->code;
+	to->system_errno = from->sys;
+	memcpy(to->text, from->text, sizeof(from->text));
+	memcpy(to->hint, from->hint, sizeof(from->hint));
+	return to->code;
+}
+
+enum sluice_code api_usage(struct sluice_error *to, const char *text)
+{
+	struct err err = ERR_INIT;
+
+	(void)err_set(&err, ERR_USAGE, "%s", text);
+	return api_err(to, &err);
+}
+
+enum sluice_code api_text(struct buf *text, char **ret_text, struct sluice_error *err)
+{
+	struct err cause = ERR_INIT;
+
+	if (buf_check(text, "answer", &cause) != ERR_OK)
+		return api_err(err, &cause);
+	if (!text->ptr) {
+		text->ptr = mem_text("", 0);
+		if (!text->ptr) {
+			(void)mem_err(&cause);
+			return api_err(err, &cause);
+		}
+	}
+	*ret_text = TAKE(text->ptr, NULL);
+	buf_init(text, 0);
+	return SLUICE_OK;
+}
+
+void api_fold_drop(struct fold_run *fold)
+{
+	fold_fini(fold);
+}
+
+enum err_code api_find_run(const struct sluice *sluice, const char *run_name,
+			   struct rundir **ret_dir, struct err *err)
+{
+	AUTO(buf_fini) struct buf path = BUF_INIT;
+
+	if (!run_name || !run_name[0])
+		return err_set(err, ERR_USAGE, "the name of the run is empty");
+	if (rundir_find(sluice->vfs, sluice->home, str_of(run_name), &path, err) != ERR_OK)
+		return err->code;
+	return rundir_open(sluice->vfs, path.ptr, ret_dir, err);
+}
+
+enum err_code api_texts(const char *const *texts, struct str **ret_texts, size_t *ret_count,
+			struct err *err)
+{
+	size_t count = 0;
+	struct str *slices;
+
+	while (texts && texts[count])
+		count++;
+	slices = mem_new(count + 1, sizeof(*slices));
+	if (!slices)
+		return mem_err(err);
+	for (size_t i = 0; i < count; i++)
+		slices[i] = str_of(texts[i]);
+	*ret_texts = slices;
+	*ret_count = count;
+	return ERR_OK;
+}
+
+/* --------------------------------------------------------------------------- the handle */
+
+/* Is there a keeper at `folder` + `rest`? */
+static enum err_code try_keeper(struct str folder, const char *rest, char **ret_path,
+				struct err *err)
+{
+	AUTO(buf_fini) struct buf path = BUF_INIT;
+
+	buf_str(&path, folder);
+	buf_text(&path, rest);
+	if (buf_check(&path, "path", err) != ERR_OK)
+		return err->code;
+	if (!*ret_path && file_is_program(path.ptr)) {
+		*ret_path = mem_text(path.ptr, path.len);
+		if (!*ret_path)
+			return mem_err(err);
+	}
+	return ERR_OK;
+}
+
+/* Beside the executable (a build), else in ../libexec/sluice (an installation). */
+static enum err_code find_keeper(char **ret_path, struct err *err)
+{
+	AUTO(buf_fini) struct buf self = BUF_INIT;
+	struct str folder;
+
+	if (file_self(&self, err) != ERR_OK)
+		return err->code;
+	folder = buf_view(&self);
+	while (folder.len > 0 && folder.ptr[folder.len - 1] != '/')
+		folder.len--;
+	if (try_keeper(folder, "sluice-keeper", ret_path, err) != ERR_OK)
+		return err->code;
+	return try_keeper(folder, "../libexec/sluice/sluice-keeper", ret_path, err);
+}
+
+static enum err_code fill(struct sluice *sluice, const struct sluice_options *options,
+			  struct err *err)
+{
+	AUTO(buf_fini) struct buf home = BUF_INIT;
+
+	sluice->vfs = &vfs_os;
+	sluice->clock = &clock_os;
+	limits_default(&sluice->limits);
+	for (size_t i = 0; options->limits && options->limits[i]; i++) {
+		if (limits_set(&sluice->limits, str_of(options->limits[i]), err) != ERR_OK)
+			return err->code;
+	}
+	if (rundir_home(options->state_dir, &home, err) != ERR_OK)
+		return err_while(err, "find the state directory");
+	sluice->home = mem_text(home.ptr, home.len);
+	if (!sluice->home)
+		return mem_err(err);
+	if (!options->keeper_path)
+		return find_keeper(&sluice->keeper_path, err);
+	if (!file_is_program(options->keeper_path))
+		return err_set(err, ERR_NOT_FOUND, "'%s' is not a program", options->keeper_path);
+	sluice->keeper_path = mem_text(options->keeper_path, strlen(options->keeper_path));
+	return sluice->keeper_path ? ERR_OK : mem_err(err);
+}
+
+enum sluice_code sluice_open(const struct sluice_options *options, struct sluice **ret_sluice,
+			     struct sluice_error *err)
+{
+	static const struct sluice_options defaults = {.state_dir = NULL};
+	struct err cause = ERR_INIT;
+	struct sluice *sluice = mem_new(1, sizeof(*sluice));
+
+	if (!sluice) {
+		(void)mem_err(&cause);
+		return api_err(err, &cause);
+	}
+	if (fill(sluice, options ? options : &defaults, &cause) != ERR_OK) {
+		sluice_close(sluice);
+		return api_err(err, &cause);
+	}
+	*ret_sluice = sluice;
+	return SLUICE_OK;
+}
+
+void sluice_close(struct sluice *sluice)
+{
+	if (!sluice)
+		return;
+	mem_free(sluice->home);
+	mem_free(sluice->keeper_path);
+	mem_free(sluice);
+}
+
+const char *sluice_state_dir(const struct sluice *sluice)
+{
+	return sluice->home;
+}
