@@ -1,9 +1,10 @@
-/* log.h - the event log of a run, events.jsonl (S11): the only truth, and only this folder writes it.
+/* log.h - the event log of a run, events.jsonl (S11): the only truth, and only this folder writes
+ * it.
  *
  * A writer collects the events of a tick in memory (log_add) and makes them durable as one append:
- * one write of whole lines, one fdatasync (log_commit). A failed write or sync poisons the writer for
- * good: what reached the disk is unknown until the log is opened and read again. ENOSPC on the write
- * is cut back to the last synced batch first, and so leaves the log resumable.
+ * one write of whole lines, one fdatasync (log_commit). A failed write or sync poisons the writer
+ * for good: what reached the disk is unknown until the log is opened and read again. ENOSPC on the
+ * write is cut back to the last synced batch first, and so leaves the log resumable.
  *
  * Lines carry a chain: h = first 16 hex digits of H(n) = SHA-256(H(n-1) as 32 raw bytes || the
  * line's bytes before its fixed 24-byte end `,"h":"<16 hex>"}`), H(0) = SHA-256(run_id).
@@ -17,17 +18,18 @@
 #include "core/event.h"
 #include "sys/vfs.h"
 
-#define LOG_FILE "events.jsonl"
+#define LOG_FILE    "events.jsonl"
 #define LOG_H_BYTES 16
+#define LOG_FORMAT  1 /* `format` of run.created: what this version writes and can go on with */
 
 struct log; /* a writer */
 
 /* Where a log ends: the last good line. */
 struct log_head {
-	uint64_t seq;                   /* 0 = no line */
-	uint64_t offset_bytes;          /* end of the last good line */
-	uint8_t chain[SHA256_BYTES];    /* H(seq), whole */
-	char h[LOG_H_BYTES + 1];        /* as printed: the receipt */
+	uint64_t seq;                /* 0 = no line */
+	uint64_t offset_bytes;       /* end of the last good line */
+	uint8_t chain[SHA256_BYTES]; /* H(seq), whole */
+	char h[LOG_H_BYTES + 1];     /* as printed: the receipt */
 };
 
 enum log_end {
@@ -38,21 +40,22 @@ enum log_end {
 };
 
 struct log_reading {
-	struct log_head head;    /* of the good prefix */
+	struct log_head head; /* of the good prefix */
 	enum log_end end;
-	uint64_t torn_bytes;     /* TORN */
-	struct err problem;      /* DAMAGED, NEWER: which line and why */
+	uint64_t torn_bytes; /* TORN */
+	struct err problem;  /* DAMAGED, NEWER: which line and why */
 };
 
 /* Called for each good line in order: the event (borrowed) and the line as stored, without its
- * newline. An error ends the reading as DAMAGED at that line (code CORRUPT), or fails it (other
- * codes). */
+ * newline. An error ends the reading as DAMAGED (code CORRUPT) or NEWER at that line, or fails it
+ * (other codes). What a newer version wrote is shown too, as far as it can be read (S11.5): unknown
+ * types as EVENT_UNKNOWN, unknown members left out; the reading then ends as NEWER. */
 typedef enum err_code log_visit_fn(void *arg, const struct event *event, struct str line,
 				   struct err *err);
 
-/* Start the log of a new run in `dir`: makes events.jsonl with `first` (run.created, seq 1) and syncs
- * the file (not the directory: the caller syncs it before it renames it into place). EXISTS if it is
- * there. The limits are copied. */
+/* Start the log of a new run in `dir`: makes events.jsonl with `first` (run.created, seq 1) and
+ * syncs the file (not the directory: the caller syncs it before it renames it into place). EXISTS
+ * if it is there. The limits are copied. */
 MUST_CHECK enum err_code log_create(const struct vfs *vfs, int dir, struct str run_id,
 				    const struct limits *limits, struct event *first,
 				    struct log **ret_log, struct err *err);
@@ -73,8 +76,8 @@ MUST_CHECK enum err_code log_open(const struct vfs *vfs, int dir, struct str run
 void log_close(struct log *log);
 void log_drop(struct log **log);
 
-/* Give the event its seq, run id and line, and keep the line for the next commit. Sets event->seq and
- * event->run_id. LIMIT when the line would be over limits.line_bytes (nothing is added). */
+/* Give the event its seq, run id and line, and keep the line for the next commit. Sets event->seq
+ * and event->run_id. LIMIT when the line would be over limits.line_bytes (nothing is added). */
 MUST_CHECK enum err_code log_add(struct log *log, struct event *event, struct err *err);
 
 /* Write what was added, and fdatasync when `sync`. FULL: cut back, the batch is dropped and the log
@@ -90,7 +93,9 @@ const struct log_head *log_head(const struct log *log);
 /* Lines added since the last commit, for followers: valid until the next add or commit. */
 struct str log_pending(const struct log *log);
 
-/* Read without writing anything: visits the good prefix and says how it ends. `upto_bytes` bounds
+/* NOT_FOUND when there is no file or no whole first line: then it is no run (S11.8).
+ *
+ * Read without writing anything: visits the good prefix and says how it ends. `upto_bytes` bounds
  * what is read (0 = all): followers stop at the synced offset while the owner lives. */
 MUST_CHECK enum err_code log_read(const struct vfs *vfs, int dir, const struct limits *limits,
 				  uint64_t upto_bytes, log_visit_fn *visit, void *arg,

@@ -1,9 +1,9 @@
 /* run_lock.h - run.lock: who owns a run, and how far its log is synced.
  *
- * The owner holds an exclusive OFD lock on the file for as long as it lives; the kernel drops it when
- * the process dies. In the file the owner publishes a fixed line (pid, start time, boot id, control
- * socket) and the synced seq and offset, for followers; it is a hint for readers, never proof: proof
- * is the lock. */
+ * The owner holds an exclusive OFD lock on the file for as long as it lives; the kernel drops it
+ * when the process dies. In the file the owner publishes its pid and the synced seq and offset, for
+ * followers; they are a hint for readers, never proof: proof is the lock. (The control socket's
+ * name follows from the run directory, S12.) */
 #ifndef LOG_RUN_LOCK_H
 #define LOG_RUN_LOCK_H
 

@@ -78,3 +78,8 @@ enum err_code random_bytes(void *bytes, size_t len, struct err *err)
 	}
 	return ERR_OK;
 }
+
+int32_t process_id(void)
+{
+	return (int32_t)getpid();
+}

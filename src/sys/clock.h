@@ -30,6 +30,9 @@ int64_t clock_utc_ms(const struct clock *clock);
 /* The kernel's boot id (/proc/sys/kernel/random/boot_id). IO when it cannot be read. */
 MUST_CHECK enum err_code boot_id_read(char boot_id[BOOT_ID_BYTES + 1], struct err *err);
 
+/* The calling process's id (getpid(2)). */
+int32_t process_id(void);
+
 /* Random bytes from the kernel (getrandom). */
 MUST_CHECK enum err_code random_bytes(void *bytes, size_t len, struct err *err);
 

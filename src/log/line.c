@@ -1,0 +1,527 @@
+/* line.c - events to lines and back: see line.h and log.h
+ *
+ * Reading goes once over the bytes and allocates nothing; texts are borrowed from the line unless
+ * they have escapes. Members are expected in the order in which we write them, so that finding a
+ * name is mostly one comparison. */
+#include "log/line.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/timefmt.h"
+
+#include <string.h>
+
+/* ---- names ---- */
+
+/* The members that every line has come before the fields of field.def. */
+enum member {
+	MEMBER_EVENT_ID,
+	MEMBER_EVENT_TYPE,
+	MEMBER_RUN_ID,
+	MEMBER_TIMESTAMP,
+	MEMBER_ACTOR,
+	MEMBER_ATTEMPT,
+	MEMBER_FIELDS, /* + enum event_field */
+	MEMBER_COUNT = MEMBER_FIELDS + EVENT_FIELD_COUNT
+};
+
+#define MEMBERS_REQUIRED ((1u << MEMBER_FIELDS) - 1)
+
+struct name {
+	const char *text;
+	size_t len;
+};
+
+#define NAME(literal) \
+	{ \
+		literal, sizeof(literal) - 1 \
+	}
+
+static const struct name members[] = {
+    NAME("event_id"),      NAME("event_type"), NAME("run_id"),
+    NAME("timestamp_utc"), NAME("actor"),      NAME("attempt"),
+#define FIELD(name, text, kind) NAME(text),
+#include "core/field.def"
+};
+
+/* With the comma before and the colon behind, for writing. */
+static const struct name field_heads[] = {
+#define FIELD(name, text, kind) NAME(",\"" text "\":"),
+#include "core/field.def"
+};
+
+static const enum event_field_kind field_kinds[] = {
+#define FIELD(name, text, kind) EVENT_KIND_##kind,
+#include "core/field.def"
+};
+
+static const struct name type_names[] = {
+    [EVENT_NONE] = NAME(""),
+#define EVENT(name, text, about, required, optional, what) [EVENT_##name] = NAME(text),
+#include "core/event.def"
+};
+
+_Static_assert(ARRAY_LEN(members) == MEMBER_COUNT, "a name for each member");
+
+static bool is_name(const struct name *name, struct str text)
+{
+	return name->len == text.len && memcmp(name->text, text.ptr, text.len) == 0;
+}
+
+/* `hint` is where to look first. MEMBER_COUNT when there is none of that name. */
+static unsigned member_of(struct str name, unsigned hint)
+{
+	for (unsigned i = hint; i < MEMBER_COUNT; i++) {
+		if (is_name(&members[i], name))
+			return i;
+	}
+	for (unsigned i = 0; i < hint; i++) {
+		if (is_name(&members[i], name))
+			return i;
+	}
+	return MEMBER_COUNT;
+}
+
+static enum event_type type_of(struct str name)
+{
+	for (unsigned i = EVENT_NONE + 1; i < ARRAY_LEN(type_names); i++) {
+		if (is_name(&type_names[i], name))
+			return (enum event_type)i;
+	}
+	return event_type_of(name);
+}
+
+/* ---- writing ---- */
+
+static void put_name(struct buf *out, const struct name *name)
+{
+	buf_put(out, name->text, name->len);
+}
+
+static void put_field(const struct event *event, enum event_field field, struct buf *out)
+{
+	const union event_value *value = &event->field[field];
+
+	put_name(out, &field_heads[field]);
+	switch (field_kinds[field]) {
+	case EVENT_KIND_TEXT:
+		json_put_str(out, value->text);
+		break;
+	case EVENT_KIND_INT:
+		buf_i64(out, value->number);
+		break;
+	case EVENT_KIND_FLAG:
+		buf_put(out, "true", 4);
+		break;
+	case EVENT_KIND_RAW:
+		buf_str(out, value->text);
+		break;
+	}
+}
+
+#define PUT(out, literal) buf_put(out, literal, sizeof(literal) - 1)
+
+void log_encode(const struct event *event, struct buf *out)
+{
+	char stamp[STAMP_BYTES + 1];
+	uint64_t left = event->has;
+
+	stamp_write(event->time_utc_ms, stamp);
+	PUT(out, "{\"event_id\":\"evt_");
+	buf_u64(out, event->seq);
+	PUT(out, "\",\"event_type\":");
+	json_put_str(out, event->type_text);
+	PUT(out, ",\"run_id\":");
+	json_put_str(out, event->run_id);
+	PUT(out, ",\"timestamp_utc\":\"");
+	buf_put(out, stamp, STAMP_BYTES);
+	PUT(out, "\",\"actor\":");
+	json_put_str(out, event->actor);
+	PUT(out, ",\"attempt\":");
+	buf_u64(out, event->attempt);
+	while (left) {
+		put_field(event, (enum event_field)__builtin_ctzll(left), out);
+		left &= left - 1;
+	}
+}
+
+/* ---- chain ---- */
+
+void line_chain_start(struct str run_id, uint8_t chain[SHA256_BYTES])
+{
+	sha256_of(run_id.ptr ? run_id.ptr : "", run_id.len, chain);
+}
+
+void line_chain_next(struct str body, uint8_t chain[SHA256_BYTES], char h[LOG_H_BYTES + 1])
+{
+	static const char digits[] = "0123456789abcdef";
+	struct sha256 sha;
+
+	sha256_start(&sha);
+	sha256_add(&sha, chain, SHA256_BYTES);
+	sha256_add(&sha, body.ptr, body.len);
+	sha256_end(&sha, chain);
+	for (size_t i = 0; i < LOG_H_BYTES / 2; i++) {
+		h[2 * i] = digits[chain[i] >> 4];
+		h[2 * i + 1] = digits[chain[i] & 15];
+	}
+	h[LOG_H_BYTES] = '\0';
+}
+
+bool line_body(struct str line, struct str *ret_body, struct str *ret_h)
+{
+	const char *end;
+
+	if (line.len < LINE_END_BYTES + 1)
+		return false;
+	end = line.ptr + line.len - LINE_END_BYTES;
+	if (memcmp(end, ",\"h\":\"", 6) != 0 || end[22] != '"' || end[23] != '}')
+		return false;
+	for (size_t i = 6; i < 22; i++) {
+		if (!((end[i] >= '0' && end[i] <= '9') || (end[i] >= 'a' && end[i] <= 'f')))
+			return false;
+	}
+	*ret_body = str_from(line.ptr, line.len - LINE_END_BYTES);
+	*ret_h = str_from(end + 6, LOG_H_BYTES);
+	return true;
+}
+
+/* ---- reading ---- */
+
+struct reading {
+	struct str body;
+	size_t at;
+	size_t scratch_need; /* room for all texts of the line that have escapes */
+	struct line_memo *memo;
+	struct buf *scratch;
+	struct event *event;
+	unsigned seen; /* set of the required members */
+};
+
+/* The text of a string literal at `at`, decoded if need be. */
+static bool read_text(struct reading *r, struct str *ret_text)
+{
+	size_t from = r->at;
+	size_t kept;
+	bool plain;
+
+	if (!json_scan_string(r->body, &r->at, &plain))
+		return false;
+	if (plain) {
+		*ret_text = str_from(r->body.ptr + from + 1, r->at - from - 2);
+		return true;
+	}
+	/* The first one makes room for the whole line, so that no text moves afterwards. */
+	if (!r->scratch->len && !buf_room(r->scratch, r->scratch_need))
+		return false;
+	kept = r->scratch->len;
+	json_decode(str_from(r->body.ptr + from, r->at - from), r->scratch);
+	*ret_text = str_from(r->scratch->ptr + kept, r->scratch->len - kept);
+	return r->scratch->failed == ERR_OK;
+}
+
+/* Digits without leading zeros. */
+static bool read_u64(struct reading *r, uint64_t *ret_value)
+{
+	const char *from = r->body.ptr + r->at;
+	const char *end = r->body.ptr + r->body.len;
+	const char *at = from;
+	uint64_t value = 0;
+
+	for (; at < end && *at >= '0' && *at <= '9'; at++) {
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, (unsigned)(*at - '0'), &value))
+			return false;
+	}
+	if (at == from || (*from == '0' && at - from > 1))
+		return false;
+	r->at += (size_t)(at - from);
+	*ret_value = value;
+	return true;
+}
+
+static bool read_i64(struct reading *r, int64_t *ret_value)
+{
+	bool negative = r->at < r->body.len && r->body.ptr[r->at] == '-';
+	uint64_t size;
+
+	r->at += negative;
+	if (!read_u64(r, &size) || size > (uint64_t)INT64_MAX + negative)
+		return false;
+	*ret_value = negative ? (int64_t)(0 - size) : (int64_t)size;
+	return true;
+}
+
+static bool read_word(struct reading *r, const char *word, size_t len)
+{
+	if (r->body.len - r->at < len || memcmp(r->body.ptr + r->at, word, len) != 0)
+		return false;
+	r->at += len;
+	return true;
+}
+
+static bool read_event_id(struct reading *r)
+{
+	return read_word(r, "\"evt_", 5) && read_u64(r, &r->event->seq) && r->event->seq > 0 &&
+	       read_word(r, "\"", 1);
+}
+
+static int digits2(const char *at)
+{
+	int high = at[0] - '0';
+	int low = at[1] - '0';
+
+	return high < 0 || high > 9 || low < 0 || low > 9 ? -1 : high * 10 + low;
+}
+
+/* RFC 3339 in the one form that we write: milliseconds and `Z`. Lines of one minute are read
+ * without the calendar. */
+static bool read_stamp(struct reading *r)
+{
+	const char *text = r->body.ptr + r->at + 1;
+	struct line_memo *memo = r->memo;
+	int seconds;
+	int hundredths;
+
+	if (r->body.len - r->at < STAMP_BYTES + 2 || text[-1] != '"' || text[STAMP_BYTES] != '"' ||
+	    text[10] != 'T' || text[16] != ':' || text[19] != '.' || text[23] != 'Z')
+		return false;
+	if (memcmp(memo->minute, text, LINE_MINUTE_BYTES) != 0) {
+		char zero[STAMP_BYTES + 1];
+		char again[STAMP_BYTES + 1];
+		int64_t minute_ms;
+
+		memcpy(zero, text, LINE_MINUTE_BYTES);
+		memcpy(zero + LINE_MINUTE_BYTES, "00.000Z", 8);
+		if (!stamp_read(str_from(zero, STAMP_BYTES), &minute_ms))
+			return false;
+		stamp_write(minute_ms, again);
+		if (memcmp(zero, again, STAMP_BYTES) != 0) /* no day of the calendar */
+			return false;
+		memo->minute_ms = minute_ms;
+		memcpy(memo->minute, text, LINE_MINUTE_BYTES);
+	}
+	seconds = digits2(text + 17);
+	hundredths = digits2(text + 20);
+	if (seconds < 0 || seconds > 59 || hundredths < 0 || text[22] < '0' || text[22] > '9')
+		return false;
+	r->event->time_utc_ms =
+	    memo->minute_ms + seconds * 1000 + hundredths * 10 + (text[22] - '0');
+	r->at += STAMP_BYTES + 2;
+	return true;
+}
+
+static bool read_attempt(struct reading *r)
+{
+	uint64_t value;
+
+	if (!read_u64(r, &value) || value > UINT32_MAX)
+		return false;
+	r->event->attempt = (uint32_t)value;
+	return true;
+}
+
+static bool read_raw(struct reading *r, struct str *ret_text)
+{
+	struct err problem;
+	size_t from = r->at;
+
+	switch ((int)json_scan(r->body, &r->at, LINE_RAW_DEPTH_MAX, &problem)) {
+	case ERR_OK:
+		break;
+	case ERR_MEMORY:
+		r->scratch->failed = ERR_MEMORY; /* not the line's fault */
+		return false;
+	default:
+		return false;
+	}
+	if (r->body.ptr[from] == 'n') /* a null would have been left out */
+		return false;
+	*ret_text = str_from(r->body.ptr + from, r->at - from);
+	return true;
+}
+
+static bool read_field(struct reading *r, enum event_field field)
+{
+	union event_value *value = &r->event->field[field];
+
+	switch (field_kinds[field]) {
+	case EVENT_KIND_TEXT:
+		return read_text(r, &value->text);
+	case EVENT_KIND_INT:
+		return read_i64(r, &value->number);
+	case EVENT_KIND_FLAG:
+		value->number = 1;
+		return read_word(r, "true", 4);
+	case EVENT_KIND_RAW:
+		return read_raw(r, &value->text);
+	}
+	return false;
+}
+
+/* The value of a member that was not seen yet. */
+static bool read_member(struct reading *r, unsigned member)
+{
+	struct event *event = r->event;
+
+	switch (member) {
+	case MEMBER_EVENT_ID:
+		return read_event_id(r);
+	case MEMBER_EVENT_TYPE:
+		if (!read_text(r, &event->type_text))
+			return false;
+		event->type = type_of(event->type_text);
+		return true;
+	case MEMBER_RUN_ID:
+		return read_text(r, &event->run_id);
+	case MEMBER_TIMESTAMP:
+		return read_stamp(r);
+	case MEMBER_ACTOR:
+		return read_text(r, &event->actor);
+	case MEMBER_ATTEMPT:
+		return read_attempt(r);
+	default:
+		return read_field(r, (enum event_field)(member - MEMBER_FIELDS));
+	}
+}
+
+/* Note a member as seen; false when it was before. */
+static bool see(struct reading *r, unsigned member)
+{
+	if (member < MEMBER_FIELDS) {
+		bool again = r->seen >> member & 1;
+
+		r->seen |= 1u << member;
+		return !again;
+	}
+	if (event_has(r->event, (enum event_field)(member - MEMBER_FIELDS)))
+		return false;
+	r->event->has |= UINT64_C(1) << (member - MEMBER_FIELDS);
+	return true;
+}
+
+static enum err_code bad(struct err *err, const struct reading *r, const char *why)
+{
+	return err_set(err, ERR_CORRUPT, "byte %zu: %s", r->at, why);
+}
+
+static enum err_code missing(struct err *err, const struct reading *r)
+{
+	unsigned member = (unsigned)__builtin_ctz(~r->seen);
+
+	return err_set(err, ERR_CORRUPT, "'%s' is missing", members[member].text);
+}
+
+/* `"name":` at the place; moves behind it. */
+static bool read_name(struct reading *r, struct str *ret_name)
+{
+	size_t from = r->at;
+	bool plain;
+
+	if (!json_scan_string(r->body, &r->at, &plain) || !plain)
+		return false;
+	*ret_name = str_from(r->body.ptr + from + 1, r->at - from - 2);
+	return read_word(r, ":", 1);
+}
+
+static void reading_start(struct reading *r, struct event *event)
+{
+	event_init(event, EVENT_NONE);
+	buf_clear(r->scratch);
+	r->event = event;
+}
+
+enum err_code line_decode(struct str line, struct line_memo *memo, struct buf *scratch,
+			  struct event *ret_event, struct err *err)
+{
+	struct reading r = {
+	    .body = str_cut(line, 0, line.len - LINE_END_BYTES),
+	    .scratch_need = line.len,
+	    .memo = memo,
+	    .scratch = scratch,
+	};
+	unsigned member = 0;
+
+	reading_start(&r, ret_event);
+	if (!read_word(&r, "{", 1))
+		return bad(err, &r, "'{' is expected");
+	for (;;) {
+		struct str name;
+
+		if (!read_name(&r, &name))
+			return bad(err, &r, "malformed member name");
+		member = member_of(name, member);
+		if (member == MEMBER_COUNT)
+			return err_set(err, ERR_CORRUPT, "unknown member '%.*s'", STR_ARG(name));
+		if (!see(&r, member))
+			return err_set(err, ERR_CORRUPT, "'%.*s' is there twice", STR_ARG(name));
+		if (!read_member(&r, member)) {
+			if (scratch->failed != ERR_OK)
+				return buf_check(scratch, "a line", err);
+			return err_set(err, ERR_CORRUPT, "byte %zu: malformed value of '%.*s'",
+				       r.at, STR_ARG(name));
+		}
+		if (r.at == r.body.len)
+			break;
+		if (!read_word(&r, ",", 1))
+			return bad(err, &r, "',' is expected");
+	}
+	if (r.seen != MEMBERS_REQUIRED)
+		return missing(err, &r);
+	return ERR_OK;
+}
+
+/* Only reached for lines that line_decode refused: speed does not matter. */
+enum err_code line_decode_newer(struct str line, struct buf *scratch, struct event *ret_event,
+				struct err *err)
+{
+	struct line_memo memo = {.minute_ms = 0};
+	struct reading r = {.body = line, .scratch_need = line.len, .memo = &memo};
+	struct str name;
+	struct str value;
+	size_t at = 0;
+
+	r.scratch = scratch;
+	reading_start(&r, ret_event);
+	if (json_check(line, JSON_DEPTH_MAX, err) == ERR_MEMORY)
+		return err->code;
+	if (err->code != ERR_OK || line.ptr[0] != '{')
+		return err_set(err, ERR_CORRUPT, "it is no JSON object");
+	while (json_member(line, &at, &name, &value)) {
+		unsigned member = member_of(name, 0);
+		uint64_t had = ret_event->has;
+
+		if (member == MEMBER_COUNT)
+			continue;
+		(void)see(&r, member); /* json_check refused what is there twice */
+		r.at = (size_t)(value.ptr - line.ptr);
+		if (read_member(&r, member) && r.at == (size_t)(value.ptr - line.ptr) + value.len)
+			continue;
+		if (scratch->failed != ERR_OK)
+			return buf_check(scratch, "a line", err);
+		if (member < MEMBER_FIELDS)
+			return err_set(err, ERR_CORRUPT, "malformed value of '%.*s'",
+				       STR_ARG(name));
+		ret_event->has = had;
+	}
+	if (r.seen != MEMBERS_REQUIRED)
+		return missing(err, &r);
+	return ERR_OK;
+}
+
+enum err_code log_decode(struct str line, struct buf *scratch, struct event *ret_event,
+			 struct err *err)
+{
+	struct line_memo memo = {.minute_ms = 0};
+	struct event event;
+	struct str body;
+	struct str h;
+
+	if (!line_body(line, &body, &h))
+		return err_set(err, ERR_CORRUPT, "it does not end in its `h`");
+	if (line_decode(line, &memo, scratch, &event, err) != ERR_OK ||
+	    event_check(&event, err) != ERR_OK)
+		return err->code;
+	*ret_event = event;
+	return ERR_OK;
+}
