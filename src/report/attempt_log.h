@@ -1,0 +1,25 @@
+/* attempt_log.h - where the output of an attempt lies, and which attempts a reader means. */
+#ifndef REPORT_ATTEMPT_LOG_H
+#define REPORT_ATTEMPT_LOG_H
+
+#include "base/buf.h"
+#include "core/run_state.h"
+
+struct attempt_choice {
+	struct str step; /* ptr NULL = all */
+	int64_t attempt; /* -1 = the last one of each */
+	bool failed;     /* only steps that failed */
+};
+
+/* Does the choice mean this step? *ret_attempt is then which attempt. Steps that never started and
+ * attempts that were not made are not meant. */
+bool attempt_chosen(const struct run_state *run, uint32_t step, const struct attempt_choice *choice,
+		    uint32_t *ret_attempt);
+
+/* Append `logs/<step>.<attempt>.log`, below the run directory. */
+void attempt_log_path(struct buf *out, struct str step, uint32_t attempt);
+/* Append `==> <step> (attempt n, <state>) <==` and a newline. */
+void attempt_log_heading(struct buf *out, const struct run_state *run, uint32_t step,
+			 uint32_t attempt);
+
+#endif

@@ -1,0 +1,426 @@
+/* list.c - see list.h */
+#include "report/list.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/timefmt.h"
+#include "report/pretty.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#define INTERRUPTED STR("interrupted")
+
+void list_rows_fini(struct list_rows *rows)
+{
+	mem_free(rows->items);
+	arena_fini(&rows->arena);
+	*rows = (struct list_rows){.count = 0};
+}
+
+/* ---------------------------------------------------------------------------------- rows */
+
+static enum err_code add_row(struct list_rows *rows, const struct list_row *row, struct err *err)
+{
+	void *items = rows->items;
+
+	if (mem_grow(&items, &rows->capacity, rows->count + 1, sizeof(*rows->items), err) != ERR_OK)
+		return err->code;
+	rows->items = items;
+	rows->items[rows->count++] = *row;
+	return ERR_OK;
+}
+
+/* A copy in the arena; absent stays absent. */
+static bool keep(struct list_rows *rows, struct str text, struct str *ret_kept)
+{
+	*ret_kept = STR_NONE;
+	if (!text.ptr)
+		return true;
+	*ret_kept = arena_str(&rows->arena, text);
+	return ret_kept->ptr != NULL;
+}
+
+/* The decoded text of a string member; ptr NULL when it is absent or of another type. */
+static bool keep_member(struct list_rows *rows, struct str object, const char *key,
+			struct str *ret_text)
+{
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+	struct str value = json_get(object, key);
+
+	*ret_text = STR_NONE;
+	if (!value.ptr || json_type_of(value) != JSON_STRING)
+		return true;
+	json_decode(value, &text);
+	return text.failed == ERR_OK && keep(rows, text.ptr ? buf_view(&text) : STR(""), ret_text);
+}
+
+static bool keep_list(struct list_rows *rows, struct str object, const char *key,
+		      struct str *ret_list)
+{
+	struct str value = json_get(object, key);
+
+	if (!value.ptr || json_type_of(value) != JSON_ARRAY)
+		value = STR("[]");
+	return keep(rows, value, ret_list);
+}
+
+static int64_t stamp_member(struct str object, const char *key)
+{
+	struct str value = json_get(object, key);
+	struct str text;
+	int64_t utc_ms;
+
+	if (!value.ptr || json_type_of(value) != JSON_STRING || !json_plain(value, &text) ||
+	    !stamp_read(text, &utc_ms))
+		return 0;
+	return utc_ms;
+}
+
+/* What a run with this result has come to, in our words. */
+static struct str state_of_record(struct str result, struct str outcome)
+{
+	if (str_is(outcome, "rolled_back"))
+		return STR("rolled_back");
+	if (str_is(result, "success"))
+		return STR("succeeded");
+	return str_is(result, "stopped") ? STR("stopped") : STR("failed");
+}
+
+enum err_code list_add_record(struct list_rows *rows, struct str line, struct err *err)
+{
+	struct list_row row = {.retries = 0};
+	struct str record = str_trim(line);
+	struct str metadata;
+
+	if (json_check(record, JSON_DEPTH_MAX, err) != ERR_OK)
+		return err->code;
+	if (json_type_of(record) != JSON_OBJECT)
+		return err_set(err, ERR_INVALID, "a record of a run is an object");
+	metadata = json_get(record, "metadata");
+	if (!metadata.ptr || json_type_of(metadata) != JSON_OBJECT)
+		metadata = STR("{}");
+	if (!keep_member(rows, record, "run_id", &row.run_id) ||
+	    !keep_member(rows, record, "result", &row.result) ||
+	    !keep_member(rows, record, "failure_reason", &row.failure_reason) ||
+	    !keep_member(rows, metadata, "pipeline", &row.pipeline) ||
+	    !keep_member(rows, metadata, "outcome", &row.outcome) ||
+	    !keep_member(rows, metadata, "trigger", &row.trigger) ||
+	    !keep_list(rows, record, "stages_executed", &row.executed) ||
+	    !keep_list(rows, record, "stages_failed", &row.failed))
+		return mem_err(err);
+	if (!row.run_id.ptr || !row.result.ptr)
+		return err_set(err, ERR_INVALID, "a record of a run has run_id and result");
+	if (!json_to_u64(json_get(record, "retry_count"), &row.retries))
+		row.retries = 0;
+	if (!row.outcome.ptr)
+		row.outcome = row.result;
+	row.state = state_of_record(row.result, row.outcome);
+	row.started_ms = stamp_member(record, "started_at");
+	row.ended_ms = stamp_member(record, "ended_at");
+	return add_row(rows, &row, err);
+}
+
+static struct str result_of(enum run_outcome outcome)
+{
+	switch (outcome) {
+	case OUTCOME_NONE:
+		break;
+	case OUTCOME_SUCCESS:
+		return STR("success");
+	case OUTCOME_STOPPED:
+		return STR("stopped");
+	case OUTCOME_PARTIAL:
+	case OUTCOME_FAILED:
+	case OUTCOME_ROLLED_BACK:
+		return STR("failed");
+	}
+	return STR_NONE;
+}
+
+/* Lists of the steps that started, and of those that failed. */
+static bool keep_steps(struct list_rows *rows, const struct run_state *run, struct list_row *row)
+{
+	AUTO(buf_fini) struct buf executed = BUF_INIT;
+	AUTO(buf_fini) struct buf failed = BUF_INIT;
+
+	buf_byte(&executed, '[');
+	buf_byte(&failed, '[');
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		if (run->steps[i].attempts > 0) {
+			field_comma(&executed);
+			json_put_str(&executed, run->model->steps[i].id);
+		}
+		if (run->steps[i].state == STEP_FAILED) {
+			field_comma(&failed);
+			json_put_str(&failed, run->model->steps[i].id);
+		}
+		row->retries += run->steps[i].retries;
+	}
+	buf_byte(&executed, ']');
+	buf_byte(&failed, ']');
+	return executed.failed == ERR_OK && failed.failed == ERR_OK &&
+	       keep(rows, buf_view(&executed), &row->executed) &&
+	       keep(rows, buf_view(&failed), &row->failed);
+}
+
+enum err_code list_add_fold(struct list_rows *rows, const struct fold_run *fold,
+			    const struct run_lock_info *owner, struct err *err)
+{
+	const struct run_state *run = &fold->state;
+	struct list_row row = {.started_ms = run->created_ms};
+	bool is_over = run->is_completed;
+
+	row.state = str_of(run_state_name(run->state));
+	if (!run_state_is_end(run->state) && run->state != RUN_BLOCKED && !owner->is_held)
+		row.state = INTERRUPTED;
+	if (is_over) {
+		row.ended_ms = run->changed_ms;
+		row.outcome = str_of(outcome_name(run->outcome));
+		row.result = result_of(run->outcome);
+	}
+	if (!keep(rows, run->run_id, &row.run_id) ||
+	    !keep(rows, run->model->pipeline, &row.pipeline) || !keep_steps(rows, run, &row))
+		return mem_err(err);
+	if (run->reason.len > 0 && !str_is(row.result, "success") &&
+	    !keep(rows, run->reason, &row.failure_reason))
+		return mem_err(err);
+	return add_row(rows, &row, err);
+}
+
+/* ------------------------------------------------------------------------------- filter */
+
+static const char *const results[] = {"success", "partial", "failed",
+				      "stopped", "active",  "blocked"};
+
+enum err_code list_check_result(struct str result, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(results); i++) {
+		if (str_is(result, results[i]))
+			return ERR_OK;
+	}
+	(void)err_set(err, ERR_USAGE, "'%.*s' is not a result", STR_ARG(result));
+	return err_hint(err, "results are success, partial, failed, stopped, active, blocked");
+}
+
+static bool has_result(const struct list_row *row, struct str result)
+{
+	if (str_is(result, "active"))
+		return !row->result.ptr && !str_is(row->state, "blocked");
+	if (str_is(result, "blocked"))
+		return str_is(row->state, "blocked");
+	if (str_is(result, "partial"))
+		return str_is(row->outcome, "partial");
+	return str_eq(row->result, result) && row->result.ptr;
+}
+
+/* Newest first; the id decides between equal times. */
+static int by_start(const void *a, const void *b)
+{
+	const struct list_row *left = a;
+	const struct list_row *right = b;
+
+	if (left->started_ms != right->started_ms)
+		return left->started_ms < right->started_ms ? 1 : -1;
+	return str_cmp(right->run_id, left->run_id);
+}
+
+void list_select(struct list_rows *rows, const struct list_filter *filter)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct list_row *row = &rows->items[i];
+
+		if (filter->result.ptr && !has_result(row, filter->result))
+			continue;
+		if (filter->pipeline.ptr && !str_eq(row->pipeline, filter->pipeline))
+			continue;
+		if (filter->since_ms > 0 && row->started_ms < filter->since_ms)
+			continue;
+		rows->items[kept++] = *row;
+	}
+	if (kept > 0)
+		qsort(rows->items, kept, sizeof(*rows->items), by_start);
+	rows->matched = kept;
+	rows->count = kept < filter->limit ? kept : filter->limit;
+}
+
+/* --------------------------------------------------------------------------------- forms */
+
+static int64_t duration_of(const struct list_row *row)
+{
+	if (row->ended_ms == 0)
+		return -1;
+	return row->ended_ms > row->started_ms ? row->ended_ms - row->started_ms : 0;
+}
+
+static size_t width_of(const struct list_rows *rows, size_t offset, size_t least)
+{
+	size_t width = least;
+
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct str *text = (const void *)((const char *)&rows->items[i] + offset);
+
+		if (text->len > width)
+			width = text->len;
+	}
+	return width;
+}
+
+static void cell(struct buf *out, struct str text, size_t width)
+{
+	buf_str(out, text);
+	for (size_t i = text.len; i < width; i++)
+		buf_byte(out, ' ');
+	buf_text(out, "  ");
+}
+
+/* What the run has come to: its outcome, else its state. */
+static struct str word_of(const struct list_row *row)
+{
+	return row->outcome.ptr ? row->outcome : row->state;
+}
+
+void list_table(const struct list_rows *rows, struct buf *out)
+{
+	size_t id = width_of(rows, offsetof(struct list_row, run_id), sizeof("RUN") - 1);
+	size_t pipeline =
+	    width_of(rows, offsetof(struct list_row, pipeline), sizeof("PIPELINE") - 1);
+	char stamp[STAMP_BYTES + 1];
+
+	cell(out, STR("RUN"), id);
+	cell(out, STR("PIPELINE"), pipeline);
+	cell(out, STR("RESULT"), sizeof("interrupted") - 1);
+	cell(out, STR("STARTED (UTC)"), sizeof("2026-01-31T12:00:00") - 1);
+	cell(out, STR("DURATION"), 8);
+	buf_text(out, "REASON\n");
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct list_row *row = &rows->items[i];
+		AUTO(buf_fini) struct buf duration = BUF_INIT;
+
+		if (duration_of(row) >= 0)
+			duration_human(&duration, duration_of(row) * NS_PER_MS);
+		stamp_write(row->started_ms, stamp);
+		cell(out, row->run_id, id);
+		cell(out, row->pipeline, pipeline);
+		cell(out, word_of(row), sizeof("interrupted") - 1);
+		cell(out, str_from(stamp, sizeof("2026-01-31T12:00:00") - 1), 0);
+		cell(out, buf_view(&duration), 8);
+		for (size_t at = 0; at < row->failure_reason.len; at++) {
+			char byte = row->failure_reason.ptr[at];
+
+			buf_byte(out, byte == '\n' || byte == '\t' ? ' ' : byte);
+		}
+		while (out->len > 0 && out->ptr[out->len - 1] == ' ')
+			buf_cut(out, out->len - 1);
+		buf_byte(out, '\n');
+	}
+}
+
+static void record_put(struct buf *out, const struct list_row *row)
+{
+	field_comma(out);
+	buf_byte(out, '{');
+	field_str(out, "run_id", row->run_id);
+	field_stamp(out, "started_at", row->started_ms);
+	field_stamp(out, "ended_at", row->ended_ms);
+	field_str(out, "result", row->result);
+	field_str(out, "failure_reason", row->failure_reason);
+	field_raw(out, "stages_executed", row->executed);
+	field_raw(out, "stages_failed", row->failed);
+	field_i64(out, "retry_count", (int64_t)row->retries);
+	field_open(out, "metadata", '{');
+	field_str(out, "pipeline", row->pipeline);
+	field_str(out, "outcome", row->outcome);
+	field_str(out, "trigger", row->trigger);
+	buf_byte(out, '}');
+	field_str(out, "state", row->state);
+	if (duration_of(row) >= 0)
+		field_i64(out, "duration_ms", duration_of(row));
+	else
+		field_null(out, "duration_ms");
+	buf_byte(out, '}');
+}
+
+void list_json(const struct list_rows *rows, struct buf *out)
+{
+	AUTO(buf_fini) struct buf json = BUF_INIT;
+
+	buf_byte(&json, '{');
+	field_open(&json, "runs", '[');
+	for (size_t i = 0; i < rows->count; i++)
+		record_put(&json, &rows->items[i]);
+	buf_byte(&json, ']');
+	field_i64(&json, "total", (int64_t)rows->count);
+	field_i64(&json, "matched", (int64_t)rows->matched);
+	buf_byte(&json, '}');
+	if (json.failed != ERR_OK)
+		out->failed = json.failed;
+	pretty_json(out, buf_view(&json));
+	buf_byte(out, '\n');
+}
+
+void list_jsonl(const struct list_rows *rows, struct buf *out)
+{
+	for (size_t i = 0; i < rows->count; i++) {
+		AUTO(buf_fini) struct buf record = BUF_INIT;
+
+		record_put(&record, &rows->items[i]);
+		if (record.failed != ERR_OK)
+			out->failed = record.failed;
+		buf_str(out, buf_view(&record));
+		buf_byte(out, '\n');
+	}
+}
+
+static void csv_cell(struct buf *out, struct str text, char after)
+{
+	bool is_quoted =
+	    str_has(text, ',') || str_has(text, '"') || str_has(text, '\n') || str_has(text, '\r');
+
+	if (is_quoted)
+		buf_byte(out, '"');
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] == '"')
+			buf_byte(out, '"');
+		buf_byte(out, text.ptr[i]);
+	}
+	if (is_quoted)
+		buf_byte(out, '"');
+	buf_byte(out, after);
+}
+
+static void csv_stamp(struct buf *out, int64_t utc_ms)
+{
+	char stamp[STAMP_BYTES + 1];
+
+	if (utc_ms > 0) {
+		stamp_write(utc_ms, stamp);
+		buf_text(out, stamp);
+	}
+	buf_byte(out, ',');
+}
+
+void list_csv(const struct list_rows *rows, struct buf *out)
+{
+	buf_text(out, "run_id,pipeline,state,result,outcome,started_at,ended_at,duration_ms,"
+		      "retry_count,failure_reason\n");
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct list_row *row = &rows->items[i];
+
+		csv_cell(out, row->run_id, ',');
+		csv_cell(out, row->pipeline, ',');
+		csv_cell(out, row->state, ',');
+		csv_cell(out, row->result, ',');
+		csv_cell(out, row->outcome, ',');
+		csv_stamp(out, row->started_ms);
+		csv_stamp(out, row->ended_ms);
+		if (duration_of(row) >= 0)
+			buf_i64(out, duration_of(row));
+		buf_byte(out, ',');
+		buf_u64(out, row->retries);
+		buf_byte(out, ',');
+		csv_cell(out, row->failure_reason, '\n');
+	}
+}

@@ -1,0 +1,60 @@
+/* list.h - many runs: rows from the run index and from run directories, filtered, sorted, laid out.
+ *
+ * A row comes from a record of runs.jsonl (system D's) when the run has ended, else from the fold
+ * of its directory. The JSON forms are D's record with `state` and `duration_ms` added; nulls are
+ * written. */
+#ifndef REPORT_LIST_H
+#define REPORT_LIST_H
+
+#include "rundir/fold.h"
+
+struct list_row {
+	struct str run_id;
+	struct str pipeline;       /* ptr NULL = not known */
+	struct str state;          /* of the run; "interrupted" when it lives and nobody owns it */
+	struct str result;         /* success, failed, stopped; ptr NULL while it goes on */
+	struct str outcome;        /* ptr NULL while it goes on */
+	struct str failure_reason; /* ptr NULL = none */
+	struct str executed;       /* JSON list of step ids */
+	struct str failed;         /* JSON list of step ids */
+	struct str trigger;        /* ptr NULL = not known */
+	int64_t started_ms;        /* UTC */
+	int64_t ended_ms;          /* UTC; 0 while it goes on */
+	uint64_t retries;
+};
+
+struct list_rows {
+	struct arena arena; /* owns the texts */
+	struct list_row *items;
+	size_t count, capacity;
+	size_t matched; /* by list_select, before the cut to `limit` */
+};
+
+void list_rows_fini(struct list_rows *rows);
+
+/* Add the row of a line of runs.jsonl. Unknown members are ignored; a line that is no record of a
+ * run is INVALID (and nothing is added). */
+MUST_CHECK enum err_code list_add_record(struct list_rows *rows, struct str line, struct err *err);
+/* Add the row of a folded run. */
+MUST_CHECK enum err_code list_add_fold(struct list_rows *rows, const struct fold_run *fold,
+				       const struct run_lock_info *owner, struct err *err);
+
+struct list_filter {
+	struct str result;   /* ptr NULL = all; success partial failed stopped active blocked */
+	struct str pipeline; /* ptr NULL = all */
+	int64_t since_ms;    /* UTC of the start; 0 = all */
+	size_t limit;        /* rows to keep */
+};
+
+/* Is it a result that can be filtered by? USAGE with the ones that can. */
+MUST_CHECK enum err_code list_check_result(struct str result, struct err *err);
+/* Keep what matches, newest start first. */
+void list_select(struct list_rows *rows, const struct list_filter *filter);
+
+void list_table(const struct list_rows *rows, struct buf *out);
+void list_json(const struct list_rows *rows,
+	       struct buf *out); /* {"runs":[...],"total","matched"} */
+void list_jsonl(const struct list_rows *rows, struct buf *out); /* a record a line */
+void list_csv(const struct list_rows *rows, struct buf *out);   /* RFC 4180, with a heading */
+
+#endif

@@ -1,0 +1,155 @@
+/* order.c - the facts that status and summary share */
+#include "base/json.h"
+#include "base/mem.h"
+#include "report/pretty.h"
+#include "report/run_report.h"
+
+#include <stdlib.h>
+
+struct named {
+	struct str id;
+	uint32_t index;
+};
+
+static int by_id(const void *a, const void *b)
+{
+	return str_cmp(((const struct named *)a)->id, ((const struct named *)b)->id);
+}
+
+enum err_code steps_by_id(const struct model *model, uint32_t **ret_order, struct err *err)
+{
+	AUTO(mem_drop) struct named *named = mem_new(model->steps_count, sizeof(*named));
+	uint32_t *order = mem_new(model->steps_count, sizeof(*order));
+
+	if (!named || !order) {
+		mem_free(order);
+		return mem_err(err);
+	}
+	for (uint32_t i = 0; i < model->steps_count; i++)
+		named[i] = (struct named){model->steps[i].id, i};
+	qsort(named, model->steps_count, sizeof(*named), by_id);
+	for (uint32_t i = 0; i < model->steps_count; i++)
+		order[i] = named[i].index;
+	*ret_order = order;
+	return ERR_OK;
+}
+
+void failed_gates_line(struct buf *out, const char *title, const struct run_state *run,
+		       const uint32_t *order)
+{
+	const char *before = title;
+
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		if (!run->steps[order[i]].is_gate_failed)
+			continue;
+		buf_fmt(out, "%s%.*s", before, STR_ARG(run->model->steps[order[i]].id));
+		before = ", ";
+	}
+	if (before != title)
+		buf_byte(out, '\n');
+}
+
+void failed_gates_member(struct buf *out, const struct run_state *run, const uint32_t *order)
+{
+	field_open(out, "failed_hard_gates", '[');
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		if (!run->steps[order[i]].is_gate_failed)
+			continue;
+		field_comma(out);
+		json_put_str(out, run->model->steps[order[i]].id);
+	}
+	buf_byte(out, ']');
+}
+
+int64_t run_duration_ms(const struct run_state *run)
+{
+	if (run->changed_ms == 0)
+		return -1;
+	/* A clock that jumped back makes no negative duration (S7.6). */
+	return run->changed_ms > run->created_ms ? run->changed_ms - run->created_ms : 0;
+}
+
+bool step_shows_error(const struct step_state *step)
+{
+	return step->state == STEP_FAILED || (step->state == STEP_PENDING && step->is_retry);
+}
+
+void reading_note(const struct log_reading *reading, struct buf *out)
+{
+	switch (reading->end) {
+	case LOG_END_WHOLE:
+		break;
+	case LOG_END_TORN:
+		buf_fmt(out, "torn tail: %llu bytes after event %llu were never acknowledged",
+			(unsigned long long)reading->torn_bytes,
+			(unsigned long long)reading->head.seq);
+		break;
+	case LOG_END_DAMAGED:
+		buf_fmt(out, "damaged after event %llu: %s", (unsigned long long)reading->head.seq,
+			reading->problem.text);
+		break;
+	case LOG_END_NEWER:
+		buf_fmt(out, "of a newer version after event %llu: %s",
+			(unsigned long long)reading->head.seq, reading->problem.text);
+		break;
+	}
+}
+
+/* A run that waits for people: one line for each step that does. */
+static void blocked_commands(const struct fold_run *fold, struct buf *out)
+{
+	const struct run_state *run = &fold->state;
+	bool is_held = false;
+
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		if (run->steps[i].state == STEP_WAITING && !run->steps[i].is_approved)
+			buf_fmt(out, "sluice approve %.*s %.*s --reason TEXT\n",
+				STR_ARG(run->run_id), STR_ARG(run->model->steps[i].id));
+		is_held = is_held || run->steps[i].is_held;
+	}
+	if (is_held || run->state == RUN_BLOCKED)
+		buf_fmt(out, "sluice resume %.*s\n", STR_ARG(run->run_id));
+}
+
+static void failed_commands(const struct fold_run *fold, struct buf *out)
+{
+	const struct run_state *run = &fold->state;
+
+	buf_fmt(out, "sluice logs %.*s --failed\n", STR_ARG(run->run_id));
+	buf_fmt(out, "sluice resume %.*s", STR_ARG(run->run_id));
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		if (run->steps[i].is_gate_failed)
+			buf_fmt(out, " --override %.*s", STR_ARG(run->model->steps[i].id));
+	}
+	buf_text(out, run->gates_barred > 0 ? " --reason TEXT\n" : "\n");
+}
+
+void next_commands(const struct fold_run *fold, const struct run_lock_info *owner, struct buf *out)
+{
+	const struct run_state *run = &fold->state;
+
+	switch (run->state) {
+	case RUN_CREATED:
+	case RUN_PREFLIGHT_VALIDATED:
+	case RUN_EXECUTING:
+		if (owner->is_held && run->count[STEP_WAITING] > 0)
+			blocked_commands(fold, out);
+		else if (owner->is_held)
+			buf_fmt(out, "sluice events %.*s --follow\n", STR_ARG(run->run_id));
+		else
+			buf_fmt(out, "sluice resume %.*s\n", STR_ARG(run->run_id));
+		break;
+	case RUN_BLOCKED:
+		blocked_commands(fold, out);
+		break;
+	case RUN_FAILED:
+		failed_commands(fold, out);
+		break;
+	case RUN_STOPPED:
+		buf_fmt(out, "sluice resume %.*s\n", STR_ARG(run->run_id));
+		break;
+	case RUN_SUCCEEDED:
+	case RUN_ROLLED_BACK:
+		break;
+	}
+}

@@ -1,0 +1,215 @@
+/* status.c - where a run stands, who owns it, and what to do next */
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/timefmt.h"
+#include "report/pretty.h"
+#include "report/run_report.h"
+
+#define ID_COLUMNS 30
+
+static void step_lines(struct buf *out, const struct run_state *run, const uint32_t *order)
+{
+	buf_text(out, "Steps:\n");
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		const struct step_state *at = &run->steps[order[i]];
+
+		buf_fmt(out, "  %-*.*s %s", ID_COLUMNS, STR_ARG(run->model->steps[order[i]].id),
+			step_state_name(at->state));
+		if (at->attempt > 0)
+			buf_fmt(out, " (attempt %u)", at->attempt);
+		buf_byte(out, '\n');
+	}
+	buf_fmt(out, "Completed: %u\n", run->count[STEP_SUCCEEDED]);
+}
+
+static void owner_line(struct buf *out, const struct run_state *run,
+		       const struct run_lock_info *owner)
+{
+	if (owner->is_held)
+		buf_fmt(out, "Owner: process %d\n", owner->pid);
+	else if (!run_state_is_end(run->state) && run->state != RUN_BLOCKED)
+		buf_text(out, "Owner: none, the run was interrupted\n");
+}
+
+/* Who may approve what a step waits for. */
+static void wait_line(struct buf *out, const struct step *step, const struct step_state *at)
+{
+	char stamp[STAMP_BYTES + 1];
+
+	buf_fmt(out, "Waiting: %.*s", STR_ARG(step->id));
+	if (at->reason.len > 0)
+		buf_fmt(out, " (%.*s)", STR_ARG(at->reason));
+	if (step->approval) {
+		const char *before = " by ";
+
+		for (uint32_t i = 0; i < step->approval->by_count; i++) {
+			buf_fmt(out, "%s%.*s", before, STR_ARG(step->approval->by[i]));
+			before = ", ";
+		}
+		if (step->approval->count > 1)
+			buf_fmt(out, ", %u needed", step->approval->count);
+	}
+	if (at->due_ms > 0) {
+		stamp_write(at->due_ms, stamp);
+		buf_fmt(out, ", until %s", stamp);
+	}
+	buf_byte(out, '\n');
+}
+
+static void next_lines(struct buf *out, const struct fold_run *fold,
+		       const struct run_lock_info *owner)
+{
+	AUTO(buf_fini) struct buf next = BUF_INIT;
+	size_t from = 0;
+
+	next_commands(fold, owner, &next);
+	for (size_t i = 0; i < next.len; i++) {
+		if (next.ptr[i] != '\n')
+			continue;
+		buf_fmt(out, "Next: %.*s\n", (int)(i - from), next.ptr + from);
+		from = i + 1;
+	}
+}
+
+enum err_code status_text(const struct fold_run *fold, const struct run_lock_info *owner,
+			  struct buf *out, struct err *err)
+{
+	const struct run_state *run = &fold->state;
+	AUTO(mem_drop) uint32_t *order = NULL;
+
+	if (steps_by_id(run->model, &order, err) != ERR_OK)
+		return err->code;
+	buf_fmt(out, "Run ID: %.*s\n", STR_ARG(run->run_id));
+	buf_fmt(out, "State: %s\n", run_state_name(run->state));
+	step_lines(out, run, order);
+	failed_gates_line(out, "Failed hard gates: ", run, order);
+	buf_fmt(out, "Pipeline: %.*s\n", STR_ARG(run->model->pipeline));
+	if (run->reason.len > 0)
+		buf_fmt(out, "Reason: %.*s\n", STR_ARG(run->reason));
+	owner_line(out, run, owner);
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		if (run->steps[order[i]].state == STEP_WAITING)
+			wait_line(out, &run->model->steps[order[i]], &run->steps[order[i]]);
+	}
+	next_lines(out, fold, owner);
+	if (fold->reading.end != LOG_END_WHOLE) {
+		buf_text(out, "Note: ");
+		reading_note(&fold->reading, out);
+		buf_byte(out, '\n');
+	}
+	return buf_check(out, "status", err);
+}
+
+/* ---------------------------------------------------------------------------------- JSON */
+
+static void names_member(struct buf *out, const char *name, const struct step_state *at)
+{
+	field_open(out, name, '[');
+	for (const struct approver *who = at->approvers; who; who = who->next) {
+		field_comma(out);
+		json_put_str(out, who->name);
+	}
+	buf_byte(out, ']');
+}
+
+static void step_member(struct buf *out, const struct run_state *run, uint32_t index)
+{
+	const struct step *step = &run->model->steps[index];
+	const struct step_state *at = &run->steps[index];
+	bool is_error = step_shows_error(at);
+
+	field_comma(out);
+	buf_byte(out, '{');
+	field_str(out, "step_id", step->id);
+	field_str(out, "state", str_of(step_state_name(at->state)));
+	field_i64(out, "attempt", at->attempt);
+	field_i64(out, "attempts", at->attempts);
+	field_str(out, "gate",
+		  step->gate == GATE_NONE ? STR_NONE : str_of(gate_kind_name(step->gate)));
+	field_str(out, "error_class", is_error ? str_of(error_class_name(at->class)) : STR_NONE);
+	field_str(out, "reason", at->reason.len > 0 ? at->reason : STR_NONE);
+	field_str(out, "skip_reason",
+		  at->state == STEP_SKIPPED ? str_of(skip_reason_name(at->skip)) : STR_NONE);
+	field_stamp(out, "started_at", at->started_ms);
+	field_stamp(out, "ended_at", at->ended_ms);
+	if (at->attempts > 0 && at->ended_ms > 0)
+		field_i64(out, "duration_ms", at->duration_ms);
+	else
+		field_null(out, "duration_ms");
+	field_stamp(out, "due_at", at->due_ms);
+	field_bool(out, "waived", at->is_waived);
+	names_member(out, "approved_by", at);
+	buf_byte(out, '}');
+}
+
+static void next_member(struct buf *out, const struct fold_run *fold,
+			const struct run_lock_info *owner)
+{
+	AUTO(buf_fini) struct buf next = BUF_INIT;
+	size_t from = 0;
+
+	next_commands(fold, owner, &next);
+	field_open(out, "next", '[');
+	for (size_t i = 0; i < next.len; i++) {
+		if (next.ptr[i] != '\n')
+			continue;
+		field_comma(out);
+		buf_fmt(out, "\"%.*s\"", (int)(i - from), next.ptr + from);
+		from = i + 1;
+	}
+	buf_byte(out, ']');
+}
+
+static void run_members(struct buf *out, const struct fold_run *fold,
+			const struct run_lock_info *owner)
+{
+	const struct run_state *run = &fold->state;
+
+	field_str(out, "run_id", run->run_id);
+	field_str(out, "pipeline", run->model->pipeline);
+	field_str(out, "state", str_of(run_state_name(run->state)));
+	field_str(out, "outcome",
+		  run->outcome == OUTCOME_NONE ? STR_NONE : str_of(outcome_name(run->outcome)));
+	field_str(out, "reason", run->reason.len > 0 ? run->reason : STR_NONE);
+	field_stamp(out, "created_at", run->created_ms);
+	field_stamp(out, "changed_at", run->changed_ms);
+	if (owner->is_held)
+		field_i64(out, "owner_pid", owner->pid);
+	else
+		field_null(out, "owner_pid");
+	field_i64(out, "seq", (int64_t)fold->reading.head.seq);
+	field_str(out, "receipt", str_of(fold->reading.head.h));
+}
+
+enum err_code status_json(const struct fold_run *fold, const struct run_lock_info *owner,
+			  struct buf *out, struct err *err)
+{
+	const struct run_state *run = &fold->state;
+	AUTO(mem_drop) uint32_t *order = NULL;
+	AUTO(buf_fini) struct buf json = BUF_INIT;
+
+	if (steps_by_id(run->model, &order, err) != ERR_OK)
+		return err->code;
+	buf_byte(&json, '{');
+	run_members(&json, fold, owner);
+	field_open(&json, "steps", '[');
+	for (uint32_t i = 0; i < run->model->steps_count; i++)
+		step_member(&json, run, order[i]);
+	buf_byte(&json, ']');
+	field_i64(&json, "completed", run->count[STEP_SUCCEEDED]);
+	failed_gates_member(&json, run, order);
+	field_i64(&json, "warnings", run->warnings);
+	next_member(&json, fold, owner);
+	if (fold->reading.end != LOG_END_WHOLE) {
+		AUTO(buf_fini) struct buf note = BUF_INIT;
+
+		reading_note(&fold->reading, &note);
+		field_str(&json, "note", buf_view(&note));
+	}
+	buf_byte(&json, '}');
+	if (buf_check(&json, "status", err) != ERR_OK)
+		return err->code;
+	pretty_json(out, buf_view(&json));
+	buf_byte(out, '\n');
+	return buf_check(out, "status", err);
+}
