@@ -1,0 +1,209 @@
+#!/usr/bin/python3
+"""Measure Sluice beside its floors and its peers (docs/BENCHMARKS.md tells the method).
+
+Within a row all programs take turns, each time in a fresh folder: what the machine does meanwhile
+falls on all of them. A ratio is taken within one turn, so its spread is that of the work and not
+that of the machine. Nothing here passes or fails by a time; work that was not done fails."""
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import jobs
+
+BEGIN = "<!-- results: script/bench --update -->"
+END = "<!-- end of results -->"
+
+
+class Row:
+    def __init__(self, key, title, amount, unit, entries, goal):
+        self.key, self.title, self.amount, self.unit = key, title, amount, unit
+        self.entries, self.goal = entries, goal  # entries[0] is the floor
+
+
+def rows(build, scale):
+    n = max(20, round(1000 * scale))
+    yield Row("p1", f"P1: chain of {n} programs", n, "steps/s", [
+        jobs.floor(build, "floor_chain", n, "always"),
+        jobs.sluice(build, "sluice, sync: always", n),
+        jobs.sluice(build, "sluice, sync: never", n, sync="never"),
+        jobs.ninja(n), jobs.make(n)],
+        "`sync: always` at most 1.15 of the floor; `sync: never` not slower than ninja")
+    for slots in (2, 8):
+        yield Row("p2", f"P2: {n} independent programs, {slots} at a time", n, "steps/s", [
+            jobs.floor(build, "floor_parallel", n, slots, "always"),
+            jobs.sluice(build, "sluice, sync: always", n, roots=True, slots=slots),
+            jobs.sluice(build, "sluice, sync: never", n, roots=True, slots=slots, sync="never"),
+            jobs.ninja(n, roots=True, slots=slots), jobs.make(n, roots=True, slots=slots),
+            jobs.xargs(n, slots), jobs.parallel(n, slots)],
+            "`sync: always` at most 1.15 of the floor; `sync: never` not slower than ninja")
+    yield Row("p5", f"P5: chain of {n} durable steps without a process", n, "commits/s", [
+        jobs.floor(build, "floor_append", n, 1),
+        jobs.sluice(build, "sluice, noop steps", n, kind="noop: true"),
+        jobs.sqlite(n, 1)],
+        "at least 0.85 of the floor's commits a second: a ratio of at most 1.18")
+    for batch in (8, 64):
+        lines = n * batch
+        yield Row("p5", f"P5: {lines} lines, {batch} a commit (reference)", lines, "lines/s", [
+            jobs.floor(build, "floor_append", lines, batch), jobs.sqlite(lines, batch)], "")
+    yield Row("p8", "P8: a run of one step", 1, "runs/s", [
+        jobs.floor(build, "floor_start"),
+        jobs.Job("floor without files", lambda folder: [os.path.join(build, "bench", "floor_spawn")]),
+        jobs.sluice(build, "sluice run", 1),
+        jobs.Job("sluice --version", lambda folder: [os.path.join(build, "sluice"), "--version"]),
+        jobs.ninja(1), jobs.make(1)],
+        "at most 2 ms above the floor; at most 6 MB resident with the keeper")
+
+
+def run_once(build, job, base):
+    """Seconds and peak KiB of one run of the job in a fresh folder."""
+    folder = tempfile.mkdtemp(dir=base)
+    try:
+        command = job.prepare(folder)
+        os.sync()  # what the preparation left dirty is not this job's
+        done = subprocess.run([os.path.join(build, "bench", "measure"), *command], cwd=folder,
+                              capture_output=True, text=True, check=True)
+        status, wall_ns, peak_kib = map(int, done.stdout.split())
+        if status != 0:
+            raise SystemExit(f"{job.name}: exit {status}: {' '.join(command)}")
+        problem = job.check and job.check(folder)
+        if problem:
+            raise SystemExit(f"{job.name}: {problem}")
+        return wall_ns / 1e9, peak_kib
+    finally:
+        shutil.rmtree(folder)
+
+
+def measure(build, row, repetitions, base):
+    """job name -> list of (seconds, KiB); turn by turn, the first program changes each turn."""
+    present = [job for job in row.entries if not job.missing()]
+    results = {job.name: [] for job in present}
+    for job in present:
+        run_once(build, job, base)  # warms the page cache; not counted
+    for turn in range(repetitions):
+        first = turn % len(present)
+        for job in present[first:] + present[:first]:
+            results[job.name].append(run_once(build, job, base))
+    return results
+
+
+def spread(values, form):
+    return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+def table(row, results):
+    floor = results["floor"]
+    lines = [f"### {row.title}", "",
+             f"| | ms: median (min to max) | {row.unit} | ratio to the floor: median (min to max) | peak MB |",
+             "|---|---:|---:|---:|---:|"]
+    for job in row.entries:
+        if job.name not in results:
+            lines.append(f"| {job.name} | not installed | | | |")
+            continue
+        seconds = [s for s, _ in results[job.name]]
+        ratios = [s / f for s, (f, _) in zip(seconds, floor)]
+        peak = max(kib for _, kib in results[job.name]) / 1024
+        lines.append(f"| {job.name} | {spread([1000 * s for s in seconds], '.1f')} "
+                     f"| {row.amount / statistics.median(seconds):,.0f} "
+                     f"| {'1' if job.name == 'floor' else spread(ratios, '.2f')} | {peak:.1f} |")
+    if row.goal:
+        lines += ["", f"Goal: {row.goal}."]
+    return "\n".join(lines) + "\n"
+
+
+def memory_with_keeper(build, base):
+    """Peak resident MB of the engine and its keeper while a step sleeps; None if it was not seen."""
+    folder = tempfile.mkdtemp(dir=base)
+    try:
+        jobs.write(folder, "pipeline.yaml", "pipeline: bench\nsteps:\n  s: {argv: [sleep, '1']}\n")
+        engine = subprocess.Popen([os.path.join(build, "sluice"), "--dir", "state", "run", "-q", "pipeline.yaml"],
+                                  cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        peak = {}
+        while engine.poll() is None:
+            for pid in filter(str.isdigit, os.listdir("/proc")):
+                peak.update(peak_of_keeper(pid, folder))
+            with open(f"/proc/{engine.pid}/status", encoding="ascii") as f:
+                peak["engine"] = max(peak.get("engine", 0), high_water(f.read()))
+            time.sleep(0.05)
+        return sum(peak.values()) / 1024 if len(peak) == 2 else None
+    finally:
+        shutil.rmtree(folder)
+
+
+def peak_of_keeper(pid, folder):
+    """{"keeper": KiB} if the process is the keeper of a run below the folder."""
+    try:
+        if os.path.basename(os.readlink(f"/proc/{pid}/exe")) != "sluice-keeper":
+            return {}
+        if not any(os.readlink(f"/proc/{pid}/fd/{fd}").startswith(folder) for fd in os.listdir(f"/proc/{pid}/fd")):
+            return {}
+        with open(f"/proc/{pid}/status", encoding="ascii") as f:
+            return {"keeper": high_water(f.read())}
+    except OSError:
+        return {}  # it ended meanwhile
+
+
+def high_water(status):
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
+
+
+def machine(base):
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        cpu = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), platform.machine())
+    kind = subprocess.run(["stat", "-f", "-c", "%T", base], capture_output=True, text=True, check=True).stdout.strip()
+    return f"{os.cpu_count()} x {cpu}; Linux {platform.release()}; file system {kind}"
+
+
+def commit(source):
+    git = ["git", "-C", source]
+    name = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True).stdout.strip()
+    dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True).stdout.strip()
+    return f"{name or 'unknown'}{', changed' if dirty else ''}"
+
+
+def update(path, text):
+    """Put the text between the two marks of the file."""
+    with open(path, encoding="utf-8") as f:
+        before, rest = f.read().split(BEGIN)
+    after = rest.split(END)[1]
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+
+
+def main():
+    source = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    args = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    args.add_argument("rows", nargs="*", help="p1 p2 p5 p8; default all")
+    args.add_argument("--build", default=os.path.join(source, "build"), help="build folder")
+    args.add_argument("--work", help="folder on the disk to measure; default: below the build folder")
+    args.add_argument("--repetitions", type=int, default=5)
+    args.add_argument("--scale", type=float, default=1, help="share of the full number of steps")
+    args.add_argument("--update", metavar="FILE", help="put the tables into this document too")
+    args = args.parse_args()
+    build = os.path.abspath(args.build)
+    base = os.path.abspath(args.work or os.path.join(build, "bench-work"))
+    os.makedirs(base, exist_ok=True)
+
+    command = " ".join(["script/bench", *sys.argv[1:]])
+    parts = [f"Commit {commit(source)}. Machine: {machine(base)}. "
+             f"Command: `{command}`; {args.repetitions} turns.\n"]
+    print(parts[0], flush=True)
+    for row in rows(build, args.scale):
+        if args.rows and row.key not in args.rows:
+            continue
+        parts.append(table(row, measure(build, row, args.repetitions, base)))
+        if row.key == "p8":
+            resident = memory_with_keeper(build, base)
+            parts.append("Resident, engine and keeper, while a step runs: "
+                         + (f"{resident:.1f} MB.\n" if resident else "the keeper was not seen.\n"))
+        print("\n".join(parts[-2:] if row.key == "p8" else parts[-1:]), flush=True)
+    if args.update:
+        update(args.update, "\n".join(parts))
+
+
+main()
