@@ -66,7 +66,7 @@ static bool base_works(int base)
 	if (group < 0)
 		return false;
 	works = faccessat(group, "cgroup.kill", W_OK, 0) == 0;
-	(void)close(group); /* only a handle */
+	(void)close(group);              /* only a handle */
 	(void)cgroup_remove(base, name); /* it is empty */
 	return works;
 }
@@ -92,7 +92,11 @@ int cgroup_base(void)
 
 int cgroup_make(int base, const char *name)
 {
-	if (mkdirat(base, name, 0755) < 0 && errno != EEXIST)
+	if (mkdirat(base, name, 0755) == 0)
+		return cgroup_open(base, name);
+	/* One of this name was left behind: of no use unless it is empty. */
+	if (errno != EEXIST || unlinkat(base, name, AT_REMOVEDIR) < 0 ||
+	    mkdirat(base, name, 0755) < 0)
 		return -errno;
 	return cgroup_open(base, name);
 }

@@ -16,7 +16,8 @@
  * Proved by making and removing one. */
 int cgroup_base(void);
 
-/* Make (or take over) a group; a directory descriptor, or -errno. `name` is a plain file name. */
+/* Make a group (again, if an empty one is there); a directory descriptor, or -errno. `name` is a
+ * plain file name. */
 int cgroup_make(int base, const char *name);
 
 /* An existing group; a directory descriptor, or -errno. */

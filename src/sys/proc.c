@@ -223,7 +223,8 @@ static void mark_down(struct table *table, size_t offset)
 
 				if (parent->stat.pid != entry->stat.parent)
 					continue;
-				*mark = *(const bool *)(const void *)((const char *)parent + offset);
+				*mark =
+				    *(const bool *)(const void *)((const char *)parent + offset);
 				grew = grew || *mark;
 				break;
 			}
@@ -246,7 +247,7 @@ static void members_mark(const struct proc_tree *tree, struct table *table)
 {
 	for (size_t i = 0; i < table->count; i++)
 		table->entries[i].is_below =
-			tree->below == 0 || table->entries[i].stat.pid == tree->below;
+		    tree->below == 0 || table->entries[i].stat.pid == tree->below;
 	mark_down(table, offsetof(struct entry, is_below));
 	for (size_t i = 0; i < table->count; i++) {
 		struct entry *entry = &table->entries[i];

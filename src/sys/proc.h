@@ -1,8 +1,8 @@
 /* proc.h - what /proc tells about processes, and signals that never hit a stranger.
  *
  * Everything here is for rare acts (killing a tree, recovery, a guard): a pass over /proc costs
- * tens of microseconds a process. Signals go through a pidfd that was opened before the identity was
- * looked at again, so that a reused process id is never hit (pidfd_open(2)). */
+ * tens of microseconds a process. Signals go through a pidfd that was opened before the identity
+ * was looked at again, so that a reused process id is never hit (pidfd_open(2)). */
 #ifndef SYS_PROC_H
 #define SYS_PROC_H
 
@@ -40,7 +40,8 @@ struct proc_tree {
 	int32_t leader;   /* its session and itself; 0: no such rule */
 	int32_t below;    /* the leader rule counts for descendants of this process only; 0: all */
 	const char *name; /* environment variable ... */
-	const char *value; /* ... whose value it has, or begins with when `is_prefix`; NULL: no rule */
+	const char
+	    *value; /* ... whose value it has, or begins with when `is_prefix`; NULL: no rule */
 	bool is_prefix;
 };
 

@@ -27,8 +27,8 @@
 struct child {
 	const struct spawn_plan *plan;
 	pid_t caller;
-	int32_t pid;  /* of a detached one */
-	int failure;  /* errno, 0 while all is well */
+	int32_t pid;       /* of a detached one */
+	int failure;       /* errno, 0 while all is well */
 	char *inner_stack; /* for the second child of a detached start */
 };
 
@@ -96,16 +96,16 @@ IN_CHILD static long child_start(child_fn *run, struct child *child, char *stack
 				 int exit_signal)
 {
 	struct clone_args args = {
-		.flags = CLONE_VM | CLONE_VFORK | flags,
-		.exit_signal = (uint64_t)exit_signal,
-		.stack = (uint64_t)(uintptr_t)stack,
-		.stack_size = STACK_BYTES,
+	    .flags = (uint64_t)(CLONE_VM | CLONE_VFORK) | flags,
+	    .exit_signal = (uint64_t)(unsigned)exit_signal,
+	    .stack = (uint64_t)(uintptr_t)stack,
+	    .stack_size = STACK_BYTES,
 	};
 	long pid;
 
 	if (child->plan->cgroup_fd >= 0) {
-		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)child->plan->cgroup_fd;
+		args.flags |= (uint64_t)CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)(unsigned)child->plan->cgroup_fd;
 	}
 	pid = clone3_call(&args, run, child);
 	if (pid != -ENOSYS || child->plan->cgroup_fd >= 0)
@@ -259,8 +259,7 @@ IN_CHILD static int detach_run(void *arg)
 int spawn_start(const struct spawn_plan *plan, int32_t *ret_pid)
 {
 	char stack[2 * STACK_BYTES] __attribute__((aligned(16)));
-	struct child child = {
-		.plan = plan, .caller = getpid(), .inner_stack = stack + STACK_BYTES};
+	struct child child = {.plan = plan, .caller = getpid(), .inner_stack = stack + STACK_BYTES};
 	sigset_t all, before;
 	long pid;
 
@@ -287,4 +286,9 @@ int spawn_start(const struct spawn_plan *plan, int32_t *ret_pid)
 		return child.failure;
 	*ret_pid = plan->is_detached ? child.pid : (int32_t)pid;
 	return 0;
+}
+
+int spawn_null_open(void)
+{
+	return open("/dev/null", O_RDWR | O_CLOEXEC);
 }

@@ -2,8 +2,8 @@
  *
  * clone3(CLONE_VM | CLONE_VFORK [| CLONE_INTO_CGROUP]): no page table is copied, the caller sleeps
  * until the program runs or the attempt failed, and the errno of whatever failed comes back exactly
- * (clone(2), execve(2)). Nothing of the caller leaks: descriptors from the first unlisted one on are
- * closed, the signal mask is empty, dispositions are the default ones, the session is new. */
+ * (clone(2), execve(2)). Nothing of the caller leaks: descriptors from the first unlisted one on
+ * are closed, the signal mask is empty, dispositions are the default ones, the session is new. */
 #ifndef SYS_SPAWN_H
 #define SYS_SPAWN_H
 
@@ -31,14 +31,18 @@ struct spawn_plan {
 	int cgroup_fd; /* directory of the cgroup it is born in, -1: the caller's */
 
 	bool resets_signals; /* false: the caller has no handler, ignores nothing and blocks all */
-	bool dies_with_caller; /* PDEATHSIG = KILL: only for a caller of one thread */
-	bool is_detached;      /* not a child of the caller: nobody has to reap it */
+	bool dies_with_caller;             /* PDEATHSIG = KILL: only for a caller of one thread */
+	bool is_detached;                  /* not a child of the caller: nobody has to reap it */
 	const char *oom_score_adj;         /* decimal text, NULL: inherited */
 	const struct rlimit *nofile_limit; /* RLIMIT_NOFILE, NULL: inherited */
 };
 
 /* Start it. 0 and *ret_pid, or the errno that kept the program from running; then no process is
- * left. A child that is not detached must be reaped by the caller (wait4). Blocks until the exec. */
+ * left. A child that is not detached must be reaped by the caller (wait4). Blocks until the exec.
+ */
 MUST_CHECK int spawn_start(const struct spawn_plan *plan, int32_t *ret_pid);
+
+/* /dev/null for reading and writing, close-on-exec; -1 with errno. */
+int spawn_null_open(void);
 
 #endif

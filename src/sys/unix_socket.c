@@ -1,5 +1,5 @@
-/* socket.c - see socket.h */
-#include "sys/socket.h"
+/* unix_socket.c - see unix_socket.h */
+#include "sys/unix_socket.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -37,7 +37,8 @@ enum err_code socket_path(const char *kind, uint64_t device, uint64_t inode,
 	char whole[2 * SOCKET_PATH_BYTES];
 	int len = -1;
 
-	/* "All paths set in these environment variables must be absolute" (XDG base directories). */
+	/* "All paths set in these environment variables must be absolute" (XDG base directories).
+	 */
 	if (runtime && runtime[0] == '/')
 		len = snprintf(folder, sizeof(folder), "%s/sluice", runtime);
 	if (len < 0 || len > 64) /* unset, or no room is left for the name */
@@ -126,4 +127,35 @@ enum err_code socket_peer(int fd, struct socket_peer *ret_peer, struct err *err)
 		return err_sys(err, "ask who connected");
 	*ret_peer = (struct socket_peer){who.pid, who.uid, who.gid};
 	return ERR_OK;
+}
+
+ssize_t socket_send(int fd, const void *bytes, size_t len)
+{
+	ssize_t sent;
+
+	do {
+		sent = send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (sent < 0 && errno == EINTR);
+	if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))
+		return 0;
+	return sent;
+}
+
+ssize_t socket_receive(int fd, void *bytes, size_t len)
+{
+	ssize_t got;
+
+	do {
+		got = recv(fd, bytes, len, MSG_DONTWAIT);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0 && errno == EAGAIN)
+		return 0;
+	return got == 0 ? -1 : got;
+}
+
+void socket_close(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd); /* what was sent is the peer's */
+	*fd = -1;
 }

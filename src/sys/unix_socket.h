@@ -1,16 +1,17 @@
-/* socket.h - local stream sockets of a run: where they live, and who is at the other end.
+/* unix_socket.h - local stream sockets of a run: where they live, and who is at the other end.
  *
  * They live in `$XDG_RUNTIME_DIR/sluice` or `/tmp/sluice-<uid>` (0700, owner checked), named by a
  * kind and the device and inode of the run directory, so that a run directory holds only plain
  * files and any path to it leads to the same socket (S12). All descriptors are non-blocking and
  * close-on-exec. See unix(7). */
-#ifndef SYS_SOCKET_H
-#define SYS_SOCKET_H
+#ifndef SYS_UNIX_SOCKET_H
+#define SYS_UNIX_SOCKET_H
 
 #include "base/err.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define SOCKET_PATH_BYTES 108 /* sun_path */
 
@@ -34,5 +35,12 @@ MUST_CHECK enum err_code socket_connect(const char *path, int *ret_fd, struct er
 
 /* Who connected (SO_PEERCRED). */
 MUST_CHECK enum err_code socket_peer(int fd, struct socket_peer *ret_peer, struct err *err);
+
+/* Send or receive what goes at once: how much, 0 when nothing does now, -1 when the peer is gone.
+ * Never raises SIGPIPE. */
+ssize_t socket_send(int fd, const void *bytes, size_t len);
+ssize_t socket_receive(int fd, void *bytes, size_t len);
+
+void socket_close(int *fd); /* -1 is fine; becomes -1 */
 
 #endif
