@@ -1,0 +1,97 @@
+/* command.c - see command.h */
+#include "exec/command.h"
+
+#include "keeper/client.h"
+#include "keeper/link_os.h"
+#include "keeper/token_table.h"
+#include "sys/proc.h"
+
+#include <string.h>
+
+static enum err_code command_start(void *self, const struct exec_start *start, struct err *err)
+{
+	return client_start(self, start, err);
+}
+
+static enum err_code command_cancel(void *self, const struct exec_token *token, bool now,
+				    struct err *err)
+{
+	return client_cancel(self, token, now, err);
+}
+
+static enum err_code command_recover(void *self, const struct exec_token *tokens,
+				     const bool *same_boot, size_t count, struct err *err)
+{
+	return client_recover(self, tokens, same_boot, count, err);
+}
+
+static bool command_next(void *self, struct exec_report *ret_report)
+{
+	return client_next(self, ret_report);
+}
+
+static int command_fd(void *self)
+{
+	return client_fd(self);
+}
+
+static enum err_code command_pump(void *self, struct err *err)
+{
+	return client_pump(self, err);
+}
+
+static void command_close(void *self)
+{
+	client_free(self);
+}
+
+static const struct exec_ops command_ops = {
+    .name = "command",
+    .start = command_start,
+    .cancel = command_cancel,
+    .recover = command_recover,
+    .next = command_next,
+    .fd = command_fd,
+    .pump = command_pump,
+    .close = command_close,
+};
+
+enum err_code exec_command_open(const struct exec_command_options *options, struct exec *ret_exec,
+				struct err *err)
+{
+	struct link_os_options link_options = {
+	    .run_dir = options->run_dir,
+	    .run_id = options->run_id,
+	    .keeper_path = options->keeper_path,
+	};
+	struct keeper_client *client;
+	struct keeper_link link;
+
+	if (!id_valid(options->run_id))
+		return err_set(err, ERR_USAGE, "'%.*s' is not a run id", STR_ARG(options->run_id));
+	if (link_os_open(&link_options, &link, err) != ERR_OK ||
+	    client_new(link, options->run_id, options->epoch, &client, err) != ERR_OK)
+		return err_while(err, "open the executor of commands");
+	*ret_exec = (struct exec){&command_ops, client};
+	return ERR_OK;
+}
+
+enum err_code exec_command_is_own_step(int run_dir, struct str run_id, int32_t pid, bool *ret_is,
+				       struct err *err)
+{
+	char value[TOKEN_TEXT_BYTES];
+	int32_t keeper;
+
+	if (link_os_keeper_pid(run_dir, &keeper, err) != ERR_OK)
+		return err->code;
+	*ret_is = true;
+	if (keeper && proc_descends(pid, keeper))
+		return ERR_OK;
+	if (proc_environ_get(pid, "SLUICE_RUN_ID", value, sizeof(value)) && str_is(run_id, value))
+		return ERR_OK;
+	if (proc_environ_get(pid, TOKEN_VARIABLE, value, sizeof(value)) &&
+	    strncmp(value, run_id.ptr, run_id.len) == 0 && value[run_id.len] == '/')
+		return ERR_OK;
+	*ret_is = false;
+	return ERR_OK;
+}

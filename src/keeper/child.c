@@ -1,0 +1,686 @@
+/* child.c - the keeper's hands: log files, records, commands, trees. See host.h.
+ *
+ * The keeper is one executable without a library, so what it does with the system is written out
+ * here and in main.c; src/sys has what others need too (spawn, proc, cgroup). */
+#include "keeper/host.h"
+
+#include "base/mem.h"
+#include "keeper/token_table.h"
+#include "sys/cgroup.h"
+#include "sys/proc.h"
+#include "sys/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PUMP_BYTES   65536
+#define OOM_ADJUST   "500"
+#define CHILDREN_MAX 16384 /* children looked at when one may be a stray */
+#define STRAY_ROUNDS 1000
+#define STRAY_NAP_US 2000
+
+/* Attempt + 1 of a command that was not reaped, by process id. Zero pages cost nothing. */
+static uint32_t by_pid[HOST_PIDS];
+
+static void pid_set(int32_t pid, uint32_t value)
+{
+	BUG_IF(pid <= 0 || (size_t)pid >= HOST_PIDS);
+	by_pid[pid] = value;
+}
+
+static uint32_t pid_get(int32_t pid)
+{
+	return pid > 0 && (size_t)pid < HOST_PIDS ? by_pid[pid] : 0;
+}
+
+static struct child *child_of(const struct host *host, uint32_t attempt)
+{
+	BUG_IF(attempt >= host->children_capacity || !host->children[attempt]);
+	return host->children[attempt];
+}
+
+static void fd_close(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd); /* nothing here has to last */
+	*fd = -1;
+}
+
+/* --- records --- */
+
+int record_append(struct host *host, const struct record *record)
+{
+	unsigned char bytes[RECORD_BYTES];
+	ssize_t written;
+
+	record_encode(record, bytes);
+	do {
+		written = pwrite(HOST_FD_LOG, bytes, sizeof(bytes),
+				 (off_t)(host->records * RECORD_BYTES));
+	} while (written < 0 && errno == EINTR);
+	if (written < 0)
+		return errno;
+	if (written != (ssize_t)sizeof(bytes))
+		return ENOSPC; /* the torn one will be written over */
+	host->records++;
+	return 0;
+}
+
+static int attempt_append(struct host *host, uint32_t attempt, enum record_kind kind)
+{
+	const struct child *child = child_of(host, attempt);
+	struct record record = machine_record(host->machine, attempt, kind);
+
+	record.keeper_pid = (int32_t)getpid();
+	record.slot = child->slot;
+	return record_append(host, &record);
+}
+
+void child_note(struct host *host, uint32_t attempt)
+{
+	/* A hint for whoever has to clear up after us; the token in the environment is enough. */
+	(void)attempt_append(host, attempt, RECORD_SPAWNED);
+}
+
+void child_record(struct host *host, uint32_t attempt)
+{
+	host_input(host, &(struct machine_input){
+			     .kind = MACHINE_IN_WRITTEN,
+			     .now_ns = host_now(),
+			     .attempt = attempt,
+			     .errno_value = attempt_append(host, attempt, RECORD_ENDED),
+			 });
+}
+
+/* --- arming --- */
+
+static struct child *child_new(struct host *host, uint32_t attempt, const char *log)
+{
+	struct err err = ERR_INIT;
+	struct child *child;
+	size_t before = host->children_capacity;
+
+	if (mem_grow((void **)&host->children, &host->children_capacity, (size_t)attempt + 1,
+		     sizeof(*host->children), &err) != ERR_OK)
+		return NULL;
+	memset(host->children + before, 0,
+	       (host->children_capacity - before) * sizeof(*host->children));
+	child = mem_new(1, sizeof(*child));
+	if (!child)
+		return NULL;
+	*child = (struct child){.log_fd = -1, .slot = RECORD_NO_SLOT};
+	child->log = mem_text(log, strlen(log));
+	if (!child->log) {
+		mem_free(child);
+		return NULL;
+	}
+	host->children[attempt] = child;
+	return child;
+}
+
+static int logs_open(struct host *host)
+{
+	if (host->logs_fd >= 0)
+		return 0;
+	if (mkdirat(HOST_FD_DIR, "logs", 0700) < 0 && errno != EEXIST)
+		return errno;
+	host->logs_fd =
+	    openat(HOST_FD_DIR, "logs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return host->logs_fd < 0 ? errno : 0;
+}
+
+/* 0 or errno. The record comes last: it means that nothing but the exec is missing. */
+static int arm(struct host *host, uint32_t attempt)
+{
+	struct child *child = child_new(host, attempt, host->frame->start.log);
+	int failure;
+
+	if (!child)
+		return ENOMEM;
+	failure = logs_open(host);
+	if (failure)
+		return failure;
+	child->log_fd = openat(host->logs_fd, child->log,
+			       O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (child->log_fd < 0)
+		return errno;
+	return attempt_append(host, attempt, RECORD_ARMED);
+}
+
+void child_arm(struct host *host, uint32_t attempt)
+{
+	int failure = arm(host, attempt);
+
+	host_input(host, &(struct machine_input){.kind = MACHINE_IN_ARMED,
+						 .now_ns = host_now(),
+						 .attempt = attempt,
+						 .errno_value = failure});
+}
+
+/* --- cgroups: one a concurrency slot, made once, used again --- */
+
+static uint32_t slot_take(struct host *host)
+{
+	char name[RECORD_SLOT_NAME_BYTES];
+	uint32_t slot = 0;
+
+	if (!host->cgroup_tried) {
+		host->cgroup_tried = true;
+		host->cgroup_base = cgroup_base();
+	}
+	while (slot < HOST_SLOTS && host->slots_used[slot])
+		slot++;
+	if (host->cgroup_base < 0 || slot == HOST_SLOTS)
+		return RECORD_NO_SLOT;
+	if (host->slots[slot] < 0) {
+		record_slot_name((int32_t)getpid(), slot, name);
+		host->slots[slot] = cgroup_make(host->cgroup_base, name);
+		if (host->slots[slot] < 0) {
+			fd_close(&host->cgroup_base);
+			return RECORD_NO_SLOT;
+		}
+	}
+	host->slots_used[slot] = true;
+	return slot;
+}
+
+static void slot_release(struct host *host, uint32_t slot)
+{
+	if (slot != RECORD_NO_SLOT)
+		host->slots_used[slot] = false;
+}
+
+/* --- spawning --- */
+
+static void pump_free(struct pump *pump)
+{
+	if (!pump)
+		return;
+	fd_close(&pump->from_fd);
+	fd_close(&pump->log_fd);
+	mask_free(pump->mask);
+	buf_fini(&pump->out);
+	mem_free(pump);
+}
+
+/* Put a pipe between the command and its log; *ret_to_fd is the command's end. 0 or errno. */
+static int pump_open(struct host *host, uint32_t attempt, const struct exec_start *start,
+		     int *ret_to_fd)
+{
+	struct child *child = child_of(host, attempt);
+	struct pump *pump = mem_new(1, sizeof(*pump));
+	struct err err = ERR_INIT;
+	struct epoll_event event = {.events = EPOLLIN,
+				    .data.u64 = (uint64_t)attempt << 8 | READY_PUMP};
+	int fds[2];
+
+	if (!pump)
+		return ENOMEM;
+	*pump =
+	    (struct pump){.from_fd = -1, .log_fd = -1, .limit_bytes = start->output_limit_bytes};
+	child->pump = pump;
+	if (mask_new(start->masks, start->masks_count, &pump->mask, &err) != ERR_OK)
+		return ENOMEM;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return errno;
+	pump->from_fd = fds[0];
+	pump->log_fd = TAKE(child->log_fd, -1);
+	*ret_to_fd = fds[1];
+	if (fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ||
+	    epoll_ctl(host->epoll_fd, EPOLL_CTL_ADD, fds[0], &event) < 0)
+		return errno;
+	return 0;
+}
+
+/* The engine's environment and the variable that marks the tree (S8.3). */
+static char **environ_make(const struct exec_start *start, char *token)
+{
+	size_t count = 0;
+	size_t kept = 0;
+	char **envp;
+
+	while (start->envp[count])
+		count++;
+	envp = mem_new(count + 2, sizeof(*envp));
+	if (!envp)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (strncmp(start->envp[i], TOKEN_VARIABLE "=", sizeof(TOKEN_VARIABLE)) != 0)
+			envp[kept++] = start->envp[i];
+	}
+	envp[kept] = token;
+	return envp;
+}
+
+/* The command inherits our 0, 1 and 2: 1 and 2 are its log for that moment. */
+static int spawn_into(struct host *host, const struct exec_start *start, char **envp, uint32_t slot,
+		      int out_fd, int32_t *ret_pid)
+{
+	struct spawn_plan plan = {
+	    .argv = start->argv,
+	    .envp = envp,
+	    .cwd = start->cwd,
+	    .cgroup_fd = slot == RECORD_NO_SLOT ? -1 : host->slots[slot],
+	    .dies_with_caller = true,
+	    .oom_score_adj = OOM_ADJUST,
+	    .nofile_limit = host->nofile_raised ? &host->nofile : NULL,
+	};
+	int failure;
+
+	if (dup2(out_fd, STDOUT_FILENO) < 0 || dup2(out_fd, STDERR_FILENO) < 0)
+		return errno;
+	failure = spawn_start(&plan, ret_pid);
+	(void)dup2(STDIN_FILENO, STDOUT_FILENO); /* /dev/null again: cannot fail, nothing is made */
+	(void)dup2(STDIN_FILENO, STDERR_FILENO);
+	return failure;
+}
+
+static int spawn_one(struct host *host, uint32_t attempt, int32_t *ret_pid)
+{
+	const struct exec_start *start = &host->frame->start;
+	struct child *child = child_of(host, attempt);
+	struct exec_token token = machine_token(host->machine, attempt);
+	char variable[sizeof(TOKEN_VARIABLE) + TOKEN_TEXT_BYTES] = TOKEN_VARIABLE "=";
+	AUTO(mem_drop) char **envp = NULL;
+	int to_fd = -1;
+	int failure = 0;
+
+	token_text(host->run_id, &token, variable + sizeof(TOKEN_VARIABLE));
+	envp = environ_make(start, variable);
+	if (!envp)
+		return ENOMEM;
+	if (start->masks_count)
+		failure = pump_open(host, attempt, start, &to_fd);
+	if (!failure) {
+		child->slot = slot_take(host);
+		failure = spawn_into(host, start, envp, child->slot,
+				     to_fd < 0 ? child->log_fd : to_fd, ret_pid);
+	}
+	fd_close(&to_fd);
+	fd_close(&child->log_fd);
+	return failure;
+}
+
+void child_spawn(struct host *host, uint32_t attempt)
+{
+	struct machine_input input = {.kind = MACHINE_IN_SPAWNED, .attempt = attempt};
+
+	input.errno_value = spawn_one(host, attempt, &input.pid);
+	input.now_ns = host_now();
+	if (!input.errno_value) {
+		child_of(host, attempt)->pid = input.pid;
+		pid_set(input.pid, attempt + 1);
+	}
+	host_input(host, &input);
+}
+
+void child_forget(struct host *host, uint32_t attempt)
+{
+	struct child *child;
+
+	if (attempt >= host->children_capacity || !host->children[attempt])
+		return; /* it was refused before there was anything */
+	child = TAKE(host->children[attempt], NULL);
+	slot_release(host, child->slot);
+	fd_close(&child->log_fd);
+	pump_free(child->pump);
+	mem_free(child->log);
+	mem_free(child);
+}
+
+/* --- output --- */
+
+static void pump_write(struct pump *pump)
+{
+	size_t len = pump->out.len;
+	size_t done = 0;
+
+	if (pump->limit_bytes && pump->written_bytes + len > pump->limit_bytes + PUMP_BYTES)
+		len = 0; /* the next look ends the command */
+	while (done < len) {
+		ssize_t written = write(pump->log_fd, pump->out.ptr + done, len - done);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0) {
+			/* As if the command wrote to a full disk itself: it gets EPIPE. */
+			fd_close(&pump->from_fd);
+			break;
+		}
+		done += (size_t)written;
+	}
+	pump->written_bytes += done;
+	buf_clear(&pump->out);
+}
+
+/* Everything that is there now; the last time with what was held back. */
+static void pump_drain(struct pump *pump, bool is_last)
+{
+	char bytes[PUMP_BYTES];
+
+	while (pump->from_fd >= 0) {
+		ssize_t got = read(pump->from_fd, bytes, sizeof(bytes));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			break; /* EAGAIN */
+		if (got == 0) {
+			fd_close(&pump->from_fd);
+			break;
+		}
+		mask_feed(pump->mask, str_from(bytes, (size_t)got), &pump->out);
+		pump_write(pump);
+		if (!is_last)
+			return; /* others have a turn too */
+	}
+	if (!is_last)
+		return;
+	mask_end(pump->mask, &pump->out);
+	pump_write(pump);
+	fd_close(&pump->from_fd);
+}
+
+void child_pump(struct host *host, uint32_t attempt)
+{
+	if (attempt < host->children_capacity && host->children[attempt] &&
+	    host->children[attempt]->pump)
+		pump_drain(host->children[attempt]->pump, false);
+}
+
+void child_look(struct host *host, uint32_t attempt)
+{
+	struct stat stat;
+
+	if (fstatat(host->logs_fd, child_of(host, attempt)->log, &stat, AT_SYMLINK_NOFOLLOW) < 0)
+		stat.st_size = 0; /* removed by hand: nothing grows that anybody can see */
+	host_input(host, &(struct machine_input){.kind = MACHINE_IN_SIZE,
+						 .now_ns = host_now(),
+						 .attempt = attempt,
+						 .size_bytes = (uint64_t)stat.st_size});
+}
+
+/* --- trees --- */
+
+/* Children of ours that are no command: adopted when their parent ended. */
+static size_t strays_list(int32_t *pids)
+{
+	static int32_t all[CHILDREN_MAX];
+	size_t count = proc_children(all, CHILDREN_MAX);
+	size_t strays = 0;
+
+	if (count == SIZE_MAX)
+		return SIZE_MAX;
+	for (size_t i = 0; i < count; i++) {
+		if (!pid_get(all[i]))
+			pids[strays++] = all[i];
+	}
+	return strays;
+}
+
+static struct proc_tree tree_of(const struct host *host, uint32_t attempt,
+				char value[TOKEN_TEXT_BYTES])
+{
+	const struct child *child = child_of(host, attempt);
+	struct exec_token token = machine_token(host->machine, attempt);
+	uint32_t owner = pid_get(child->pid);
+
+	token_text(host->run_id, &token, value);
+	return (struct proc_tree){
+	    /* Not when the number went to another command of ours. */
+	    .leader = owner == 0 || owner == attempt + 1 ? child->pid : 0,
+	    .below = (int32_t)getpid(),
+	    .name = TOKEN_VARIABLE,
+	    .value = value,
+	};
+}
+
+/* Does a stray belong to the attempt? One that left its session and hides its environment belongs
+ * to whoever is left when no other command runs. */
+static bool stray_is_of(const struct host *host, uint32_t attempt, int32_t pid)
+{
+	const struct child *child = child_of(host, attempt);
+	struct exec_token token = machine_token(host->machine, attempt);
+	char own[TOKEN_TEXT_BYTES];
+	char value[TOKEN_TEXT_BYTES];
+	struct proc_stat stat;
+
+	if (!proc_stat_read(pid, &stat) || stat.state == 'Z')
+		return false;
+	if (stat.session == child->pid)
+		return true;
+	token_text(host->run_id, &token, own);
+	if (proc_environ_get(pid, TOKEN_VARIABLE, value, sizeof(value)))
+		return strcmp(own, value) == 0;
+	return machine_live(host->machine) == 1;
+}
+
+static bool tree_is_left(const struct host *host, uint32_t attempt)
+{
+	static int32_t strays[CHILDREN_MAX];
+	const struct child *child = child_of(host, attempt);
+	size_t count;
+
+	if (child->slot != RECORD_NO_SLOT)
+		return cgroup_is_populated(host->slots[child->slot]);
+	count = strays_list(strays);
+	if (count == SIZE_MAX) {
+		char value[TOKEN_TEXT_BYTES];
+		struct proc_tree tree = tree_of(host, attempt, value);
+		struct err err = ERR_INIT;
+
+		/* Unknown counts as left: KILL and the next look follow. */
+		return proc_tree_pass(&tree, 0, NULL, NULL, &count, &err) != ERR_OK || count;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (stray_is_of(host, attempt, strays[i]))
+			return true;
+	}
+	return false;
+}
+
+/* One pass over a tree; one that fails is made up for by the next (the timer's). */
+static void pass(const struct proc_tree *tree, int number)
+{
+	struct err err = ERR_INIT;
+	size_t count;
+
+	if (proc_tree_pass(tree, number, NULL, NULL, &count, &err) != ERR_OK)
+		return;
+}
+
+/* Without a group: the command and its process group, then all of /proc. */
+static void tree_signal(const struct host *host, uint32_t attempt, int number)
+{
+	static int32_t strays[CHILDREN_MAX];
+	const struct child *child = child_of(host, attempt);
+	char value[TOKEN_TEXT_BYTES];
+	struct proc_tree tree = tree_of(host, attempt, value);
+	size_t count;
+
+	if (pid_get(child->pid) == attempt + 1) { /* not reaped: the number is its own */
+		(void)kill(-child->pid, number);
+		(void)kill(child->pid, number);
+	}
+	pass(&tree, number);
+	count = strays_list(strays);
+	for (size_t i = 0; count != SIZE_MAX && i < count; i++) {
+		struct proc_tree stray = {.leader = strays[i], .below = (int32_t)getpid()};
+
+		if (stray_is_of(host, attempt, strays[i]))
+			pass(&stray, number);
+	}
+}
+
+void child_signal(struct host *host, uint32_t attempt, enum machine_signal signal)
+{
+	const struct child *child = child_of(host, attempt);
+
+	if (child->slot != RECORD_NO_SLOT) {
+		int group = host->slots[child->slot];
+
+		if (signal == MACHINE_KILL && cgroup_kill(group))
+			return;
+		(void)cgroup_signal(group, signal == MACHINE_KILL ? SIGKILL : SIGTERM);
+		if (signal == MACHINE_TERM)
+			(void)cgroup_signal(group, SIGCONT);
+		return;
+	}
+	tree_signal(host, attempt, signal == MACHINE_KILL ? SIGKILL : SIGTERM);
+	if (signal == MACHINE_TERM)
+		tree_signal(host, attempt, SIGCONT);
+}
+
+static void tree_input(struct host *host, uint32_t attempt, bool is_left)
+{
+	if (!is_left && child_of(host, attempt)->pump)
+		pump_drain(child_of(host, attempt)->pump, true);
+	host_input(host, &(struct machine_input){.kind = MACHINE_IN_TREE,
+						 .now_ns = host_now(),
+						 .attempt = attempt,
+						 .is_left = is_left});
+}
+
+static bool is_sweeping(enum keeper_state state)
+{
+	return state == KEEPER_SWEEPING || state == KEEPER_CLEARING || state == KEEPER_STUCK_REST;
+}
+
+void child_tree(struct host *host, uint32_t attempt)
+{
+	if (is_sweeping(machine_state(host->machine, attempt)))
+		tree_input(host, attempt, tree_is_left(host, attempt));
+}
+
+/* Somebody ended: is that the last one of a tree that is being swept? */
+static void sweeps_look(struct host *host)
+{
+	for (size_t i = machine_live(host->machine); i-- > 0;) {
+		uint32_t attempt;
+
+		if (i >= machine_live(host->machine))
+			continue; /* an earlier one was the last of several */
+		attempt = machine_live_at(host->machine, i);
+		if (is_sweeping(machine_state(host->machine, attempt)) &&
+		    !tree_is_left(host, attempt))
+			tree_input(host, attempt, false);
+	}
+}
+
+/* --- ends --- */
+
+struct ended {
+	uint32_t attempt;
+	int status;
+	struct rusage usage;
+};
+
+#define ENDED_BATCH 256
+
+static int64_t micros(const struct timeval *time)
+{
+	return time->tv_sec * INT64_C(1000000) + time->tv_usec;
+}
+
+static void ended_input(struct host *host, const struct ended *ended, bool has_children)
+{
+	struct child *child = child_of(host, ended->attempt);
+	bool is_left = has_children && tree_is_left(host, ended->attempt);
+	struct machine_input input = {
+	    .kind = MACHINE_IN_EXITED,
+	    .now_ns = host_now(),
+	    .attempt = ended->attempt,
+	    .end = WIFSIGNALED(ended->status) ? EXEC_END_SIGNALLED : EXEC_END_EXITED,
+	    .exit_code = WIFEXITED(ended->status) ? WEXITSTATUS(ended->status) : 0,
+	    .signal = WIFSIGNALED(ended->status) ? WTERMSIG(ended->status) : 0,
+	    .core = WIFSIGNALED(ended->status) && WCOREDUMP(ended->status),
+	    .is_left = is_left,
+	    .user_us = micros(&ended->usage.ru_utime),
+	    .system_us = micros(&ended->usage.ru_stime),
+	    .resident_kib = (uint32_t)ended->usage.ru_maxrss,
+	};
+
+	if (!is_left && child->pump)
+		pump_drain(child->pump, true);
+	host_input(host, &input);
+}
+
+void child_reap(struct host *host)
+{
+	struct ended batch[ENDED_BATCH];
+	bool has_children = true;
+	bool has_strays = false;
+	size_t count;
+
+	do {
+		count = 0;
+		while (count < ENDED_BATCH) {
+			struct ended *ended = &batch[count];
+			pid_t pid = wait4(-1, &ended->status, WNOHANG, &ended->usage);
+
+			if (pid < 0 && errno == EINTR)
+				continue;
+			if (pid <= 0) {
+				/* ECHILD: not even an adopted process is left, so every tree
+				 * is empty, and this is all that it costs to know. */
+				has_children = pid == 0;
+				break;
+			}
+			if (!pid_get(pid)) {
+				has_strays = true;
+				continue;
+			}
+			ended->attempt = pid_get(pid) - 1;
+			pid_set(pid, 0);
+			count++;
+		}
+		for (size_t i = 0; i < count; i++)
+			ended_input(host, &batch[i], has_children);
+	} while (count == ENDED_BATCH);
+	if (has_strays || !has_children)
+		sweeps_look(host);
+}
+
+/* Processes that we adopted and could not attribute to an attempt. */
+static void strays_kill(void)
+{
+	static int32_t strays[CHILDREN_MAX];
+
+	for (int round = 0; round < STRAY_ROUNDS; round++) {
+		pid_t pid = waitpid(-1, NULL, WNOHANG);
+		size_t count;
+
+		if (pid < 0)
+			return; /* ECHILD */
+		if (pid > 0)
+			continue;
+		count = strays_list(strays);
+		for (size_t i = 0; count != SIZE_MAX && i < count; i++) {
+			struct proc_tree stray = {.leader = strays[i], .below = (int32_t)getpid()};
+
+			pass(&stray, SIGKILL);
+		}
+		(void)usleep(STRAY_NAP_US);
+	}
+}
+
+void child_fini(struct host *host)
+{
+	char name[RECORD_SLOT_NAME_BYTES];
+
+	strays_kill();
+	for (uint32_t i = 0; i < HOST_SLOTS; i++) {
+		if (host->slots[i] < 0)
+			continue;
+		fd_close(&host->slots[i]);
+		record_slot_name((int32_t)getpid(), i, name);
+		(void)cgroup_remove(host->cgroup_base, name); /* in use: whoever is in it stays */
+	}
+}

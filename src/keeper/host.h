@@ -1,0 +1,105 @@
+/* host.h - the keeper's outside: what the executable's files share. Not for anybody else. */
+#ifndef KEEPER_HOST_H
+#define KEEPER_HOST_H
+
+#include "keeper/machine.h"
+#include "keeper/mask.h"
+
+#include <sys/resource.h>
+
+/* Descriptors that the engine hands over by exec, above stdio on /dev/null. */
+enum host_fd {
+	HOST_FD_LOCK = 3,     /* keeper.lock, exclusively locked */
+	HOST_FD_LISTENER = 4, /* the bound, listening socket */
+	HOST_FD_DIR = 5,      /* the run directory */
+	HOST_FD_LOG = 6,      /* attempts.log, read and write */
+	HOST_FDS = 7,
+};
+
+#define HOST_PIDS  ((size_t)1 << 22) /* PID_MAX_LIMIT of 64-bit Linux */
+#define HOST_SLOTS 64                /* cgroups at most; more commands at once do without */
+
+/* A secret-masking pump: the command's output passes through us. */
+struct pump {
+	int from_fd; /* our end of the pipe */
+	int log_fd;
+	struct mask *mask;
+	struct buf out;
+	uint64_t written_bytes;
+	uint64_t limit_bytes; /* further bytes are dropped: the command is about to be killed */
+};
+
+/* What is kept for an attempt that is not over. */
+struct child {
+	char *log;  /* file name below logs/ */
+	int log_fd; /* between ARM and SPAWN, else -1 */
+	int32_t pid;
+	uint32_t slot;     /* cgroup, RECORD_NO_SLOT = none */
+	struct pump *pump; /* NULL: straight to the file */
+};
+
+struct conn {
+	uint32_t id;
+	int fd;
+	struct buf in;
+	struct buf out;
+	size_t out_sent;
+	bool is_urgent; /* `out` waits for nothing */
+	bool is_polled_out;
+	bool is_closing; /* after what it still has to be told */
+};
+
+#define HOST_CONNS 16
+
+struct host {
+	struct machine *machine;
+	struct str run_id;
+	const char *socket_path;
+	int epoll_fd;
+	int signal_fd;
+	int logs_fd;          /* logs/, -1 until first needed */
+	uint64_t records;     /* whole ones in attempts.log */
+	struct rlimit nofile; /* as we got it */
+	bool nofile_raised;
+	const struct wire_frame *frame; /* the START being taken */
+	struct child **children;        /* by attempt, NULL when it is over */
+	size_t children_capacity;
+	int cgroup_base; /* -1: none to be had */
+	bool cgroup_tried;
+	int slots[HOST_SLOTS]; /* directory descriptors, -1: not made */
+	bool slots_used[HOST_SLOTS];
+	bool is_draining; /* host_input is at work */
+	struct conn conns[HOST_CONNS];
+	size_t conns_count;
+	uint32_t conn_last_id;
+	int64_t lazy_ns; /* when lazy reports have to go out, INT64_MAX: none */
+};
+
+int64_t host_now(void);
+/* Give the machine an input and carry out what follows. */
+void host_input(struct host *host, const struct machine_input *input);
+
+/* Outputs about attempts; each answers the machine itself. */
+void child_arm(struct host *host, uint32_t attempt);
+void child_spawn(struct host *host, uint32_t attempt);
+void child_note(struct host *host, uint32_t attempt);
+void child_signal(struct host *host, uint32_t attempt, enum machine_signal signal);
+void child_tree(struct host *host, uint32_t attempt);
+void child_look(struct host *host, uint32_t attempt);
+void child_record(struct host *host, uint32_t attempt);
+void child_forget(struct host *host, uint32_t attempt);
+
+/* SIGCHLD: reap everything that ended. */
+void child_reap(struct host *host);
+/* The pipe of an attempt has something. */
+void child_pump(struct host *host, uint32_t attempt);
+/* Before the end: kill what nobody could be blamed for, remove the groups. */
+void child_fini(struct host *host);
+
+/* 0 or errno. */
+int record_append(struct host *host, const struct record *record);
+
+/* epoll data: what is ready, and which one. */
+enum host_ready { READY_SIGNAL, READY_LISTENER, READY_CONN, READY_PUMP };
+
+#endif
