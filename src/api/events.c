@@ -1,0 +1,279 @@
+/* events.c - the events of a run: all, the last few, and those to come */
+#include "api/api.h"
+
+#include "log/log.h"
+#include "report/event_text.h"
+#include "report/run_report.h"
+#include "sys/watch.h"
+
+/* A reader of one log. */
+struct stream {
+	const struct sluice *sluice;
+	const struct sluice_events_options *options;
+	const struct rundir *dir;
+	sluice_sink_fn *sink;
+	void *arg;
+	uint64_t skip;    /* events to pass over before the first that is shown */
+	uint64_t matched; /* that the filters let through */
+	uint64_t seq;     /* of the last event read */
+	uint64_t offset;  /* bytes read: the end of that event's line */
+	uint64_t inode;   /* of the file that `offset` is in */
+	bool is_count;    /* only count what matches */
+	bool is_resting;  /* nothing more comes unless the run is resumed */
+	bool is_over;     /* the sink wants no more */
+	struct buf text;  /* of the line being shown */
+	struct buf bytes; /* what was read of the file and not shown yet */
+	struct buf scratch;
+};
+
+static void stream_fini(struct stream *stream)
+{
+	buf_fini(&stream->text);
+	buf_fini(&stream->bytes);
+	buf_fini(&stream->scratch);
+}
+
+static bool matches(const struct stream *stream, const struct event *event)
+{
+	const struct sluice_events_options *options = stream->options;
+
+	if (options->type && !str_is(event->type_text, options->type))
+		return false;
+	return !options->step || str_is(event_text(event, EVENT_FIELD_STEP_ID), options->step);
+}
+
+/* What the event says about whether more will come. */
+static void note_rest(struct stream *stream, const struct event *event)
+{
+	enum run_state_id state;
+
+	if (event->type == EVENT_RUN_COMPLETED)
+		stream->is_resting = true;
+	else if (event->type == EVENT_RUN_RESUMED)
+		stream->is_resting = false;
+	else if (event->type == EVENT_RUN_STATE_CHANGED &&
+		 run_state_of(event_text(event, EVENT_FIELD_NEW_STATE), &state))
+		stream->is_resting = run_state_is_end(state) || state == RUN_BLOCKED;
+}
+
+static enum err_code show(struct stream *stream, const struct event *event, struct str line,
+			  struct err *err)
+{
+	buf_clear(&stream->text);
+	if (stream->options->raw) {
+		buf_str(&stream->text, line);
+		buf_byte(&stream->text, '\n');
+	} else {
+		event_text_line(event, &stream->text);
+	}
+	if (buf_check(&stream->text, "event", err) != ERR_OK)
+		return err->code;
+	if (!stream->sink(stream->arg, stream->text.ptr, stream->text.len))
+		stream->is_over = true;
+	return ERR_OK;
+}
+
+static enum err_code on_event(void *arg, const struct event *event, struct str line,
+			      struct err *err)
+{
+	struct stream *stream = arg;
+
+	stream->seq = event->seq;
+	note_rest(stream, event);
+	if (stream->is_over || !matches(stream, event))
+		return ERR_OK;
+	stream->matched++;
+	if (stream->is_count || stream->matched <= stream->skip)
+		return ERR_OK;
+	return show(stream, event, line, err);
+}
+
+/* ------------------------------------------------------------------------ what is there */
+
+static enum err_code read_log(struct stream *stream, uint64_t upto, struct log_reading *ret_reading,
+			      struct err *err)
+{
+	stream->matched = 0;
+	return log_read(rundir_vfs(stream->dir), rundir_fd(stream->dir), &stream->sluice->limits,
+			upto, on_event, stream, ret_reading, err);
+}
+
+/* Everything up to what is durable, verified. Damage is an error after the good prefix was shown.
+ */
+static enum err_code read_present(struct stream *stream, struct err *err)
+{
+	struct run_lock_info owner;
+	struct log_reading reading;
+	uint64_t upto;
+
+	if (run_lock_look(rundir_vfs(stream->dir), rundir_fd(stream->dir), &owner, err) != ERR_OK)
+		return err->code;
+	upto = owner.is_held ? owner.synced_offset_bytes : 0;
+	if (stream->options->tail > 0) {
+		/* Count first, so that no more than one line is held in memory. */
+		stream->is_count = true;
+		if (read_log(stream, upto, &reading, err) != ERR_OK)
+			return err->code;
+		stream->is_count = false;
+		if (stream->matched > stream->options->tail)
+			stream->skip = stream->matched - stream->options->tail;
+		upto = reading.head.offset_bytes;
+		if (reading.end != LOG_END_WHOLE)
+			upto = owner.is_held ? owner.synced_offset_bytes : 0;
+	}
+	if (read_log(stream, upto, &reading, err) != ERR_OK)
+		return err->code;
+	stream->skip = 0;
+	stream->offset = reading.head.offset_bytes;
+	if (reading.end == LOG_END_WHOLE || stream->is_over)
+		return ERR_OK;
+	if (reading.end == LOG_END_DAMAGED) {
+		*err = reading.problem;
+		err->code = ERR_CORRUPT;
+		return err_while(err, "log of '%.*s', after event %llu",
+				 STR_ARG(rundir_id(stream->dir)),
+				 (unsigned long long)reading.head.seq);
+	}
+	if (stream->options->raw || stream->options->follow)
+		return ERR_OK;
+	buf_clear(&stream->text);
+	buf_text(&stream->text, "note: ");
+	reading_note(&reading, &stream->text);
+	buf_byte(&stream->text, '\n');
+	if (buf_check(&stream->text, "note", err) != ERR_OK)
+		return err->code;
+	(void)stream->sink(stream->arg, stream->text.ptr, stream->text.len); /* the last call */
+	return ERR_OK;
+}
+
+/* ----------------------------------------------------------------------- what is to come */
+
+#define FOLLOW_STEP_BYTES ((size_t)262144)
+
+/* Show the whole lines in `bytes` and drop them from it. */
+static enum err_code show_lines(struct stream *stream, struct err *err)
+{
+	size_t from = 0;
+
+	for (size_t i = 0; i < stream->bytes.len && !stream->is_over; i++) {
+		struct str line = str_from(stream->bytes.ptr + from, i - from);
+		struct event event;
+
+		if (stream->bytes.ptr[i] != '\n')
+			continue;
+		buf_clear(&stream->scratch);
+		if (log_decode(line, &stream->scratch, &event, err) != ERR_OK)
+			return err_while(err, "after event %llu", (unsigned long long)stream->seq);
+		/* A log that was replaced is read again from its start. */
+		if (event.seq > stream->seq && on_event(stream, &event, line, err) != ERR_OK)
+			return err->code;
+		from = i + 1;
+	}
+	stream->offset += from;
+	return ERR_OK;
+}
+
+/* The next piece of the file, whole lines of it shown. A piece is longer than the longest line. */
+static enum err_code read_piece(struct stream *stream, int fd, uint64_t upto, struct err *err)
+{
+	size_t want = FOLLOW_STEP_BYTES + (size_t)stream->sluice->limits.line_bytes;
+	size_t got;
+	char *room;
+
+	if (want > upto - stream->offset)
+		want = (size_t)(upto - stream->offset);
+	buf_clear(&stream->bytes);
+	room = buf_room(&stream->bytes, want);
+	if (!room)
+		return buf_check(&stream->bytes, "events", err);
+	if (vfs_read(rundir_vfs(stream->dir), fd, room, want, stream->offset, &got, err) != ERR_OK)
+		return err->code;
+	buf_added(&stream->bytes, got);
+	return show_lines(stream, err);
+}
+
+static enum err_code read_file(struct stream *stream, int fd, uint64_t upto, struct err *err)
+{
+	struct vfs_stat stat;
+
+	if (vfs_stat(rundir_vfs(stream->dir), fd, &stat, err) != ERR_OK)
+		return err->code;
+	if ((stream->inode != 0 && stat.inode != stream->inode) || stat.size_bytes < stream->offset)
+		stream->offset = 0;
+	stream->inode = stat.inode;
+	if (upto == 0 || upto > stat.size_bytes)
+		upto = stat.size_bytes;
+	while (stream->offset < upto && !stream->is_over) {
+		uint64_t before = stream->offset;
+
+		if (read_piece(stream, fd, upto, err) != ERR_OK)
+			return err->code;
+		if (stream->offset == before)
+			break; /* no whole line yet */
+	}
+	return ERR_OK;
+}
+
+/* Show what was appended since the last time, up to `upto` (0 = to the end of the file). */
+static enum err_code read_more(struct stream *stream, uint64_t upto, struct err *err)
+{
+	const struct vfs *vfs = rundir_vfs(stream->dir);
+	enum err_code code;
+	int fd;
+
+	if (vfs_open(vfs, rundir_fd(stream->dir), LOG_FILE, VFS_READ, &fd, err) != ERR_OK)
+		return err->code;
+	code = read_file(stream, fd, upto, err);
+	vfs_close(vfs, fd);
+	return code;
+}
+
+static enum err_code follow(struct stream *stream, struct watch *watch, struct err *err)
+{
+	while (!stream->is_over) {
+		struct run_lock_info owner;
+
+		/* Asked before the read: an owner that is gone by then has written all it ever
+		 * will. */
+		if (run_lock_look(rundir_vfs(stream->dir), rundir_fd(stream->dir), &owner, err) !=
+		    ERR_OK)
+			return err->code;
+		if (read_more(stream, owner.is_held ? owner.synced_offset_bytes : 0, err) != ERR_OK)
+			return err->code;
+		if (stream->is_resting && !owner.is_held)
+			return ERR_OK;
+		if (!stream->is_over)
+			watch_wait(watch);
+	}
+	return ERR_OK;
+}
+
+static enum err_code stream_run(struct stream *stream, const char *run_name, struct err *err)
+{
+	AUTO(rundir_drop) struct rundir *dir = NULL;
+	AUTO(watch_end) struct watch watch = {.fd = -1};
+
+	if (api_find_run(stream->sluice, run_name, &dir, err) != ERR_OK)
+		return err->code;
+	stream->dir = dir;
+	if (stream->options->follow)
+		watch_start(&watch, rundir_path(dir));
+	if (read_present(stream, err) != ERR_OK || !stream->options->follow)
+		return err->code;
+	return follow(stream, &watch, err);
+}
+
+enum sluice_code sluice_events(struct sluice *sluice, const char *run_name,
+			       const struct sluice_events_options *options, sluice_sink_fn *sink,
+			       void *arg, struct sluice_error *err)
+{
+	static const struct sluice_events_options defaults = {.tail = 0};
+	AUTO(stream_fini)
+	struct stream stream = {
+	    .sluice = sluice, .options = options ? options : &defaults, .sink = sink, .arg = arg};
+	struct err cause = ERR_INIT;
+
+	if (!sluice || !run_name || !sink)
+		return api_usage(err, "sluice_events needs a handle, the name of a run and a sink");
+	return stream_run(&stream, run_name, &cause) == ERR_OK ? SLUICE_OK : api_err(err, &cause);
+}

@@ -1,0 +1,195 @@
+/* logs.c - what the commands of a run wrote: once, or as it comes */
+#include "api/api.h"
+
+#include "report/attempt_log.h"
+#include "sys/watch.h"
+
+#define PIECE_BYTES ((size_t)65536)
+
+/* How far a step's output was shown. */
+struct shown {
+	bool is_begun;
+	uint32_t attempt;
+	uint64_t offset;
+};
+
+struct reader {
+	const struct sluice *sluice;
+	const struct rundir *dir;
+	struct attempt_choice choice;
+	sluice_sink_fn *sink;
+	void *arg;
+	struct shown *shown; /* by step */
+	uint32_t last;       /* the step whose output was shown last; STEP_NONE at the start */
+	bool is_over;        /* the sink wants no more */
+	struct buf bytes;
+};
+
+static void reader_fini(struct reader *reader)
+{
+	mem_free(reader->shown);
+	buf_fini(&reader->bytes);
+}
+
+static void give(struct reader *reader, const char *bytes, size_t len)
+{
+	if (!reader->is_over && len > 0 && !reader->sink(reader->arg, bytes, len))
+		reader->is_over = true;
+}
+
+/* Whose output follows: with one step asked for that is known. */
+static enum err_code give_heading(struct reader *reader, const struct run_state *run, uint32_t step,
+				  uint32_t attempt, struct err *err)
+{
+	AUTO(buf_fini) struct buf heading = BUF_INIT;
+
+	if (reader->choice.step.ptr || reader->last == step)
+		return ERR_OK;
+	if (reader->last != STEP_NONE)
+		buf_byte(&heading, '\n');
+	attempt_log_heading(&heading, run, step, attempt);
+	if (buf_check(&heading, "heading", err) != ERR_OK)
+		return err->code;
+	give(reader, heading.ptr, heading.len);
+	reader->last = step;
+	return ERR_OK;
+}
+
+/* Show what the file has beyond what was shown. */
+static enum err_code give_file(struct reader *reader, const struct run_state *run, uint32_t step,
+			       int fd, struct err *err)
+{
+	struct shown *shown = &reader->shown[step];
+	size_t got = PIECE_BYTES;
+
+	while (got > 0 && !reader->is_over) {
+		char *room;
+
+		buf_clear(&reader->bytes);
+		room = buf_room(&reader->bytes, PIECE_BYTES);
+		if (!room)
+			return buf_check(&reader->bytes, "output", err);
+		if (vfs_read(rundir_vfs(reader->dir), fd, room, PIECE_BYTES, shown->offset, &got,
+			     err) != ERR_OK)
+			return err->code;
+		if (got > 0 && give_heading(reader, run, step, shown->attempt, err) != ERR_OK)
+			return err->code;
+		give(reader, room, got);
+		shown->offset += got;
+	}
+	return ERR_OK;
+}
+
+static enum err_code give_step(struct reader *reader, const struct run_state *run, uint32_t step,
+			       uint32_t attempt, struct err *err)
+{
+	AUTO(buf_fini) struct buf path = BUF_INIT;
+	struct shown *shown = &reader->shown[step];
+	const struct vfs *vfs = rundir_vfs(reader->dir);
+	struct err missing = ERR_INIT;
+	enum err_code code;
+	int fd;
+
+	if (!shown->is_begun || shown->attempt != attempt) {
+		*shown = (struct shown){.is_begun = true, .attempt = attempt};
+		if (reader->last == step)
+			reader->last = STEP_NONE;
+	}
+	attempt_log_path(&path, run->model->steps[step].id, attempt);
+	if (buf_check(&path, "path", err) != ERR_OK)
+		return err->code;
+	if (vfs_open(vfs, rundir_fd(reader->dir), path.ptr, VFS_READ, &fd, &missing) != ERR_OK) {
+		/* A step without a command, or one that has not begun to write, has no file. */
+		if (missing.code == ERR_NOT_FOUND)
+			return ERR_OK;
+		*err = missing;
+		return err->code;
+	}
+	code = give_file(reader, run, step, fd, err);
+	vfs_close(vfs, fd);
+	return code;
+}
+
+/* One look at the run: show what is new. *ret_is_done: nothing more can come. */
+static enum err_code look(struct reader *reader, bool *ret_is_done, struct err *err)
+{
+	AUTO(fold_fini) struct fold_run fold = {.model = NULL};
+	struct run_lock_info owner;
+	const struct run_state *run = &fold.state;
+	bool is_at_rest;
+
+	if (run_lock_look(rundir_vfs(reader->dir), rundir_fd(reader->dir), &owner, err) != ERR_OK ||
+	    fold_read(reader->dir, &reader->sluice->limits, NULL, NULL, &fold, err) != ERR_OK)
+		return err->code;
+	if (!reader->shown) {
+		reader->shown = mem_new(run->model->steps_count, sizeof(*reader->shown));
+		if (!reader->shown)
+			return mem_err(err);
+	}
+	if (reader->choice.step.ptr && model_find(run->model, reader->choice.step) == STEP_NONE)
+		return err_set(err, ERR_NOT_FOUND, "there is no step '%.*s' in run '%.*s'",
+			       STR_ARG(reader->choice.step), STR_ARG(run->run_id));
+	for (uint32_t i = 0; i < run->model->steps_count && !reader->is_over; i++) {
+		uint32_t step = run->model->order[i];
+		uint32_t attempt;
+
+		if (attempt_chosen(run, step, &reader->choice, &attempt) &&
+		    give_step(reader, run, step, attempt, err) != ERR_OK)
+			return err->code;
+	}
+	is_at_rest = run->is_completed || run->state == RUN_BLOCKED;
+	*ret_is_done = reader->is_over || (is_at_rest && !owner.is_held);
+	if (reader->choice.step.ptr && !*ret_is_done) {
+		const struct step_state *at =
+		    &run->steps[model_find(run->model, reader->choice.step)];
+
+		*ret_is_done = step_is_resolved(at);
+	}
+	return ERR_OK;
+}
+
+static enum err_code read_logs(struct reader *reader, const char *run_name, bool follow,
+			       struct err *err)
+{
+	AUTO(rundir_drop) struct rundir *dir = NULL;
+	AUTO(watch_end) struct watch watch = {.fd = -1};
+	AUTO(buf_fini) struct buf logs = BUF_INIT;
+	bool is_done;
+
+	if (api_find_run(reader->sluice, run_name, &dir, err) != ERR_OK)
+		return err->code;
+	reader->dir = dir;
+	if (follow) {
+		buf_fmt(&logs, "%s/logs", rundir_path(dir));
+		if (buf_check(&logs, "path", err) != ERR_OK)
+			return err->code;
+		watch_start(&watch, logs.ptr);
+	}
+	for (;;) {
+		if (look(reader, &is_done, err) != ERR_OK)
+			return err->code;
+		if (!follow || is_done)
+			return ERR_OK;
+		watch_wait(&watch);
+	}
+}
+
+enum sluice_code sluice_logs(struct sluice *sluice, const char *run_name,
+			     const struct sluice_logs_options *options, sluice_sink_fn *sink,
+			     void *arg, struct sluice_error *err)
+{
+	static const struct sluice_logs_options defaults = {.attempt = -1};
+	AUTO(reader_fini)
+	struct reader reader = {.sluice = sluice, .sink = sink, .arg = arg, .last = STEP_NONE};
+	struct err cause = ERR_INIT;
+
+	if (!sluice || !run_name || !sink)
+		return api_usage(err, "sluice_logs needs a handle, the name of a run and a sink");
+	if (!options)
+		options = &defaults;
+	reader.choice = (struct attempt_choice){
+	    .step = str_of(options->step), .attempt = options->attempt, .failed = options->failed};
+	return read_logs(&reader, run_name, options->follow, &cause) == ERR_OK
+		   ? SLUICE_OK
+		   : api_err(err, &cause);
+}

@@ -1,0 +1,154 @@
+/* pipeline.c - pipeline files: load, plan */
+#include "api/api.h"
+
+#include "lang/lang.h"
+#include "report/plan.h"
+#include "sys/file.h"
+
+#include <string.h>
+
+static void pipeline_drop(struct sluice_pipeline **pipeline)
+{
+	sluice_pipeline_free(*pipeline);
+}
+
+/* Every error of the file, one after the other, for the caller. */
+static void tell_errors(const struct diags *diags, const struct sluice_pipeline *pipeline,
+			char **ret_diagnostics)
+{
+	struct sluice_error ignored;
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+
+	if (!ret_diagnostics)
+		return;
+	diags_print(diags, str_of(pipeline->path), buf_view(&pipeline->source), &text);
+	/* Without memory for the details there is still the error itself. */
+	if (api_text(&text, ret_diagnostics, &ignored) != SLUICE_OK)
+		*ret_diagnostics = NULL;
+}
+
+static enum err_code load(const struct sluice *sluice, struct sluice_pipeline *pipeline,
+			  char **ret_diagnostics, struct err *err)
+{
+	AUTO(buf_fini) struct buf folder = BUF_INIT;
+	AUTO(diags_fini) struct diags diags;
+
+	diags_init(&diags, sluice->limits.diagnostics);
+	/* One byte more than allowed: lang_load says that it is too much. */
+	if (file_read(pipeline->path, sluice->limits.definition_bytes + 1, &pipeline->source,
+		      err) != ERR_OK ||
+	    file_folder(pipeline->path, &folder, err) != ERR_OK)
+		return err->code;
+	if (lang_load(buf_view(&pipeline->source), buf_view(&folder), &sluice->limits, &diags,
+		      &pipeline->model, err) != ERR_OK) {
+		if (diags.count > 0)
+			tell_errors(&diags, pipeline, ret_diagnostics);
+		return err_while(err, "%s", pipeline->path);
+	}
+	return ERR_OK;
+}
+
+enum sluice_code sluice_pipeline_load(struct sluice *sluice, const char *path,
+				      struct sluice_pipeline **ret_pipeline, char **ret_diagnostics,
+				      struct sluice_error *err)
+{
+	AUTO(pipeline_drop) struct sluice_pipeline *pipeline = NULL;
+	struct err cause = ERR_INIT;
+
+	if (!sluice || !path || !ret_pipeline)
+		return api_usage(err, "sluice_pipeline_load needs a handle, a path and an answer");
+	pipeline = mem_new(1, sizeof(*pipeline));
+	if (pipeline)
+		pipeline->path = mem_text(path, strlen(path));
+	if (!pipeline || !pipeline->path) {
+		(void)mem_err(&cause);
+		return api_err(err, &cause);
+	}
+	if (load(sluice, pipeline, ret_diagnostics, &cause) != ERR_OK)
+		return api_err(err, &cause);
+	*ret_pipeline = TAKE(pipeline, NULL);
+	return SLUICE_OK;
+}
+
+void sluice_pipeline_free(struct sluice_pipeline *pipeline)
+{
+	if (!pipeline)
+		return;
+	model_free(pipeline->model);
+	buf_fini(&pipeline->source);
+	mem_free(pipeline->path);
+	mem_free(pipeline);
+}
+
+const char *sluice_pipeline_name(const struct sluice_pipeline *pipeline)
+{
+	return pipeline->model->pipeline.ptr;
+}
+
+size_t sluice_pipeline_steps(const struct sluice_pipeline *pipeline)
+{
+	return pipeline->model->steps_count;
+}
+
+/* ---------------------------------------------------------------------------------- plan */
+
+/* The parameters that a plan is made with: as given; when none are given at all, the defaults, and
+ * `note` says what a run would still need. */
+static enum err_code plan_params(const struct sluice *sluice, const struct model *model,
+				 const char *const *texts, const char *json, struct arena *arena,
+				 struct str *params, struct buf *note, struct err *err)
+{
+	AUTO(mem_drop) struct str *given = NULL;
+	size_t count;
+	struct err missing = ERR_INIT;
+
+	if (api_texts(texts, &given, &count, err) != ERR_OK)
+		return err->code;
+	if (lang_params(model, given, count, str_of(json), &sluice->limits, arena, params,
+			&missing) == ERR_OK)
+		return ERR_OK;
+	if (count > 0 || json || missing.code != ERR_USAGE) {
+		*err = missing;
+		return err->code;
+	}
+	for (uint32_t i = 0; i < model->params_count; i++)
+		params[i] = model->params[i].fallback;
+	buf_text(note, missing.text);
+	return ERR_OK;
+}
+
+static enum err_code plan(const struct sluice *sluice, const struct model *model,
+			  const char *const *texts, const char *json, enum sluice_format format,
+			  struct buf *out, struct err *err)
+{
+	AUTO(arena_fini) struct arena arena = ARENA_INIT;
+	AUTO(buf_fini) struct buf note = BUF_INIT;
+	AUTO(mem_drop) struct str *params = mem_new(model->params_count + 1, sizeof(*params));
+	struct plan_request request = {.model = model, .params = params, .limits = &sluice->limits};
+
+	if (!params)
+		return mem_err(err);
+	if (plan_params(sluice, model, texts, json, &arena, params, &note, err) != ERR_OK)
+		return err->code;
+	request.note = buf_view(&note);
+	return format == SLUICE_JSON ? plan_json(&request, out, err)
+				     : plan_text(&request, out, err);
+}
+
+enum sluice_code sluice_pipeline_plan(struct sluice *sluice, const struct sluice_pipeline *pipeline,
+				      const char *const *params, const char *params_file_json,
+				      enum sluice_format format, char **ret_text,
+				      struct sluice_error *err)
+{
+	AUTO(buf_fini) struct buf out = BUF_INIT;
+	struct err cause = ERR_INIT;
+
+	if (!sluice || !pipeline || !ret_text)
+		return api_usage(err,
+				 "sluice_pipeline_plan needs a handle, a pipeline and an answer");
+	if (format != SLUICE_TEXT && format != SLUICE_JSON)
+		return api_usage(err, "a plan is text or json");
+	if (plan(sluice, pipeline->model, params, params_file_json, format, &out, &cause) != ERR_OK)
+		return api_err(err, &cause);
+	return api_text(&out, ret_text, err);
+}

@@ -1,0 +1,99 @@
+/* query.c - how one run stands: status, summary, verify. Readers: no lock, nothing is written */
+#include "api/api.h"
+
+#include "report/run_report.h"
+#include "report/verify.h"
+
+/* A damaged log: the good prefix was answered, and the call says CORRUPT all the same (S11.4). A
+ * torn tail and a newer version are noted in the text only. */
+static enum err_code check_reading(const struct fold_run *fold, struct err *err)
+{
+	if (fold->reading.end != LOG_END_DAMAGED)
+		return ERR_OK;
+	*err = fold->reading.problem;
+	err->code = ERR_CORRUPT;
+	return err_while(err, "log of '%.*s', after event %llu", STR_ARG(fold->state.run_id),
+			 (unsigned long long)fold->reading.head.seq);
+}
+
+typedef enum err_code report_fn(const struct fold_run *fold, const struct run_lock_info *owner,
+				enum sluice_format format, struct buf *out, struct err *err);
+
+static enum err_code report_status(const struct fold_run *fold, const struct run_lock_info *owner,
+				   enum sluice_format format, struct buf *out, struct err *err)
+{
+	return format == SLUICE_JSON ? status_json(fold, owner, out, err)
+				     : status_text(fold, owner, out, err);
+}
+
+static enum err_code report_summary(const struct fold_run *fold, const struct run_lock_info *owner,
+				    enum sluice_format format, struct buf *out, struct err *err)
+{
+	(void)owner;
+	return format == SLUICE_JSON ? summary_json(fold, out, err) : summary_text(fold, out, err);
+}
+
+static enum err_code fold_named(const struct sluice *sluice, const char *run_name,
+				struct fold_run *ret_fold, struct run_lock_info *ret_owner,
+				struct err *err)
+{
+	AUTO(rundir_drop) struct rundir *dir = NULL;
+
+	if (api_find_run(sluice, run_name, &dir, err) != ERR_OK ||
+	    run_lock_look(rundir_vfs(dir), rundir_fd(dir), ret_owner, err) != ERR_OK)
+		return err->code;
+	return fold_read(dir, &sluice->limits, NULL, NULL, ret_fold, err);
+}
+
+static enum sluice_code answer(struct sluice *sluice, const char *run_name,
+			       enum sluice_format format, report_fn *report, char **ret_text,
+			       struct sluice_error *err)
+{
+	AUTO(fold_fini) struct fold_run fold = {.model = NULL};
+	AUTO(buf_fini) struct buf out = BUF_INIT;
+	struct run_lock_info owner;
+	struct err cause = ERR_INIT;
+
+	if (!sluice || !run_name || !ret_text)
+		return api_usage(err, "the call needs a handle, the name of a run and an answer");
+	if (format != SLUICE_TEXT && format != SLUICE_JSON)
+		return api_usage(err, "the answer is text or json");
+	if (fold_named(sluice, run_name, &fold, &owner, &cause) != ERR_OK ||
+	    report(&fold, &owner, format, &out, &cause) != ERR_OK)
+		return api_err(err, &cause);
+	if (api_text(&out, ret_text, err) != SLUICE_OK)
+		return err->code;
+	return check_reading(&fold, &cause) == ERR_OK ? SLUICE_OK : api_err(err, &cause);
+}
+
+enum sluice_code sluice_status(struct sluice *sluice, const char *run_name,
+			       enum sluice_format format, char **ret_text, struct sluice_error *err)
+{
+	return answer(sluice, run_name, format, report_status, ret_text, err);
+}
+
+enum sluice_code sluice_summary(struct sluice *sluice, const char *run_name,
+				enum sluice_format format, char **ret_text,
+				struct sluice_error *err)
+{
+	return answer(sluice, run_name, format, report_summary, ret_text, err);
+}
+
+enum sluice_code sluice_verify(struct sluice *sluice, const char *run_name, const char *receipt,
+			       char **ret_text, struct sluice_error *err)
+{
+	AUTO(rundir_drop) struct rundir *dir = NULL;
+	AUTO(buf_fini) struct buf out = BUF_INIT;
+	struct err cause = ERR_INIT;
+	enum err_code code;
+
+	if (!sluice || !run_name || !ret_text)
+		return api_usage(err,
+				 "sluice_verify needs a handle, the name of a run and an answer");
+	if (api_find_run(sluice, run_name, &dir, &cause) != ERR_OK)
+		return api_err(err, &cause);
+	code = verify_run(dir, &sluice->limits, str_of(receipt), &out, &cause);
+	if (out.len > 0 && api_text(&out, ret_text, err) != SLUICE_OK)
+		return err->code;
+	return code == ERR_OK ? SLUICE_OK : api_err(err, &cause);
+}
