@@ -46,6 +46,9 @@ MUST_CHECK enum err_code api_find_run(const struct sluice *sluice, const char *r
 MUST_CHECK enum err_code api_texts(const char *const *texts, struct str **ret_texts,
 				   size_t *ret_count, struct err *err);
 
+/* The name of the person who uses this process: its login name, else "uid<number>". */
+struct str api_login_name(char name[256]);
+
 /* For AUTO(). */
 void api_fold_drop(struct fold_run *fold);
 

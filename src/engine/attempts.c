@@ -1,0 +1,342 @@
+/* attempts.c - attempts under way: handing them over, cancelling them, hearing of them. Each moves by the
+ * table of attempt.def; a report that the table does not allow stops the run. */
+#include "engine/engine_intern.h"
+
+#include "base/mem.h"
+#include "base/timefmt.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct exec_token token_of(const struct engine *engine, uint32_t step)
+{
+	return (struct exec_token){
+		.path = engine->fold.model->steps[step].id,
+		.role = EXEC_ROLE_RUN,
+		.attempt = engine->fold.state.steps[step].attempt,
+	};
+}
+
+static enum err_code move(struct engine *engine, uint32_t step, enum attempt_event event,
+			  enum attempt_act *ret_act, struct err *err)
+{
+	if (attempt_move(&engine->attempts[step], event, ret_act, err) != ERR_OK)
+		return err_while(err, "step '%.*s'", STR_ARG(engine->fold.model->steps[step].id));
+	return ERR_OK;
+}
+
+enum err_code attempts_intend(struct engine *engine, uint32_t step, struct err *err)
+{
+	enum attempt_act act;
+
+	if (engine->fold.state.steps[step].state != STEP_RUNNING)
+		return ERR_OK; /* started and failed in one batch: there is nothing to carry out */
+	return move(engine, step, ATTEMPT_EV_INTEND, &act, err);
+}
+
+/* ----------------------------------------------------------------------------------- start */
+
+static enum err_code end_own(struct engine *engine, uint32_t step, const struct err *why,
+			     struct err *err)
+{
+	struct own_end end = {.step = step, .is_ok = why == NULL};
+	void *list = engine->done;
+
+	if (why)
+		end.err = *why;
+	if (mem_grow(&list, &engine->done_capacity, engine->done_count + 1, sizeof(end), err) !=
+	    ERR_OK)
+		return err->code;
+	engine->done = list;
+	engine->done[engine->done_count++] = end;
+	return ERR_OK;
+}
+
+static enum err_code make_dirs(struct engine *engine, struct err *err)
+{
+	int dir = rundir_fd(engine->dir);
+
+	if (engine->has_dirs)
+		return ERR_OK;
+	if (vfs_make_dir(engine->ports.vfs, dir, "logs", err) != ERR_OK ||
+	    vfs_make_dir(engine->ports.vfs, dir, "out", err) != ERR_OK)
+		return err->code;
+	engine->has_dirs = true;
+	return ERR_OK;
+}
+
+/* An attempt has until its own deadline or the run's, whichever comes first. */
+static int64_t timeout_of(const struct engine *engine, const struct command *command)
+{
+	int64_t timeout_ns = command->timeout_ns;
+	int64_t left_ns;
+
+	if (!engine->deadline_ns)
+		return timeout_ns;
+	left_ns = engine->deadline_ns - engine->now_ns;
+	if (left_ns < 1)
+		left_ns = 1;
+	return timeout_ns && timeout_ns < left_ns ? timeout_ns : left_ns;
+}
+
+static enum err_code hand_over(struct engine *engine, uint32_t step,
+			       const struct prepared *prepared, struct err *err)
+{
+	const struct command *command = engine->fold.model->steps[step].command;
+	struct exec_token token = token_of(engine, step);
+	enum attempt_act act;
+	char log[128];
+	struct exec_start start = {
+		.token = token,
+		.argv = prepared->argv,
+		.envp = prepared->envp,
+		.cwd = prepared->cwd,
+		.log = log,
+		.timeout_ns = timeout_of(engine, command),
+		.silence_ns = command->silence_ns,
+		.grace_ns = command->grace_ns,
+		.output_limit_bytes = command->output_limit_bytes,
+		.masks = prepared->masks,
+		.masks_count = prepared->masks_count,
+	};
+
+	(void)snprintf(log, sizeof(log), "%.*s.%u.log", STR_ARG(token.path), token.attempt);
+	if (move(engine, step, ATTEMPT_EV_HAND, &act, err) != ERR_OK)
+		return err->code;
+	return engine->exec.ops->start(engine->exec.self, &start, err);
+}
+
+enum err_code attempts_start(struct engine *engine, uint32_t step, struct err *err)
+{
+	struct err own = ERR_INIT;
+	struct prepared prepared;
+
+	if (engine->attempts[step] != ATTEMPT_INTENDED)
+		return ERR_OK;
+	if (engine->fold.model->steps[step].kind == STEP_KIND_NOOP)
+		return end_own(engine, step, NULL, err);
+	if (make_dirs(engine, err) != ERR_OK)
+		return err->code;
+	if (prepare_command(engine, step, &prepared, &own) == ERR_OK)
+		return hand_over(engine, step, &prepared, err);
+	if (own.code == ERR_INVALID)
+		return end_own(engine, step, &own, err);
+	*err = own;
+	return err->code;
+}
+
+/* The executor says that the token was never armed: the same token is started again (S8.3), after its
+ * condition and inputs were looked at again, for the crash may have come between two events of one
+ * batch. */
+static enum err_code start_again(struct engine *engine, uint32_t step, struct err *err)
+{
+	struct err own = ERR_INIT;
+	struct input input;
+
+	if (prepare_again(engine, step, &input, err) != ERR_OK)
+		return err->code;
+	if (!input.error.ptr)
+		return attempts_start(engine, step, err);
+	(void)err_set(&own, input.class == CLASS_CONFIGURATION ? ERR_INVALID : ERR_NOT_FOUND, "%.*s",
+		      STR_ARG(input.error));
+	return end_own(engine, step, &own, err);
+}
+
+/* ---------------------------------------------------------------------------------- cancel */
+
+static enum err_code cancel(struct engine *engine, uint32_t step, struct err *err)
+{
+	struct exec_token token = token_of(engine, step);
+	enum attempt_act act;
+
+	if (engine->attempts[step] == ATTEMPT_NONE)
+		return ERR_OK;
+	if (move(engine, step, ATTEMPT_EV_CANCEL, &act, err) != ERR_OK)
+		return err->code;
+	if (act != ATTEMPT_DO_CANCEL)
+		return ERR_OK;
+	return engine->exec.ops->cancel(engine->exec.self, &token, engine->fold.state.is_stop_now, err);
+}
+
+enum err_code attempts_cancel_running(struct engine *engine, bool all, struct err *err)
+{
+	const struct run_state *run = &engine->fold.state;
+
+	for (uint32_t i = 0; run->count[STEP_RUNNING] && i < run->model->steps_count; i++) {
+		bool is_asked = all || run->is_stop_now ||
+				run->model->steps[i].on_stop == ON_STOP_CANCEL;
+
+		if (run->steps[i].state == STEP_RUNNING && is_asked &&
+		    cancel(engine, i, err) != ERR_OK)
+			return err->code;
+	}
+	return ERR_OK;
+}
+
+/* --------------------------------------------------------------------------------- reports */
+
+static enum err_code tell(struct engine *engine, enum input_kind kind, uint32_t step,
+			  const struct decide_result *result, struct str text, struct err *err)
+{
+	struct input input = {
+		.kind = kind,
+		.step = step,
+		.attempt = engine->fold.state.steps[step].attempt,
+		.result = result,
+		.text = text,
+	};
+
+	return engine_feed(engine, &input, err);
+}
+
+static enum err_code tell_cancelled(struct engine *engine, uint32_t step, struct err *err)
+{
+	struct decide_result result = {
+		.class = CLASS_CANCELLED,
+		.reason = STR("cancelled before it ran"),
+		.duration_ms = -1,
+	};
+
+	return tell(engine, INPUT_ENDED, step, &result, STR_NONE, err);
+}
+
+static enum err_code tell_ended(struct engine *engine, uint32_t step,
+				const struct exec_report *report, struct err *err)
+{
+	struct decide_result result;
+
+	if (harvest(engine, step, report, &result, err) != ERR_OK)
+		return err->code;
+	return tell(engine, INPUT_ENDED, step, &result, STR_NONE, err);
+}
+
+static enum err_code halt(const struct engine *engine, uint32_t step,
+			  const struct exec_report *report, struct err *err)
+{
+	(void)err_sysno(err, report->errno_value, "the attempt of '%.*s' could not be recorded",
+			STR_ARG(engine->fold.model->steps[step].id));
+	if (err->code == ERR_NOT_FOUND || err->code == ERR_MEMORY)
+		err->code = ERR_IO; /* a storage failure, whatever its errno (S12) */
+	return err_hint(err, "make room or repair the disk, then: resume %.*s",
+			STR_ARG(engine->fold.state.run_id));
+}
+
+static enum err_code act_on(struct engine *engine, uint32_t step, enum attempt_act act,
+			    const struct exec_report *report, struct err *err)
+{
+	switch (act) {
+	case ATTEMPT_DO_NOTHING:
+	case ATTEMPT_DO_CANCEL:
+		return ERR_OK;
+	case ATTEMPT_DO_START:
+		return start_again(engine, step, err);
+	case ATTEMPT_DO_END:
+		return tell_ended(engine, step, report, err);
+	case ATTEMPT_DO_END_CANCELLED:
+		return tell_cancelled(engine, step, err);
+	case ATTEMPT_DO_LOSE:
+		return tell(engine, INPUT_LOST, step, NULL, STR_NONE, err);
+	case ATTEMPT_DO_HOLD:
+		return tell(engine, INPUT_LEFTOVERS, step, NULL, STR_NONE, err);
+	case ATTEMPT_DO_HALT:
+		return halt(engine, step, report, err);
+	}
+	BUG_IF(true);
+	return ERR_OK;
+}
+
+static const enum attempt_event event_of[] = {
+	[EXEC_STARTED] = ATTEMPT_EV_STARTED, [EXEC_ENDED] = ATTEMPT_EV_ENDED,
+	[EXEC_ABSENT] = ATTEMPT_EV_ABSENT,   [EXEC_LOST] = ATTEMPT_EV_LOST,
+	[EXEC_LEFTOVERS] = ATTEMPT_EV_LEFTOVERS, [EXEC_REFUSED] = ATTEMPT_EV_REFUSED,
+};
+
+static enum err_code hear(struct engine *engine, const struct exec_report *report, struct err *err)
+{
+	uint32_t step = model_find(engine->fold.model, report->token.path);
+	enum attempt_act act;
+
+	if (step == STEP_NONE || report->token.attempt != engine->fold.state.steps[step].attempt ||
+	    engine->fold.state.steps[step].state != STEP_RUNNING)
+		return ERR_OK; /* of an attempt that is over */
+	if (move(engine, step, event_of[report->kind], &act, err) != ERR_OK)
+		return err->code;
+	return act_on(engine, step, act, report, err);
+}
+
+static enum err_code hear_own(struct engine *engine, const struct own_end *end, struct err *err)
+{
+	struct decide_result result = {.is_ok = end->is_ok, .duration_ms = -1};
+	enum attempt_act act;
+
+	if (engine->fold.state.steps[end->step].state != STEP_RUNNING)
+		return ERR_OK;
+	if (move(engine, end->step, ATTEMPT_EV_ENDED, &act, err) != ERR_OK)
+		return err->code;
+	if (end->is_ok) {
+		if (harvest_verdict(engine, end->step, &result, err) != ERR_OK)
+			return err->code;
+	} else {
+		result.class = end->err.code == ERR_INVALID ? CLASS_CONFIGURATION
+							    : CLASS_CONTRACT_INPUT_MISSING;
+		result.reason = secrets_mask(&engine->secrets, &engine->tick, str_of(end->err.text));
+	}
+	return tell(engine, INPUT_ENDED, end->step, &result, STR_NONE, err);
+}
+
+enum err_code attempts_collect(struct engine *engine, struct err *err)
+{
+	struct exec_report report;
+
+	for (size_t i = 0; i < engine->done_count; i++) {
+		if (hear_own(engine, &engine->done[i], err) != ERR_OK)
+			return err->code;
+	}
+	engine->done_count = 0;
+	if (!engine->exec.ops)
+		return ERR_OK;
+	if (engine->exec.ops->pump(engine->exec.self, err) != ERR_OK)
+		return err->code;
+	while (engine->exec.ops->next(engine->exec.self, &report)) {
+		if (hear(engine, &report, err) != ERR_OK)
+			return err->code;
+	}
+	return ERR_OK;
+}
+
+/* --------------------------------------------------------------------------------- recover */
+
+static bool is_command(const struct engine *engine, uint32_t step)
+{
+	return engine->fold.model->steps[step].command != NULL;
+}
+
+enum err_code attempts_recover(struct engine *engine, struct err *err)
+{
+	const struct run_state *run = &engine->fold.state;
+	uint32_t running = run->count[STEP_RUNNING];
+	struct exec_token *tokens = arena_new(&engine->tick, running + 1, sizeof(*tokens));
+	bool *same_boot = arena_new(&engine->tick, running + 1, sizeof(*same_boot));
+	size_t count = 0;
+
+	if (!tokens || !same_boot)
+		return mem_err(err);
+	for (uint32_t i = 0; running && i < run->model->steps_count; i++) {
+		if (run->steps[i].state != STEP_RUNNING)
+			continue;
+		if (attempts_intend(engine, i, err) != ERR_OK)
+			return err->code;
+		if (!is_command(engine, i)) { /* no effects: done again, same attempt (S8.5) */
+			if (attempts_start(engine, i, err) != ERR_OK)
+				return err->code;
+			continue;
+		}
+		tokens[count] = token_of(engine, i);
+		same_boot[count++] = str_eq(run->steps[i].boot_id, engine->ports.boot_id);
+	}
+	if (!count)
+		return ERR_OK;
+	if (engine->exec.ops->recover(engine->exec.self, tokens, same_boot, count, err) != ERR_OK)
+		return err_while(err, "ask for the attempts that were running");
+	return ERR_OK;
+}

@@ -1,0 +1,85 @@
+/* commit.c - decided events become durable lines: apply in memory, one append, one sync. */
+#include "engine/engine_intern.h"
+
+#include "base/mem.h"
+
+static enum err_code add_effect(struct engine *engine, const struct event *event, struct err *err)
+{
+	struct effect effect = {effect_of(&engine->fold.state, event), STEP_NONE};
+	void *list = engine->effects;
+
+	if (effect.kind == EFFECT_NONE)
+		return ERR_OK;
+	if (event_has(event, EVENT_FIELD_STEP_ID))
+		effect.step = model_find(engine->fold.model, event_text(event, EVENT_FIELD_STEP_ID));
+	if (mem_grow(&list, &engine->effects_capacity, engine->effects_count + 1, sizeof(effect),
+		     err) != ERR_OK)
+		return err->code;
+	engine->effects = list;
+	engine->effects[engine->effects_count++] = effect;
+	return ERR_OK;
+}
+
+/* The log has a reference, the fold has the value. */
+static void resolve_refs(const struct engine *engine, struct event *event)
+{
+	if (event_has(event, EVENT_FIELD_OUTPUTS_REF))
+		event_put_text(event, EVENT_FIELD_OUTPUTS, buf_view(&engine->outputs_text));
+	if (event_has(event, EVENT_FIELD_CONTEXT_UPDATES_REF))
+		event_put_text(event, EVENT_FIELD_CONTEXT_UPDATES, buf_view(&engine->updates_text));
+}
+
+enum err_code engine_record(struct engine *engine, struct event *event, struct err *err)
+{
+	BUG_IF(engine->commit.state == COMMIT_POISONED);
+	engine->commit.state = COMMIT_OPEN;
+	if (event_check(event, err) != ERR_OK)
+		return err_while(err, "an event of our own is not legal");
+	if (log_add(engine->log, event, err) != ERR_OK)
+		return err->code;
+	resolve_refs(engine, event);
+	if (apply(&engine->fold.state, event, ERR_CONFLICT, err) != ERR_OK)
+		return err_while(err, "apply '%s'", event_type_name(event->type));
+	decider_observe(&engine->decider, event);
+	return add_effect(engine, event, err);
+}
+
+static bool syncs_now(const struct engine *engine)
+{
+	return engine->fold.model->sync == SYNC_ALWAYS;
+}
+
+enum err_code engine_commit(struct engine *engine, struct err *err)
+{
+	const struct log_head *head;
+
+	if (engine->commit.state == COMMIT_IDLE)
+		return ERR_OK;
+	if (engine->observer.on_line)
+		buf_str(&engine->lines, log_pending(engine->log));
+	if (log_commit(engine->log, syncs_now(engine), err) != ERR_OK) {
+		engine->commit.state = COMMIT_POISONED;
+		return err_while(err, "write the event log");
+	}
+	engine->commit.state = COMMIT_IDLE;
+	if (engine->fold.model->sync == SYNC_INTERVAL && !engine->commit.is_unsynced) {
+		engine->commit.is_unsynced = true;
+		engine->commit.sync_due_ns = engine->now_ns + engine->fold.model->sync_interval_ns;
+	}
+	head = log_head(engine->log);
+	return run_lock_publish(engine->ports.vfs, &engine->lock, head->seq, head->offset_bytes, err);
+}
+
+enum err_code engine_sync_due(struct engine *engine, struct err *err)
+{
+	bool is_end = engine->fold.state.is_completed || engine->fold.state.state == RUN_BLOCKED;
+
+	if (!engine->commit.is_unsynced || (engine->now_ns < engine->commit.sync_due_ns && !is_end))
+		return ERR_OK;
+	engine->commit.is_unsynced = false;
+	if (log_sync(engine->log, err) != ERR_OK) {
+		engine->commit.state = COMMIT_POISONED;
+		return err_while(err, "sync the event log");
+	}
+	return ERR_OK;
+}

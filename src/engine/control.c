@@ -1,0 +1,343 @@
+/* control.c - see control.h */
+#include "engine/control.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "exec/command.h"
+#include "sys/unix_socket.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CONNECTIONS_MAX 32
+#define REQUEST_BYTES_MAX 65536
+#define ANSWER_WAIT_MS 60000
+
+struct connection {
+	struct control *control;
+	struct loop_watch *watch;
+	int fd; /* -1 = free */
+	struct buf request;
+	struct socket_peer peer;
+};
+
+struct control {
+	struct engine *engine;
+	struct loop *loop;
+	struct loop_watch *watch;
+	int fd;
+	char path[SOCKET_PATH_BYTES];
+	struct connection connections[CONNECTIONS_MAX];
+};
+
+static const char *const verbs[] = {
+	[ENGINE_ASK_STOP] = "stop",
+	[ENGINE_ASK_APPROVE] = "approve",
+	[ENGINE_ASK_REJECT] = "reject",
+};
+
+static enum err_code path_of(const struct rundir *dir, char path[SOCKET_PATH_BYTES], struct err *err)
+{
+	struct vfs_stat stat;
+
+	if (vfs_stat(rundir_vfs(dir), rundir_fd(dir), &stat, err) != ERR_OK)
+		return err->code;
+	return socket_path("control", stat.device, stat.inode, path, err);
+}
+
+enum err_code control_check_peer(const struct rundir *dir, int32_t pid, struct err *err)
+{
+	bool is_own = true;
+
+	if (exec_command_is_own_step(rundir_fd(dir), rundir_id(dir), pid, &is_own, err) != ERR_OK)
+		return err->code;
+	if (is_own)
+		return err_set(err, ERR_REFUSED,
+			       "process %d is a step of this run: a step cannot decide on its own gate",
+			       pid);
+	return ERR_OK;
+}
+
+/* ----------------------------------------------------------------------------- the owner's end */
+
+static void hang_up(struct connection *connection)
+{
+	loop_unwatch(connection->watch);
+	connection->watch = NULL;
+	socket_close(&connection->fd);
+	buf_fini(&connection->request);
+}
+
+static void put_member(struct buf *out, const char *name, const char *text)
+{
+	buf_fmt(out, "%c\"%s\":", out->len ? ',' : '{', name);
+	json_put_str(out, str_of(text));
+}
+
+/* Also the engine's answer callback: the decision is durable, or refused. */
+static void answer(void *arg, const struct err *err)
+{
+	struct connection *connection = arg;
+	AUTO(buf_fini) struct buf line = BUF_INIT;
+
+	put_member(&line, "code", err_name(err->code));
+	if (err->code != ERR_OK)
+		put_member(&line, "text", err->text);
+	if (err->code != ERR_OK && err->hint[0])
+		put_member(&line, "hint", err->hint);
+	buf_text(&line, "}\n");
+	/* A peer that has gone does not hear it; the decision stands in the log. */
+	if (line.failed == ERR_OK)
+		(void)send(connection->fd, line.ptr, line.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	hang_up(connection);
+}
+
+static enum err_code take_text(struct str request, const char *name, struct buf *out,
+			       struct str *ret_text, struct err *err)
+{
+	struct str value = json_get(request, name);
+	size_t at = out->len;
+
+	*ret_text = STR_NONE;
+	if (!value.ptr)
+		return ERR_OK;
+	if (json_type_of(value) != JSON_STRING)
+		return err_set(err, ERR_USAGE, "'%s' is not a text", name);
+	json_decode(value, out);
+	if (buf_check(out, "a request", err) != ERR_OK)
+		return err->code;
+	*ret_text = str_cut(buf_view(out), at, out->len);
+	return ERR_OK;
+}
+
+static enum err_code parse(struct str request, struct buf *texts, struct engine_ask *ask,
+			   struct err *err)
+{
+	struct str verb;
+
+	if (json_check(request, 4, err) != ERR_OK || json_type_of(request) != JSON_OBJECT)
+		return err->code != ERR_OK ? err_while(err, "request")
+					   : err_set(err, ERR_USAGE, "the request is not an object");
+	if (!buf_room(texts, 4 * request.len)) /* so that no text moves while others point into it */
+		return mem_err(err);
+	if (take_text(request, "verb", texts, &verb, err) != ERR_OK ||
+	    take_text(request, "step", texts, &ask->step, err) != ERR_OK ||
+	    take_text(request, "name", texts, &ask->person.name, err) != ERR_OK ||
+	    take_text(request, "reason", texts, &ask->person.reason, err) != ERR_OK)
+		return err->code;
+	ask->now = json_get(request, "now").ptr && json_type_of(json_get(request, "now")) == JSON_TRUE;
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+		ask->kind = (enum engine_ask_kind)i;
+		if (str_is(verb, verbs[i]))
+			return ERR_OK;
+	}
+	return err_set(err, ERR_USAGE, "there is no request '%.*s'", STR_ARG(verb));
+}
+
+static enum err_code serve(struct connection *connection, struct str line, struct err *err)
+{
+	AUTO(buf_fini) struct buf texts = BUF_INIT;
+	struct engine *engine = connection->control->engine;
+	struct engine_ask ask = {.answer = answer, .arg = connection};
+
+	if (parse(line, &texts, &ask, err) != ERR_OK)
+		return err->code;
+	ask.person.uid = connection->peer.uid;
+	ask.person.pid = connection->peer.pid;
+	if (ask.kind != ENGINE_ASK_STOP &&
+	    control_check_peer(engine_dir(engine), connection->peer.pid, err) != ERR_OK)
+		return err->code;
+	loop_unwatch(connection->watch); /* one request: what follows is not read */
+	connection->watch = NULL;
+	return engine_ask(engine, &ask, err);
+}
+
+static void on_readable(void *arg)
+{
+	struct connection *connection = arg;
+	struct err err = ERR_INIT;
+	char *room = buf_room(&connection->request, 4096);
+	ssize_t len = room ? recv(connection->fd, room, 4096, MSG_DONTWAIT) : -1;
+	size_t end;
+
+	if (len < 0 && room && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (len <= 0) {
+		hang_up(connection);
+		return;
+	}
+	buf_added(&connection->request, (size_t)len);
+	end = str_find(buf_view(&connection->request), "\n", 0);
+	if (end != SIZE_MAX &&
+	    serve(connection, str_cut(buf_view(&connection->request), 0, end), &err) != ERR_OK)
+		answer(connection, &err);
+}
+
+static void on_connection(void *arg)
+{
+	struct control *control = arg;
+	struct connection *connection = NULL;
+	struct err err = ERR_INIT;
+	int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	for (size_t i = 0; i < CONNECTIONS_MAX && !connection; i++) {
+		if (control->connections[i].fd < 0)
+			connection = &control->connections[i];
+	}
+	if (fd < 0 || !connection) {
+		socket_close(&fd); /* too many at once: the peer sees it and may come again */
+		return;
+	}
+	connection->control = control;
+	connection->fd = fd;
+	buf_init(&connection->request, REQUEST_BYTES_MAX);
+	if (socket_peer(fd, &connection->peer, &err) != ERR_OK ||
+	    (connection->peer.uid != geteuid() && connection->peer.uid != 0) ||
+	    loop_watch(control->loop, fd, on_readable, connection, &connection->watch, &err) != ERR_OK)
+		hang_up(connection);
+}
+
+enum err_code control_open(struct engine *engine, struct loop *loop, struct control **ret_control,
+			   struct err *err)
+{
+	struct control *control = mem_new(1, sizeof(*control));
+
+	if (!control)
+		return mem_err(err);
+	control->engine = engine;
+	control->loop = loop;
+	control->fd = -1;
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+		control->connections[i].fd = -1;
+	if (path_of(engine_dir(engine), control->path, err) != ERR_OK ||
+	    socket_listen(control->path, &control->fd, err) != ERR_OK ||
+	    loop_watch(loop, control->fd, on_connection, control, &control->watch, err) != ERR_OK) {
+		control_close(control);
+		return err_while(err, "open the control socket");
+	}
+	*ret_control = control;
+	return ERR_OK;
+}
+
+void control_close(struct control *control)
+{
+	if (!control)
+		return;
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+		if (control->connections[i].fd >= 0)
+			hang_up(&control->connections[i]);
+	}
+	loop_unwatch(control->watch);
+	if (control->fd >= 0)
+		(void)unlink(control->path); /* the next owner removes a stale one as well */
+	socket_close(&control->fd);
+	mem_free(control);
+}
+
+/* ---------------------------------------------------------------------------- the asking end */
+
+static void put_slice(struct buf *out, const char *name, struct str text)
+{
+	if (!text.len)
+		return;
+	buf_fmt(out, ",\"%s\":", name);
+	json_put_str(out, text);
+}
+
+static enum err_code send_all(int fd, struct str bytes, struct err *err)
+{
+	while (bytes.len) {
+		struct pollfd ready = {.fd = fd, .events = POLLOUT};
+		ssize_t len = send(fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+
+		if (len < 0 && errno == EAGAIN)
+			(void)poll(&ready, 1, ANSWER_WAIT_MS);
+		else if (len < 0 && errno != EINTR)
+			return err_set(err, ERR_GONE, "the owner of the run hung up");
+		if (len > 0)
+			bytes = str_cut(bytes, (size_t)len, bytes.len);
+	}
+	return ERR_OK;
+}
+
+static enum err_code receive_line(int fd, struct buf *line, struct err *err)
+{
+	for (;;) {
+		struct pollfd ready = {.fd = fd, .events = POLLIN};
+		char *room = buf_room(line, 4096);
+		ssize_t len;
+
+		if (!room)
+			return buf_check(line, "an answer", err);
+		if (poll(&ready, 1, ANSWER_WAIT_MS) == 0)
+			return err_set(err, ERR_GONE, "the owner of the run did not answer within %d s",
+				       ANSWER_WAIT_MS / 1000);
+		len = recv(fd, room, 4096, 0);
+		if (len < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (len <= 0)
+			return err_set(err, ERR_GONE, "the owner of the run ended before it answered");
+		buf_added(line, (size_t)len);
+		if (str_has(buf_view(line), '\n'))
+			return ERR_OK;
+	}
+}
+
+static enum err_code code_of(struct str name)
+{
+	for (enum err_code code = ERR_OK; code <= ERR_UNSUPPORTED; code++) {
+		if (str_is(name, err_name(code)))
+			return code;
+	}
+	return ERR_GONE;
+}
+
+static enum err_code read_answer(struct str line, struct err *err)
+{
+	AUTO(buf_fini) struct buf texts = BUF_INIT;
+	struct str name;
+	struct str text;
+	struct str hint;
+
+	if (json_check(line, 4, err) != ERR_OK)
+		return err_while(err, "the owner's answer");
+	if (!buf_room(&texts, 4 * line.len))
+		return mem_err(err);
+	if (take_text(line, "code", &texts, &name, err) != ERR_OK ||
+	    take_text(line, "text", &texts, &text, err) != ERR_OK ||
+	    take_text(line, "hint", &texts, &hint, err) != ERR_OK)
+		return err->code;
+	if (code_of(name) == ERR_OK)
+		return ERR_OK;
+	(void)err_set(err, code_of(name), "%.*s", STR_ARG(text));
+	return hint.len ? err_hint(err, "%.*s", STR_ARG(hint)) : err->code;
+}
+
+enum err_code control_ask(const struct rundir *dir, const struct engine_ask *ask, struct err *err)
+{
+	AUTO(buf_fini) struct buf request = BUF_INIT;
+	AUTO(buf_fini) struct buf line = BUF_INIT;
+	AUTO(socket_close) int fd = -1;
+	char path[SOCKET_PATH_BYTES];
+
+	buf_fmt(&request, "{\"verb\":\"%s\"", verbs[ask->kind]);
+	put_slice(&request, "step", ask->step);
+	put_slice(&request, "name", ask->person.name);
+	put_slice(&request, "reason", ask->person.reason);
+	buf_fmt(&request, ",\"now\":%s}\n", ask->now ? "true" : "false");
+	if (buf_check(&request, "a request", err) != ERR_OK || path_of(dir, path, err) != ERR_OK)
+		return err->code;
+	if (socket_connect(path, &fd, err) != ERR_OK) {
+		if (err->code == ERR_NOT_FOUND)
+			err->code = ERR_GONE;
+		return err->code;
+	}
+	buf_init(&line, REQUEST_BYTES_MAX);
+	if (send_all(fd, buf_view(&request), err) != ERR_OK || receive_line(fd, &line, err) != ERR_OK)
+		return err->code;
+	return read_answer(str_trim(buf_view(&line)), err);
+}

@@ -1,0 +1,182 @@
+/* engine_intern.h - the engine's own state, shared by the files of this folder; nobody else includes it.
+ *
+ *   birth.c     start, open, free            prepare.c     what an attempt needs before it can start
+ *   recover.c   resume                       environment.c what a command finds in its environment
+ *   engine.c    the tick                     attempts.c    starts, cancels, reports
+ *   commit.c    events to durable lines      harvest.c     what an attempt leaves behind
+ *   result.c    the result file              secrets.c     values that never reach a file */
+#ifndef ENGINE_ENGINE_INTERN_H
+#define ENGINE_ENGINE_INTERN_H
+
+#include "base/heap.h"
+#include "core/apply.h"
+#include "core/attempt.h"
+#include "core/effect.h"
+#include "engine/engine.h"
+#include "lang/expr.h"
+#include "rundir/fold.h"
+
+/* Commit of a run's log (S11.2, S11.3). */
+enum commit_state {
+	COMMIT_IDLE,     /* everything that was decided is durable */
+	COMMIT_OPEN,     /* events of this tick are in memory, and only there */
+	COMMIT_POISONED, /* a write or sync failed: nothing is written any more */
+};
+
+struct commit {
+	enum commit_state state;
+	bool is_unsynced;      /* sync: interval: written, not yet synced */
+	int64_t sync_due_ns;   /* boot time */
+};
+
+struct effect {
+	enum effect_kind kind;
+	uint32_t step;
+};
+
+struct pending_ask {
+	struct engine_ask ask; /* texts are owned: see texts */
+	struct buf texts;
+	bool is_decided; /* its event is in this tick's batch */
+	struct err err;
+};
+
+struct secrets {
+	struct str *values; /* model->params_count; ptr NULL = not a secret */
+	struct str *masks;  /* the given ones, for the masking of texts */
+	size_t masks_count;
+	struct arena arena; /* cleared with explicit_bzero semantics at the end */
+};
+
+/* An attempt that ended without an executor: a noop, or a command that could not be resolved. */
+struct own_end {
+	uint32_t step;
+	bool is_ok;
+	struct err err; /* not ok: why */
+};
+
+enum timer_kind { TIMER_RETRY = 1, TIMER_WAIT = 2, TIMER_RUN = 3 };
+
+struct engine {
+	struct engine_ports ports;
+	struct engine_observer observer;
+	struct rundir *dir;
+	struct run_lock lock;
+	struct log *log;
+	struct fold_run fold; /* model and state */
+	struct decider decider;
+	struct commit commit;
+	struct exec exec;
+	struct expr *expr; /* made at the first expression */
+	struct secrets secrets;
+	struct buf outputs_text; /* what the log has by reference only, for the live fold */
+	struct buf updates_text;
+
+	struct event *events;        /* DECIDE_EVENTS_MAX, for decide_input */
+	struct effect *effects;      /* of this tick */
+	size_t effects_count, effects_capacity;
+	struct heap timers;          /* boot time; id: kind, attempt, step */
+	enum attempt_state *attempts; /* by step */
+	struct own_end *done;        /* to be told in the next tick */
+	size_t done_count, done_capacity;
+	struct pending_ask *asks;
+	size_t asks_count, asks_capacity;
+	struct buf lines;            /* of this tick, for the observer */
+	struct arena tick;           /* reset at the end of each tick */
+	struct arena life;           /* for as long as the engine lives */
+	char **inherited;            /* what commands get of the engine's own environment */
+	char trace_id[33];           /* as recorded, or empty */
+	int64_t now_ms, now_ns;      /* of this tick */
+	int64_t deadline_ns;         /* of the run, boot time; 0 = none */
+	bool has_dirs;               /* logs/ and out/ exist */
+	bool is_idle;                /* opened for one decision: no effects */
+	bool is_recorded;            /* the end is in runs.jsonl */
+	bool has_more;               /* the next tick has something to do at once */
+};
+
+/* commit.c: append one event to the tick, and fold it; make the tick durable; sync: interval */
+MUST_CHECK enum err_code engine_record(struct engine *engine, struct event *event, struct err *err);
+MUST_CHECK enum err_code engine_commit(struct engine *engine, struct err *err);
+MUST_CHECK enum err_code engine_sync_due(struct engine *engine, struct err *err);
+
+/* birth.c */
+MUST_CHECK enum err_code engine_new(const struct engine_ports *ports,
+				    struct engine_observer observer, struct engine **ret_engine,
+				    struct err *err);
+/* Model and state are there: make what depends on their size. */
+MUST_CHECK enum err_code engine_begin(struct engine *engine, struct err *err);
+/* The run's own deadline, if it has one: `left_ns` from now. */
+MUST_CHECK enum err_code engine_arm_deadline(struct engine *engine, int64_t left_ns, struct err *err);
+
+/* engine.c */
+MUST_CHECK enum err_code engine_feed(struct engine *engine, const struct input *input,
+				     struct err *err);
+/* Ask decide_next until it has nothing more. */
+MUST_CHECK enum err_code engine_settle(struct engine *engine, struct err *err);
+MUST_CHECK enum err_code engine_perform(struct engine *engine, struct err *err);
+MUST_CHECK enum err_code engine_arm_timer(struct engine *engine, enum timer_kind kind,
+					  uint32_t step, int64_t due_ns, struct err *err);
+void engine_read_clocks(struct engine *engine);
+
+/* prepare.c */
+struct prepared {
+	char **argv;
+	char **envp;
+	char *cwd;
+	struct str *masks;
+	size_t masks_count;
+};
+MUST_CHECK enum err_code prepare_expr(struct engine *engine, struct expr **ret_expr,
+				      struct err *err);
+struct expr_scope prepare_scope(const struct engine *engine, uint32_t step, struct str output);
+/* Answer a query of decide_next: the input is filled; its texts are in the tick's arena. */
+MUST_CHECK enum err_code prepare_answer(struct engine *engine, const struct decide_query *query,
+					struct input *ret_input, struct err *err);
+/* The inputs of a step once more, before the same token is started again. Fills ret_input as above;
+ * its error.ptr is NULL when all is well. */
+MUST_CHECK enum err_code prepare_again(struct engine *engine, uint32_t step,
+				       struct input *ret_input, struct err *err);
+/* Resolve argv, environment and folder of a command (arena of the tick). INVALID: the step's own fault,
+ * with a reason for its step.failed. */
+MUST_CHECK enum err_code prepare_command(struct engine *engine, uint32_t step,
+					 struct prepared *ret_prepared, struct err *err);
+/* A path of the pipeline file made absolute, from the step's cwd or the pipeline's folder. */
+MUST_CHECK enum err_code prepare_path(struct engine *engine, uint32_t step, const struct tmpl *tmpl,
+				      bool from_cwd, char **ret_path, struct err *err);
+/* A template filled (tick's arena). INVALID: the step's own fault. */
+MUST_CHECK enum err_code prepare_text(struct engine *engine, uint32_t step, const struct tmpl *tmpl,
+				      struct str *ret_text, struct err *err);
+
+/* environment.c */
+MUST_CHECK enum err_code prepare_env(struct engine *engine, uint32_t step,
+				     struct prepared *prepared, struct err *err);
+/* The allow-listed part of the engine's environment (life arena). */
+MUST_CHECK enum err_code prepare_inherited(struct engine *engine, struct err *err);
+/* Text of a JSON value as a command sees it: strings as they are, the rest as JSON. */
+MUST_CHECK enum err_code prepare_value(struct engine *engine, struct str json, struct str *ret_text,
+				       struct err *err);
+
+/* attempts.c */
+MUST_CHECK enum err_code attempts_intend(struct engine *engine, uint32_t step, struct err *err);
+MUST_CHECK enum err_code attempts_start(struct engine *engine, uint32_t step, struct err *err);
+MUST_CHECK enum err_code attempts_cancel_running(struct engine *engine, bool all, struct err *err);
+MUST_CHECK enum err_code attempts_collect(struct engine *engine, struct err *err);
+/* Every step that is RUNNING after a fold: intended, and asked of the executor. Blocks for its answer. */
+MUST_CHECK enum err_code attempts_recover(struct engine *engine, struct err *err);
+
+/* harvest.c: an executor's ENDED to a result; texts in the tick's arena. */
+MUST_CHECK enum err_code harvest(struct engine *engine, uint32_t step,
+				 const struct exec_report *report, struct decide_result *ret_result,
+				 struct err *err);
+/* The gate of a step without a command: fills verdict and evidence. */
+MUST_CHECK enum err_code harvest_verdict(struct engine *engine, uint32_t step,
+					 struct decide_result *result, struct err *err);
+
+/* secrets.c */
+MUST_CHECK enum err_code secrets_read(struct secrets *secrets, const struct model *model,
+				      struct err *err);
+void secrets_fini(struct secrets *secrets);
+/* `text` with every secret replaced by ***; the same slice when there is none. */
+struct str secrets_mask(const struct secrets *secrets, struct arena *arena, struct str text);
+
+#endif

@@ -1,0 +1,345 @@
+/* environment.c - the environment of a command: what is inherited, what the file says, values of
+ * parameters and outputs, and what Sluice tells it (S8.6). Nothing else gets in. */
+#include "engine/engine_intern.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Of the engine's own environment commands inherit these and `LC_*`. */
+static const char *const inherited_names[] = {
+	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR",
+};
+
+static bool is_inherited(struct str name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(inherited_names); i++) {
+		if (str_is(name, inherited_names[i]))
+			return true;
+	}
+	return str_starts(name, "LC_");
+}
+
+enum err_code prepare_inherited(struct engine *engine, struct err *err)
+{
+	char *const *env = engine->ports.env;
+	size_t count = 0;
+	size_t kept = 0;
+
+	while (env && env[count])
+		count++;
+	engine->inherited = arena_new(&engine->life, count + 1, sizeof(*engine->inherited));
+	if (!engine->inherited)
+		return mem_err(err);
+	for (size_t i = 0; i < count; i++) {
+		struct str entry = str_of(env[i]);
+		struct str copy;
+
+		if (!is_inherited(str_cut(entry, 0, str_find(entry, "=", 0))))
+			continue;
+		copy = arena_str(&engine->life, entry);
+		if (!copy.ptr)
+			return mem_err(err);
+		engine->inherited[kept++] = (char *)(uintptr_t)copy.ptr;
+	}
+	return ERR_OK;
+}
+
+/* An environment being built: later entries of a name replace earlier ones. */
+struct building {
+	struct engine *engine;
+	uint32_t step;
+	struct map names;
+	char **entries;
+	size_t count, capacity;
+	size_t bytes;
+	struct str *masks; /* secrets that this command receives */
+	size_t masks_count;
+};
+
+static enum err_code put(struct building *b, struct str name, struct str value, struct err *err)
+{
+	AUTO(buf_fini) struct buf entry = BUF_INIT;
+	void *list = b->entries;
+	struct str kept;
+	uint32_t at;
+
+	if (str_has(value, '\0'))
+		return err_set(err, ERR_INVALID, "the value of '%.*s' has a NUL byte", STR_ARG(name));
+	buf_str(&entry, name);
+	buf_byte(&entry, '=');
+	buf_str(&entry, value);
+	if (buf_check(&entry, "an environment variable", err) != ERR_OK)
+		return err->code;
+	b->bytes += entry.len + 1;
+	if (b->bytes > b->engine->ports.limits->command_bytes)
+		return err_set(err, ERR_INVALID, "the environment is over the limit command_bytes");
+	kept = arena_str(&b->engine->tick, buf_view(&entry));
+	if (!kept.ptr)
+		return mem_err(err);
+	at = map_get(&b->names, str_cut(kept, 0, name.len));
+	if (at != MAP_NONE) {
+		b->entries[at] = (char *)(uintptr_t)kept.ptr;
+		return ERR_OK;
+	}
+	if (mem_grow(&list, &b->capacity, b->count + 2, sizeof(*b->entries), err) != ERR_OK)
+		return err->code;
+	b->entries = list;
+	if (map_add(&b->names, str_cut(kept, 0, name.len), (uint32_t)b->count, err) != ERR_OK)
+		return err->code;
+	b->entries[b->count++] = (char *)(uintptr_t)kept.ptr;
+	b->entries[b->count] = NULL;
+	return ERR_OK;
+}
+
+static enum err_code put_entry(struct building *b, const char *entry, struct err *err)
+{
+	struct str text = str_of(entry);
+	size_t equals = str_find(text, "=", 0);
+
+	if (equals == SIZE_MAX)
+		return ERR_OK;
+	return put(b, str_cut(text, 0, equals), str_cut(text, equals + 1, text.len), err);
+}
+
+static enum err_code put_secret(struct building *b, struct str name, uint32_t param, struct err *err)
+{
+	struct str value = b->engine->secrets.values[param];
+
+	b->masks[b->masks_count++] = value;
+	return put(b, name, value, err);
+}
+
+/* ------------------------------------------------------------------ entries of the file */
+
+/* `${params.NAME}` of a secret, and nothing else: its index; STEP_NONE otherwise. */
+static uint32_t secret_of(const struct model *model, struct str text)
+{
+	static const char start[] = "${params.";
+
+	if (!str_starts(text, start) || !str_ends(text, "}"))
+		return STEP_NONE;
+	text = str_cut(text, sizeof(start) - 1, text.len - 1);
+	for (uint32_t i = 0; i < model->params_count; i++) {
+		if (model->params[i].type == VALUE_SECRET && str_eq(model->params[i].name, text))
+			return i;
+	}
+	return STEP_NONE;
+}
+
+static enum err_code put_from_engine(struct building *b, struct str name, struct err *err)
+{
+	for (char *const *env = b->engine->ports.env; env && *env; env++) {
+		struct str entry = str_of(*env);
+
+		if (str_eq(str_cut(entry, 0, str_find(entry, "=", 0)), name))
+			return put_entry(b, *env, err);
+	}
+	return ERR_OK; /* absent there, absent here */
+}
+
+static enum err_code put_listed(struct building *b, const struct env_entry *list, uint32_t count,
+				struct err *err)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t secret = secret_of(b->engine->fold.model, list[i].value.text);
+		struct str value;
+		enum err_code code;
+
+		if (list[i].from_env)
+			code = put_from_engine(b, list[i].name, err);
+		else if (secret != STEP_NONE)
+			code = put_secret(b, list[i].name, secret, err);
+		else if ((code = prepare_text(b->engine, b->step, &list[i].value, &value, err)) ==
+			 ERR_OK)
+			code = put(b, list[i].name, value, err);
+		if (code != ERR_OK)
+			return err_while(err, "environment variable '%.*s'", STR_ARG(list[i].name));
+	}
+	return ERR_OK;
+}
+
+/* ---------------------------------------------------------------------- values: PARAM_x */
+
+static bool mentions(const struct building *b, const char *name)
+{
+	const struct command *command = b->engine->fold.model->steps[b->step].command;
+
+	return str_find(command->text, name, 0) != SIZE_MAX;
+}
+
+static enum err_code put_json(struct building *b, const char *name, struct str json,
+			      struct err *err)
+{
+	struct str text;
+
+	if (prepare_value(b->engine, json, &text, err) != ERR_OK)
+		return err->code;
+	return put(b, str_of(name), text, err);
+}
+
+static enum err_code put_params(struct building *b, struct err *err)
+{
+	const struct run_state *run = &b->engine->fold.state;
+	char name[80];
+
+	for (uint32_t i = 0; i < run->model->params_count; i++) {
+		const struct param *param = &run->model->params[i];
+		enum err_code code = ERR_OK;
+
+		(void)snprintf(name, sizeof(name), "PARAM_%.*s", STR_ARG(param->name));
+		if (param->type != VALUE_SECRET && run->params[i].ptr)
+			code = put_json(b, name, run->params[i], err);
+		else if (param->type == VALUE_SECRET && mentions(b, name))
+			code = put_secret(b, str_of(name), i, err);
+		if (code != ERR_OK)
+			return code;
+	}
+	for (size_t i = 0; i < run->updates_count; i++) {
+		(void)snprintf(name, sizeof(name), "PARAM_%.*s", STR_ARG(run->updates[i].name));
+		if (put_json(b, name, run->updates[i].value, err) != ERR_OK)
+			return err->code;
+	}
+	return ERR_OK;
+}
+
+static enum err_code put_outputs_of(struct building *b, uint32_t need, bool only_mentioned,
+				    struct err *err)
+{
+	const struct run_state *run = &b->engine->fold.state;
+	struct str key;
+	struct str value;
+	size_t at = 0;
+
+	while (run->steps[need].outputs.ptr &&
+	       json_member(run->steps[need].outputs, &at, &key, &value)) {
+		char name[160];
+
+		(void)snprintf(name, sizeof(name), "OUTPUT_%.*s_%.*s",
+			       STR_ARG(run->model->steps[need].id), STR_ARG(key));
+		if ((!only_mentioned || mentions(b, name)) && put_json(b, name, value, err) != ERR_OK)
+			return err->code;
+	}
+	return ERR_OK;
+}
+
+/* Outputs of the steps that it needs, and of any other whose variable its text names. */
+static enum err_code put_outputs(struct building *b, struct err *err)
+{
+	const struct run_state *run = &b->engine->fold.state;
+	const struct step *def = &run->model->steps[b->step];
+
+	if (mentions(b, "OUTPUT_")) {
+		for (uint32_t i = 0; i < run->model->steps_count; i++) {
+			if (run->steps[i].outputs.ptr && put_outputs_of(b, i, true, err) != ERR_OK)
+				return err->code;
+		}
+	}
+	for (uint32_t i = 0; i < def->needs_count + def->needs_any_count; i++) {
+		uint32_t need = i < def->needs_count ? def->needs[i]
+						     : def->needs_any[i - def->needs_count];
+
+		if (put_outputs_of(b, need, false, err) != ERR_OK)
+			return err->code;
+	}
+	return ERR_OK;
+}
+
+/* ---------------------------------------------------------------- what Sluice tells: SLUICE_x */
+
+static enum err_code put_format(struct building *b, const char *name, struct err *err,
+				const char *format, ...) PRINTF_LIKE(4, 5);
+static enum err_code put_format(struct building *b, const char *name, struct err *err,
+				const char *format, ...)
+{
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+	va_list args;
+
+	va_start(args, format);
+	buf_vfmt(&text, format, args);
+	va_end(args);
+	if (buf_check(&text, "an environment variable", err) != ERR_OK)
+		return err->code;
+	return put(b, str_of(name), buf_view(&text), err);
+}
+
+static enum err_code put_artifacts_dir(struct building *b, struct err *err)
+{
+	const struct engine *engine = b->engine;
+	const struct step *def = &engine->fold.model->steps[b->step];
+	uint32_t attempt = engine->fold.state.steps[b->step].attempt;
+	char name[128];
+
+	if (!def->artifacts_count)
+		return ERR_OK;
+	(void)snprintf(name, sizeof(name), "artifacts/%.*s.%u", STR_ARG(def->id), attempt);
+	if (vfs_make_dir(engine->ports.vfs, rundir_fd(engine->dir), "artifacts", err) != ERR_OK ||
+	    vfs_make_dir(engine->ports.vfs, rundir_fd(engine->dir), name, err) != ERR_OK)
+		return err->code;
+	return put_format(b, "SLUICE_ARTIFACTS", err, "%s/%s", rundir_path(engine->dir), name);
+}
+
+static enum err_code put_sluice(struct building *b, struct err *err)
+{
+	const struct engine *engine = b->engine;
+	const struct run_state *run = &engine->fold.state;
+	struct str id = run->model->steps[b->step].id;
+	uint32_t attempt = run->steps[b->step].attempt;
+
+	if (put(b, STR("SLUICE_RUN_ID"), run->run_id, err) != ERR_OK ||
+	    put(b, STR("SLUICE_STEP"), id, err) != ERR_OK ||
+	    put_format(b, "SLUICE_ATTEMPT", err, "%u", attempt) != ERR_OK ||
+	    put_format(b, "SLUICE_IDEMPOTENCY_KEY", err, "%.*s/%.*s", STR_ARG(run->run_id),
+		       STR_ARG(id)) != ERR_OK ||
+	    put_format(b, "SLUICE_FENCE", err, "%u", attempt + 1) != ERR_OK ||
+	    put_format(b, "SLUICE_OUTPUT", err, "%s/out/%.*s.%u.json", rundir_path(engine->dir),
+		       STR_ARG(id), attempt) != ERR_OK)
+		return err->code;
+	if (engine->trace_id[0] &&
+	    put_format(b, "TRACEPARENT", err, "00-%s-%016llx-01", engine->trace_id,
+		       (unsigned long long)(hash_text(attempt, id) | 1)) != ERR_OK)
+		return err->code;
+	return put_artifacts_dir(b, err);
+}
+
+enum err_code prepare_env(struct engine *engine, uint32_t step, struct prepared *prepared,
+			  struct err *err)
+{
+	const struct model *model = engine->fold.model;
+	const struct command *command = model->steps[step].command;
+	struct building b = {.engine = engine, .step = step};
+	enum err_code code = ERR_OK;
+	char **entries;
+
+	map_init(&b.names, engine->fold.state.seed);
+	b.masks = arena_new(&engine->tick, 4 * (model->params_count + 1) + model->env_count +
+						   command->env_count, sizeof(*b.masks));
+	if (!b.masks)
+		code = mem_err(err);
+	for (char **entry = engine->inherited; code == ERR_OK && *entry; entry++)
+		code = put_entry(&b, *entry, err);
+	if (code == ERR_OK)
+		code = put_listed(&b, model->env, model->env_count, err);
+	if (code == ERR_OK)
+		code = put_params(&b, err);
+	if (code == ERR_OK)
+		code = put_outputs(&b, err);
+	if (code == ERR_OK)
+		code = put_listed(&b, command->env, command->env_count, err);
+	if (code == ERR_OK)
+		code = put_sluice(&b, err);
+	entries = code == ERR_OK ? arena_new(&engine->tick, b.count + 1, sizeof(*entries)) : NULL;
+	if (entries) {
+		memcpy(entries, b.entries, b.count * sizeof(*entries));
+		prepared->envp = entries;
+		prepared->masks = b.masks;
+		prepared->masks_count = b.masks_count;
+	} else if (code == ERR_OK) {
+		code = mem_err(err);
+	}
+	map_fini(&b.names);
+	mem_free(b.entries);
+	return code;
+}

@@ -1,0 +1,408 @@
+/* harvest.c - what an attempt leaves behind: its exit, its result file, its artifacts, its gate. */
+#include "engine/engine_intern.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/timefmt.h"
+#include "engine/result.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* One attempt being gathered. */
+struct gathering {
+	struct engine *engine;
+	uint32_t step;
+	const struct step *def;
+	uint32_t attempt;
+	struct decide_result *result;
+};
+
+static struct str keep(struct gathering *g, struct str text)
+{
+	struct str kept = arena_str(&g->engine->tick, secrets_mask(&g->engine->secrets, &g->engine->tick,
+								   text));
+
+	return kept.ptr ? kept : STR("memory is short");
+}
+
+static struct str say(struct gathering *g, const char *format, ...) PRINTF_LIKE(2, 3);
+static struct str say(struct gathering *g, const char *format, ...)
+{
+	char text[ERR_TEXT_BYTES];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return keep(g, str_of(text));
+}
+
+static void fail(struct gathering *g, enum error_class class, struct str reason)
+{
+	g->result->is_ok = false;
+	g->result->class = class;
+	g->result->reason = reason;
+}
+
+/* ------------------------------------------------------------------------------- the exit */
+
+static void read_spawn_failure(struct gathering *g, const struct exec_report *report)
+{
+	bool is_short = report->errno_value == EAGAIN || report->errno_value == ENOMEM;
+
+	g->result->has_errno = true;
+	g->result->errno_value = report->errno_value;
+	fail(g, is_short ? CLASS_INFRASTRUCTURE : CLASS_CONFIGURATION,
+	     say(g, "cannot execute: %s", strerror(report->errno_value)));
+}
+
+static void read_exit_code(struct gathering *g, int exit_code)
+{
+	const struct command *command = g->def->command;
+	enum error_class class = exit_code == 75 ? CLASS_TRANSIENT_IO : CLASS_UNKNOWN;
+
+	for (uint32_t i = 0; i < command->exit_class_count; i++) {
+		if (command->exit_classes[i].exit_code == exit_code)
+			class = command->exit_classes[i].class;
+	}
+	if (exit_code)
+		fail(g, class, say(g, "exit code %d", exit_code));
+}
+
+static void read_cause(struct gathering *g, const struct exec_report *report)
+{
+	const struct command *command = g->def->command;
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+
+	switch (report->cause) {
+	case EXEC_CAUSE_NONE:
+		return;
+	case EXEC_CAUSE_TIMEOUT:
+		duration_exact(&text, command->timeout_ns);
+		fail(g, CLASS_TIMEOUT,
+		     command->timeout_ns ? say(g, "no end within %.*s", STR_ARG(buf_view(&text)))
+					 : STR("the run's own deadline passed"));
+		return;
+	case EXEC_CAUSE_SILENCE:
+		duration_exact(&text, command->silence_ns);
+		fail(g, CLASS_TIMEOUT, say(g, "no output for %.*s", STR_ARG(buf_view(&text))));
+		return;
+	case EXEC_CAUSE_OUTPUT_LIMIT:
+		fail(g, CLASS_INFRASTRUCTURE, say(g, "more output than output_limit (%llu bytes)",
+						  (unsigned long long)command->output_limit_bytes));
+		return;
+	case EXEC_CAUSE_CANCELLED:
+		fail(g, CLASS_CANCELLED, STR("cancelled by a stop"));
+		return;
+	}
+	BUG_IF(true);
+}
+
+static void read_end(struct gathering *g, const struct exec_report *report)
+{
+	g->result->duration_ms = report->duration_ns / NS_PER_MS;
+	switch (report->end) {
+	case EXEC_END_EXITED:
+		g->result->has_exit_code = true;
+		g->result->exit_code = report->exit_code;
+		read_exit_code(g, report->exit_code);
+		break;
+	case EXEC_END_SIGNALLED:
+		g->result->has_signal = true;
+		g->result->signal = report->signal;
+		g->result->core = report->core;
+		fail(g, CLASS_UNKNOWN,
+		     say(g, "killed by signal %d (%s)", report->signal, strsignal(report->signal)));
+		break;
+	case EXEC_END_SPAWN_FAILED:
+		read_spawn_failure(g, report);
+		break;
+	}
+	read_cause(g, report);
+}
+
+/* ---------------------------------------------------------------------------- result file */
+
+/* Texts inside JSON: a secret is masked in its escaped form, so that the text stays JSON. */
+static enum err_code keep_json(struct gathering *g, struct buf *json, struct str *ret_text,
+			       struct str *ret_ref, struct err *err)
+{
+	struct str text = keep(g, buf_view(json));
+
+	if (!json->len)
+		return ERR_OK;
+	if (json_check(text, JSON_DEPTH_MAX, err) != ERR_OK)
+		return err_while(err, "a secret stood where its mask breaks the JSON");
+	*ret_text = text;
+	if (text.len > g->engine->ports.limits->inline_bytes) {
+		char ref[SHA256_HEX_BYTES + 1];
+
+		if (rundir_blob_put(g->engine->dir, text, ref, err) != ERR_OK)
+			return err_while(err, "keep a large result");
+		*ret_ref = keep(g, str_of(ref));
+	}
+	return ERR_OK;
+}
+
+static void hash_outputs(struct gathering *g)
+{
+	uint8_t digest[SHA256_BYTES];
+	char hex[SHA256_HEX_BYTES + 1];
+
+	sha256_of(g->result->outputs.ptr, g->result->outputs.len, digest);
+	sha256_hex(digest, hex);
+	g->result->outputs_hash = keep(g, str_from(hex, 16));
+}
+
+static enum err_code keep_result(struct gathering *g, struct result_file *file, struct err *err)
+{
+	struct event *events = arena_new(&g->engine->tick, file->events_count + 1, sizeof(*events));
+
+	if (!events)
+		return mem_err(err);
+	for (size_t i = 0; i < file->events_count; i++) {
+		struct str data = event_text(&file->events[i], EVENT_FIELD_DATA);
+
+		event_init(&events[i], EVENT_USER);
+		events[i].type_text = keep(g, file->events[i].type_text);
+		if (data.ptr)
+			event_put_text(&events[i], EVENT_FIELD_DATA, keep(g, data));
+	}
+	g->result->user_events = events;
+	g->result->user_events_count = file->events_count;
+	if (keep_json(g, &file->outputs, &g->result->outputs, &g->result->outputs_ref, err) != ERR_OK ||
+	    keep_json(g, &file->updates, &g->result->updates, &g->result->updates_ref, err) != ERR_OK)
+		return err->code;
+	if (g->result->outputs.ptr)
+		hash_outputs(g);
+	return ERR_OK;
+}
+
+/* The command's own words about its failure. */
+static void take_own_words(struct gathering *g, const struct result_file *file)
+{
+	if (file->reason.len)
+		g->result->reason = keep(g, str_cut(file->reason, 0, g->engine->ports.limits->reason_bytes));
+	if (file->error_class.len && !error_class_of(file->error_class, &g->result->class)) {
+		g->result->class = CLASS_UNKNOWN;
+		g->result->class_text = keep(g, str_cut(file->error_class, 0, 64));
+	}
+}
+
+/* Is it a failure of the step (true: recorded), or of the storage (err)? */
+static bool is_steps_fault(const struct err *err)
+{
+	return err->code == ERR_INVALID || err->code == ERR_LIMIT || err->code == ERR_NOT_FOUND;
+}
+
+static enum err_code read_result(struct gathering *g, struct err *err)
+{
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+	AUTO(result_fini) struct result_file file;
+	struct err own = ERR_INIT;
+	bool is_found = false;
+
+	result_init(&file);
+	if (rundir_result(g->engine->dir, g->def->id, g->attempt, g->engine->ports.limits, &text,
+			  &is_found, &own) == ERR_OK &&
+	    (!is_found || result_parse(buf_view(&text), g->def, &file, &own) == ERR_OK)) {
+		if (!g->result->is_ok) {
+			take_own_words(g, &file);
+			return ERR_OK;
+		}
+		if (file.error_class.len) { /* exit 0 with an error class: the strictest reading wins */
+			fail(g, CLASS_UNKNOWN, STR("the result file gives an error class"));
+			take_own_words(g, &file);
+			return ERR_OK;
+		}
+		if (result_check_required(&file, g->def, &own) == ERR_OK)
+			return keep_result(g, &file, err);
+	}
+	if (!is_steps_fault(&own)) {
+		*err = own;
+		return err->code;
+	}
+	if (g->result->is_ok)
+		fail(g, CLASS_VALIDATION_FAILED, say(g, "%s", own.text));
+	return ERR_OK;
+}
+
+/* ----------------------------------------------------------------------------- artifacts */
+
+static enum err_code look_at_artifact(struct gathering *g, const struct artifact *def,
+				      struct decide_artifact *artifact, struct err *err)
+{
+	struct err own = ERR_INIT;
+	struct file_digest digest;
+	char *path = NULL;
+
+	artifact->name = def->name;
+	artifact->path = def->path.text;
+	if (prepare_path(g->engine, g->step, &def->path, true, &path, &own) == ERR_OK) {
+		artifact->path = str_of(path);
+		if (rundir_digest(path, true, &digest, &own) == ERR_OK) {
+			artifact->sha256 = keep(g, str_of(digest.sha256));
+			artifact->bytes = digest.bytes;
+			return ERR_OK;
+		}
+	}
+	if (own.code == ERR_IO || own.code == ERR_MEMORY || own.code == ERR_FULL) {
+		*err = own;
+		return err->code;
+	}
+	artifact->is_quarantined = true;
+	artifact->reason = say(g, "%s", own.text);
+	fail(g, CLASS_VALIDATION_FAILED,
+	     say(g, "artifact '%.*s' is missing or unreadable", STR_ARG(def->name)));
+	return ERR_OK;
+}
+
+/* One is missing: what else is there belongs to a failed attempt and is moved away. */
+static enum err_code quarantine(struct gathering *g, struct decide_artifact *artifacts,
+				struct err *err)
+{
+	for (uint32_t i = 0; i < g->def->artifacts_count; i++) {
+		AUTO(mem_drop) char *path = NULL;
+
+		if (artifacts[i].is_quarantined)
+			continue;
+		path = mem_text(artifacts[i].path.ptr, artifacts[i].path.len);
+		if (!path)
+			return mem_err(err);
+		if (rundir_quarantine(g->engine->dir, path, g->def->id, g->attempt, err) != ERR_OK)
+			return err_while(err, "quarantine '%s'", path);
+		artifacts[i].is_quarantined = true;
+		artifacts[i].reason = STR("another artifact of the attempt is missing");
+	}
+	return ERR_OK;
+}
+
+static enum err_code read_artifacts(struct gathering *g, struct err *err)
+{
+	uint32_t count = g->def->artifacts_count;
+	struct decide_artifact *artifacts =
+		arena_new(&g->engine->tick, count + 1, sizeof(*artifacts));
+
+	if (!artifacts)
+		return mem_err(err);
+	for (uint32_t i = 0; i < count; i++) {
+		if (look_at_artifact(g, &g->def->artifacts[i], &artifacts[i], err) != ERR_OK)
+			return err->code;
+	}
+	if (!g->result->is_ok && quarantine(g, artifacts, err) != ERR_OK)
+		return err->code;
+	g->result->artifacts = artifacts;
+	g->result->artifacts_count = count;
+	return ERR_OK;
+}
+
+/* --------------------------------------------------------------------------------- gate */
+
+static struct str evidence_of(struct gathering *g, const char *verdict)
+{
+	AUTO(buf_fini) struct buf evidence = BUF_INIT;
+	struct str kept;
+
+	buf_text(&evidence, "{\"pass\":");
+	json_put_str(&evidence, g->def->pass);
+	buf_fmt(&evidence, ",\"value\":%s", verdict);
+	if (g->result->outputs.len && g->result->outputs.len <= 4096) {
+		buf_text(&evidence, ",\"output\":");
+		buf_str(&evidence, g->result->outputs);
+	}
+	buf_byte(&evidence, '}');
+	kept = arena_str(&g->engine->tick, buf_view(&evidence));
+	return kept.ptr && evidence.failed == ERR_OK ? kept : STR("{}");
+}
+
+static struct str gate_reason(struct gathering *g, struct expr *expr, const struct expr_scope *scope)
+{
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+	struct err own = ERR_INIT;
+
+	if (!g->def->reason.text.ptr)
+		return say(g, "pass is false: %.*s", STR_ARG(g->def->pass));
+	if (!g->def->reason.is_dynamic)
+		return g->def->reason.text;
+	if (expr_fill(expr, &g->def->reason, scope, &text, &own) != ERR_OK)
+		return say(g, "pass is false, and its reason has an error: %s", own.text);
+	return keep(g, buf_view(&text));
+}
+
+static enum err_code judge(struct gathering *g, struct err *err)
+{
+	struct str none = STR("{}");
+	struct expr_scope scope = prepare_scope(g->engine, g->step,
+						g->result->outputs.ptr ? g->result->outputs : none);
+	struct err own = ERR_INIT;
+	struct expr *expr = NULL;
+	bool is_passed = false;
+
+	if (!g->def->pass.ptr)
+		return ERR_OK;
+	if (prepare_expr(g->engine, &expr, err) != ERR_OK)
+		return err->code;
+	g->result->verdict = VERDICT_FAILED;
+	if (expr_eval_bool(expr, g->def->pass, &scope, &is_passed, &own) != ERR_OK) {
+		if (own.code != ERR_INVALID) {
+			*err = own;
+			return err->code;
+		}
+		g->result->evidence = evidence_of(g, "null");
+		g->result->verdict_reason = say(g, "pass: %s", own.text);
+		return ERR_OK;
+	}
+	g->result->evidence = evidence_of(g, is_passed ? "true" : "false");
+	if (is_passed)
+		g->result->verdict = VERDICT_PASSED;
+	else
+		g->result->verdict_reason = gate_reason(g, expr, &scope);
+	return ERR_OK;
+}
+
+static struct gathering gathering_of(struct engine *engine, uint32_t step,
+				     struct decide_result *result)
+{
+	return (struct gathering){
+		.engine = engine,
+		.step = step,
+		.def = &engine->fold.model->steps[step],
+		.attempt = engine->fold.state.steps[step].attempt,
+		.result = result,
+	};
+}
+
+enum err_code harvest_verdict(struct engine *engine, uint32_t step, struct decide_result *result,
+			      struct err *err)
+{
+	struct gathering g = gathering_of(engine, step, result);
+
+	return judge(&g, err);
+}
+
+enum err_code harvest(struct engine *engine, uint32_t step, const struct exec_report *report,
+		      struct decide_result *ret_result, struct err *err)
+{
+	struct gathering g = gathering_of(engine, step, ret_result);
+
+	*ret_result = (struct decide_result){.is_ok = true, .duration_ms = -1};
+	read_end(&g, report);
+	if (report->end != EXEC_END_SPAWN_FAILED && report->cause == EXEC_CAUSE_NONE &&
+	    read_result(&g, err) != ERR_OK)
+		return err->code;
+	if (ret_result->is_ok && read_artifacts(&g, err) != ERR_OK)
+		return err->code;
+	if (ret_result->is_ok && judge(&g, err) != ERR_OK)
+		return err->code;
+	buf_clear(&engine->outputs_text);
+	buf_clear(&engine->updates_text);
+	if (ret_result->outputs_ref.len)
+		buf_str(&engine->outputs_text, ret_result->outputs);
+	if (ret_result->updates_ref.len)
+		buf_str(&engine->updates_text, ret_result->updates);
+	if (buf_check(&engine->outputs_text, "outputs", err) != ERR_OK)
+		return err->code;
+	return buf_check(&engine->updates_text, "context updates", err);
+}

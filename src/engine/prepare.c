@@ -1,0 +1,281 @@
+/* prepare.c - what an attempt needs before it can start: its condition, its inputs, its paths. */
+#include "engine/engine_intern.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+enum err_code prepare_expr(struct engine *engine, struct expr **ret_expr, struct err *err)
+{
+	if (!engine->expr && expr_new(engine->ports.limits, &engine->expr, err) != ERR_OK)
+		return err->code;
+	*ret_expr = engine->expr;
+	return ERR_OK;
+}
+
+struct expr_scope prepare_scope(const struct engine *engine, uint32_t step, struct str output)
+{
+	return (struct expr_scope){
+		.run = &engine->fold.state,
+		.step = step,
+		.output = output,
+		.env = engine->inherited,
+	};
+}
+
+/* Fill a template into the tick's arena. INVALID is the step's own fault. */
+static enum err_code fill(struct engine *engine, uint32_t step, const struct tmpl *tmpl,
+			  struct str *ret_text, struct err *err)
+{
+	struct expr_scope scope = prepare_scope(engine, step, STR_NONE);
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+	struct expr *expr = NULL;
+
+	if (!tmpl->is_dynamic) {
+		*ret_text = tmpl->text;
+		return ERR_OK;
+	}
+	if (prepare_expr(engine, &expr, err) != ERR_OK ||
+	    expr_fill(expr, tmpl, &scope, &text, err) != ERR_OK ||
+	    buf_check(&text, "a filled text", err) != ERR_OK)
+		return err->code;
+	*ret_text = arena_str(&engine->tick, buf_view(&text));
+	return ret_text->ptr ? ERR_OK : mem_err(err);
+}
+
+static enum err_code join(struct engine *engine, struct str folder, struct str name, char **ret_path,
+			  struct err *err)
+{
+	AUTO(buf_fini) struct buf path = BUF_INIT;
+	struct str kept;
+
+	if (!str_starts(name, "/")) {
+		buf_str(&path, folder);
+		buf_byte(&path, '/');
+	}
+	buf_str(&path, name);
+	if (buf_check(&path, "a path", err) != ERR_OK)
+		return err->code;
+	kept = arena_str(&engine->tick, buf_view(&path));
+	if (!kept.ptr)
+		return mem_err(err);
+	*ret_path = (char *)(uintptr_t)kept.ptr;
+	return ERR_OK;
+}
+
+enum err_code prepare_path(struct engine *engine, uint32_t step, const struct tmpl *tmpl,
+			   bool from_cwd, char **ret_path, struct err *err)
+{
+	const struct command *command = engine->fold.model->steps[step].command;
+	char *folder = NULL;
+	struct str name;
+
+	if (fill(engine, step, tmpl, &name, err) != ERR_OK)
+		return err->code;
+	if (!name.len)
+		return err_set(err, ERR_INVALID, "'%.*s' is an empty path", STR_ARG(tmpl->text));
+	if (!from_cwd || !command || !command->cwd.text.ptr)
+		return join(engine, engine->fold.model->folder, name, ret_path, err);
+	if (prepare_path(engine, step, &command->cwd, false, &folder, err) != ERR_OK)
+		return err->code;
+	return join(engine, str_of(folder), name, ret_path, err);
+}
+
+/* ------------------------------------------------------------------------ queries: when */
+
+static struct str keep_text(struct engine *engine, const struct err *err)
+{
+	struct str text = secrets_mask(&engine->secrets, &engine->tick, str_of(err->text));
+	struct str kept = arena_str(&engine->tick, text);
+
+	return kept.ptr ? kept : STR("memory is short");
+}
+
+static enum err_code answer_when(struct engine *engine, uint32_t step, struct input *input,
+				 struct err *err)
+{
+	struct expr_scope scope = prepare_scope(engine, step, STR_NONE);
+	struct err own = ERR_INIT;
+	struct expr *expr = NULL;
+
+	if (prepare_expr(engine, &expr, err) != ERR_OK)
+		return err->code;
+	if (expr_eval_bool(expr, engine->fold.model->steps[step].when, &scope, &input->is_true,
+			   &own) == ERR_OK)
+		return ERR_OK;
+	if (own.code != ERR_INVALID) {
+		*err = own;
+		return err->code;
+	}
+	input->error = keep_text(engine, &own);
+	return ERR_OK;
+}
+
+/* ---------------------------------------------------------------------- queries: inputs */
+
+static const struct emitted_artifact *artifact_of(const struct run_state *run, const char *path)
+{
+	for (size_t i = run->artifacts_count; i > 0; i--) {
+		if (str_is(run->artifacts[i - 1].path, path))
+			return &run->artifacts[i - 1];
+	}
+	return NULL;
+}
+
+/* Hash one declared input. INVALID: a declared artifact is not what it was; other codes: missing. */
+static enum err_code hash_input(struct engine *engine, uint32_t step, const struct tmpl *tmpl,
+				struct sha256 *sha, struct err *err)
+{
+	const struct emitted_artifact *artifact;
+	struct file_digest digest;
+	char *path;
+
+	if (prepare_path(engine, step, tmpl, false, &path, err) != ERR_OK)
+		return err->code;
+	if (rundir_digest(path, false, &digest, err) != ERR_OK)
+		return err_while(err, "input '%s'", path);
+	artifact = artifact_of(&engine->fold.state, path);
+	if (artifact && !str_is(artifact->sha256, digest.sha256))
+		return err_set(err, ERR_CORRUPT, "input '%s' is not the artifact that '%.*s' made", path,
+			       STR_ARG(engine->fold.model->steps[artifact->step].id));
+	sha256_add(sha, path, strlen(path) + 1);
+	sha256_add(sha, digest.sha256, SHA256_HEX_BYTES + 1);
+	return ERR_OK;
+}
+
+static enum error_class class_of_input(enum err_code code)
+{
+	if (code == ERR_INVALID)
+		return CLASS_CONFIGURATION;
+	return code == ERR_CORRUPT ? CLASS_VALIDATION_FAILED : CLASS_CONTRACT_INPUT_MISSING;
+}
+
+static enum err_code answer_inputs(struct engine *engine, uint32_t step, struct input *input,
+				   struct err *err)
+{
+	const struct step *def = &engine->fold.model->steps[step];
+	struct err own = ERR_INIT;
+	uint8_t digest[SHA256_BYTES];
+	char hex[SHA256_HEX_BYTES + 1];
+	struct sha256 sha;
+
+	sha256_start(&sha);
+	for (uint32_t i = 0; i < def->inputs_count; i++) {
+		if (hash_input(engine, step, &def->inputs[i], &sha, &own) == ERR_OK)
+			continue;
+		if (own.code == ERR_MEMORY) {
+			*err = own;
+			return err->code;
+		}
+		input->class = class_of_input(own.code);
+		input->error = keep_text(engine, &own);
+		return ERR_OK;
+	}
+	sha256_end(&sha, digest);
+	sha256_hex(digest, hex);
+	input->text = arena_str(&engine->tick, str_from(hex, 16));
+	return input->text.ptr ? ERR_OK : mem_err(err);
+}
+
+enum err_code prepare_answer(struct engine *engine, const struct decide_query *query,
+			     struct input *ret_input, struct err *err)
+{
+	*ret_input = (struct input){.step = query->step};
+	if (query->kind == QUERY_WHEN) {
+		ret_input->kind = INPUT_WHEN;
+		return answer_when(engine, query->step, ret_input, err);
+	}
+	ret_input->kind = INPUT_INPUTS;
+	return answer_inputs(engine, query->step, ret_input, err);
+}
+
+enum err_code prepare_again(struct engine *engine, uint32_t step, struct input *ret_input,
+			    struct err *err)
+{
+	const struct step *def = &engine->fold.model->steps[step];
+	struct decide_query query = {QUERY_WHEN, step};
+
+	*ret_input = (struct input){.step = step};
+	if (def->when.ptr && engine->fold.state.steps[step].retries == 0) {
+		if (prepare_answer(engine, &query, ret_input, err) != ERR_OK)
+			return err->code;
+		if (ret_input->error.ptr) {
+			ret_input->class = CLASS_CONFIGURATION;
+			return ERR_OK;
+		}
+	}
+	query.kind = QUERY_INPUTS;
+	return def->inputs_count ? prepare_answer(engine, &query, ret_input, err) : ERR_OK;
+}
+
+/* ----------------------------------------------------------------------------- commands */
+
+enum err_code prepare_value(struct engine *engine, struct str json, struct str *ret_text,
+			    struct err *err)
+{
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+
+	if (json_type_of(json) != JSON_STRING) {
+		*ret_text = json;
+		return ERR_OK;
+	}
+	json_decode(json, &text);
+	if (buf_check(&text, "a value", err) != ERR_OK)
+		return err->code;
+	*ret_text = arena_str(&engine->tick, buf_view(&text));
+	return ret_text->ptr ? ERR_OK : mem_err(err);
+}
+
+static enum err_code fill_argv(struct engine *engine, uint32_t step, struct prepared *prepared,
+			       struct err *err)
+{
+	const struct command *command = engine->fold.model->steps[step].command;
+	bool is_shell = engine->fold.model->steps[step].kind == STEP_KIND_RUN;
+	uint32_t count = is_shell ? command->shell_count + 1 : command->argv_count;
+
+	prepared->argv = arena_new(&engine->tick, count + 1, sizeof(*prepared->argv));
+	if (!prepared->argv)
+		return mem_err(err);
+	for (uint32_t i = 0; i < count; i++) {
+		struct str text;
+
+		if (is_shell)
+			text = i < command->shell_count ? command->shell[i] : command->text;
+		else if (fill(engine, step, &command->argv[i], &text, err) != ERR_OK)
+			return err->code;
+		if (str_has(text, '\0'))
+			return err_set(err, ERR_INVALID, "argument %u has a NUL byte", i);
+		text = arena_str(&engine->tick, text); /* NUL-ended */
+		if (!text.ptr)
+			return mem_err(err);
+		prepared->argv[i] = (char *)(uintptr_t)text.ptr;
+	}
+	return ERR_OK;
+}
+
+enum err_code prepare_command(struct engine *engine, uint32_t step, struct prepared *ret_prepared,
+			      struct err *err)
+{
+	static const struct tmpl here = {{".", 1}, false};
+	const struct command *command = engine->fold.model->steps[step].command;
+	const struct tmpl *cwd = command->cwd.text.ptr ? &command->cwd : &here;
+	struct prepared prepared = {0};
+
+	if (fill_argv(engine, step, &prepared, err) != ERR_OK)
+		return err->code;
+	if (cwd == &here)
+		prepared.cwd = (char *)(uintptr_t)engine->fold.model->folder.ptr;
+	else if (prepare_path(engine, step, cwd, false, &prepared.cwd, err) != ERR_OK)
+		return err->code;
+	if (prepare_env(engine, step, &prepared, err) != ERR_OK)
+		return err->code;
+	*ret_prepared = prepared;
+	return ERR_OK;
+}
+
+enum err_code prepare_text(struct engine *engine, uint32_t step, const struct tmpl *tmpl,
+			   struct str *ret_text, struct err *err)
+{
+	return fill(engine, step, tmpl, ret_text, err);
+}

@@ -1,0 +1,250 @@
+/* recover.c - an engine takes over a run that is on disk: lock, verify, repair, fold, ask, go on. */
+#include "engine/engine_intern.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/timefmt.h"
+#include "lang/lang.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static enum err_code note_repair(struct engine *engine, const struct log_torn *torn, struct err *err)
+{
+	struct input input = {
+		.kind = INPUT_REPAIRED,
+		.number = (int64_t)torn->bytes,
+		.text = str_of(torn->sha256),
+	};
+
+	return torn->bytes ? engine_feed(engine, &input, err) : ERR_OK;
+}
+
+/* Lock, verify, fold; a torn tail that was moved aside is noted at once, before any guard can refuse
+ * what the caller wants (S11.4). */
+static enum err_code take_over(struct engine *engine, const char *path, struct err *err)
+{
+	const struct vfs *vfs = engine->ports.vfs;
+	struct log_torn torn = {0};
+
+	if (rundir_open(vfs, path, &engine->dir, err) != ERR_OK ||
+	    run_lock_take(vfs, rundir_fd(engine->dir), &engine->lock, err) != ERR_OK ||
+	    fold_open(engine->dir, engine->ports.limits, &engine->fold, &engine->log, &torn, err) !=
+		    ERR_OK ||
+	    engine_begin(engine, err) != ERR_OK || note_repair(engine, &torn, err) != ERR_OK)
+		return err->code;
+	return engine_commit(engine, err);
+}
+
+enum err_code engine_open_idle(const struct engine_ports *ports, const char *path,
+			       struct engine **ret_engine, struct err *err)
+{
+	AUTO(engine_drop) struct engine *engine = NULL;
+	struct engine_observer nobody = {NULL, NULL};
+
+	if (engine_new(ports, nobody, &engine, err) != ERR_OK ||
+	    take_over(engine, path, err) != ERR_OK)
+		return err->code;
+	engine->is_idle = true;
+	*ret_engine = TAKE(engine, NULL);
+	return ERR_OK;
+}
+
+/* --------------------------------------------------------------------------------- guards */
+
+/* Artifacts of succeeded steps must be what they were (pipeline-format: verified on resume). */
+static enum err_code check_artifacts(const struct engine *engine, struct err *err)
+{
+	const struct run_state *run = &engine->fold.state;
+
+	for (size_t i = 0; i < run->artifacts_count; i++) {
+		const struct emitted_artifact *artifact = &run->artifacts[i];
+		AUTO(mem_drop) char *path = mem_text(artifact->path.ptr, artifact->path.len);
+		struct str step = run->model->steps[artifact->step].id;
+		struct file_digest digest;
+		bool is_last = true;
+
+		for (size_t j = i + 1; j < run->artifacts_count; j++)
+			is_last = is_last && !str_eq(run->artifacts[j].path, artifact->path);
+		if (!path)
+			return mem_err(err);
+		if (!is_last || run->steps[artifact->step].state != STEP_SUCCEEDED)
+			continue;
+		if (rundir_digest(path, false, &digest, err) == ERR_OK &&
+		    str_is(artifact->sha256, digest.sha256))
+			continue;
+		err_reset(err);
+		(void)err_set(err, ERR_REFUSED, "the artifact '%s' of step '%.*s' is not what it was", path,
+			      STR_ARG(step));
+		return err_hint(err, "make it again: resume %.*s --from %.*s", STR_ARG(run->run_id),
+				STR_ARG(step));
+	}
+	return ERR_OK;
+}
+
+/* Blocked, and neither a person nor a deadline has decided since. */
+static bool is_undecided(const struct engine *engine)
+{
+	const struct run_state *run = &engine->fold.state;
+
+	if (run->state != RUN_BLOCKED || run->count[STEP_RUNNING] || engine->decider.is_unblocked)
+		return false;
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		const struct step_state *step = &run->steps[i];
+
+		if (step->state == STEP_WAITING && step->due_ms && step->due_ms <= engine->now_ms)
+			return false;
+	}
+	return true;
+}
+
+/* The log ends between the run's end and its run.completed: only that is missing. */
+static bool lacks_completion(const struct run_state *run)
+{
+	return run_state_is_end(run->state) && !run->is_completed && !run->is_resuming;
+}
+
+/* --------------------------------------------------------------------------------- timers */
+
+static int64_t left_ns(const struct engine *engine, int64_t due_ms)
+{
+	int64_t left_ms = due_ms - engine->now_ms;
+
+	return left_ms > 0 ? left_ms * NS_PER_MS : 0;
+}
+
+/* Deadlines go on over a restart: max(0, wall difference), never longer than they were (S7.6). */
+static enum err_code arm_timers(struct engine *engine, struct err *err)
+{
+	const struct run_state *run = &engine->fold.state;
+	int64_t timeout_ns = run->model->timeout_ns;
+	int64_t run_left_ns = left_ns(engine, run->created_ms + timeout_ns / NS_PER_MS);
+
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		const struct step_state *step = &run->steps[i];
+		enum timer_kind kind = step->is_retry ? TIMER_RETRY : TIMER_WAIT;
+
+		if (!step->is_retry && !(step->state == STEP_WAITING && step->due_ms))
+			continue;
+		if (engine_arm_timer(engine, kind, i,
+				     engine->now_ns + left_ns(engine, step->due_ms), err) != ERR_OK)
+			return err->code;
+	}
+	/* A run that a person resumes gets its time anew; one that crashed keeps what is left. */
+	if (run->is_resuming || run_left_ns > timeout_ns)
+		run_left_ns = timeout_ns;
+	return engine_arm_deadline(engine, run_left_ns, err);
+}
+
+/* --------------------------------------------------------------------------------- resume */
+
+static void put_member(struct buf *object, struct str name, struct str value)
+{
+	buf_byte(object, object->len ? ',' : '{');
+	json_put_str(object, name);
+	buf_byte(object, ':');
+	buf_str(object, value);
+}
+
+static void close_object(struct buf *object)
+{
+	buf_text(object, object->len ? "}" : "{}");
+}
+
+/* What `-p` changes, as one JSON object: the recorded parameters stand for a params file, so that the
+ * same conversion and checks apply as at the start. */
+static enum err_code convert_params(struct engine *engine, const struct engine_resume *resume,
+				    struct decide_resume *decided, struct err *err)
+{
+	const struct run_state *run = &engine->fold.state;
+	const struct model *model = run->model;
+	struct str *values = arena_new(&engine->life, model->params_count + 1, sizeof(*values));
+	AUTO(buf_fini) struct buf recorded = BUF_INIT;
+	AUTO(buf_fini) struct buf changed = BUF_INIT;
+
+	if (!resume->params_count)
+		return ERR_OK;
+	if (!values)
+		return mem_err(err);
+	for (uint32_t i = 0; i < model->params_count; i++) {
+		if (run->params[i].ptr && model->params[i].type != VALUE_SECRET)
+			put_member(&recorded, model->params[i].name, run->params[i]);
+	}
+	close_object(&recorded);
+	if (buf_check(&recorded, "the parameters", err) != ERR_OK ||
+	    lang_params(model, resume->params, resume->params_count, buf_view(&recorded),
+			engine->ports.limits, &engine->life, values, err) != ERR_OK)
+		return err->code;
+	for (uint32_t i = 0; i < model->params_count; i++) {
+		if (values[i].ptr && !str_eq(values[i], run->params[i]))
+			put_member(&changed, model->params[i].name, values[i]);
+	}
+	close_object(&changed);
+	decided->params = arena_str(&engine->life, buf_view(&changed));
+	return decided->params.ptr && changed.failed == ERR_OK ? ERR_OK : mem_err(err);
+}
+
+static enum err_code record_resume(struct engine *engine, const struct engine_resume *resume,
+				   struct err *err)
+{
+	struct decide_resume decided = resume->resume;
+	struct input input = {.kind = INPUT_RESUME, .resume = &decided};
+
+	decided.boot_id = engine->ports.boot_id;
+	decided.definition_hash = engine->fold.state.definition_hash;
+	if (convert_params(engine, resume, &decided, err) != ERR_OK ||
+	    decide_resume_check(&engine->fold.state, &decided, err) != ERR_OK ||
+	    secrets_read(&engine->secrets, engine->fold.model, err) != ERR_OK)
+		return err->code;
+	if (!decided.from.ptr && check_artifacts(engine, err) != ERR_OK)
+		return err->code;
+	return engine_feed(engine, &input, err);
+}
+
+static enum err_code go_on(struct engine *engine, const struct engine_resume *resume,
+			   struct err *err)
+{
+	const struct engine_ports *ports = &engine->ports;
+	bool is_completing = lacks_completion(&engine->fold.state);
+
+	if (resume->max_parallel)
+		engine->fold.model->concurrency = resume->max_parallel;
+	if (!is_completing && record_resume(engine, resume, err) != ERR_OK)
+		return err->code;
+	if (engine_commit(engine, err) != ERR_OK)
+		return err->code;
+	engine->effects_count = 0; /* what runs is asked for below; timers are armed from the state */
+	if (ports->open_exec(ports->arg, engine->dir,
+			     is_completing ? engine->fold.state.seq : engine->fold.state.epoch,
+			     &engine->exec, err) != ERR_OK ||
+	    attempts_recover(engine, err) != ERR_OK)
+		return err->code;
+	engine->has_more = true;
+	return arm_timers(engine, err);
+}
+
+enum err_code engine_resume(const struct engine_ports *ports, const struct engine_resume *resume,
+			    enum engine_resumed *ret_resumed, struct engine **ret_engine,
+			    struct err *err)
+{
+	AUTO(engine_drop) struct engine *engine = NULL;
+	const struct run_state *run;
+
+	if (engine_new(ports, resume->observer, &engine, err) != ERR_OK ||
+	    take_over(engine, resume->path, err) != ERR_OK)
+		return err->code;
+	run = &engine->fold.state;
+	if (run->state == RUN_SUCCEEDED && run->is_completed && !resume->resume.from.ptr) {
+		*ret_resumed = ENGINE_NOTHING;
+		return ERR_OK;
+	}
+	if (is_undecided(engine) && !resume->resume.from.ptr && !resume->resume.overrides_count) {
+		*ret_resumed = ENGINE_UNDECIDED;
+		return ERR_OK;
+	}
+	if (go_on(engine, resume, err) != ERR_OK)
+		return err->code;
+	*ret_resumed = ENGINE_RESUMED;
+	*ret_engine = TAKE(engine, NULL);
+	return ERR_OK;
+}
