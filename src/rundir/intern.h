@@ -1,0 +1,34 @@
+/* intern.h - what the files of this folder share: the open run directory, and names in it. */
+#ifndef RUNDIR_INTERN_H
+#define RUNDIR_INTERN_H
+
+#include "rundir/rundir.h"
+
+#define RUNS_DIR         "runs"
+#define FROZEN_FILE      "pipeline.json"
+#define SOURCE_FILE      "pipeline.yaml"
+#define RUN_ID_BYTES_MAX 128
+#define ENTRY_BYTES      512 /* a name of an attempt's file, with its directory */
+
+struct rundir {
+	struct vfs vfs;
+	int fd;
+	char *path; /* absolute, owned */
+	char id_text[RUN_ID_BYTES_MAX + 1];
+	struct str id;
+};
+
+/* `<folder>/<step>.<attempt><suffix>`. USAGE when the step is no name of a file. */
+MUST_CHECK enum err_code entry_name(const char *folder, struct str step, uint32_t attempt,
+				    const char *suffix, char name[ENTRY_BYTES], struct err *err);
+
+/* Open a folder of the run directory, made (and synced into its parent) if absent. */
+MUST_CHECK enum err_code folder_open(const struct vfs *vfs, int dir, const char *name, int *ret_fd,
+				     struct err *err);
+
+/* Id and stamp of the run.created of the log in `dir`. NOT_FOUND when there is no whole one;
+ * CORRUPT when it is damaged. */
+MUST_CHECK enum err_code created_read(const struct vfs *vfs, int dir, char id[RUN_ID_BYTES_MAX + 1],
+				      int64_t *ret_utc_ms, struct err *err);
+
+#endif
