@@ -12,7 +12,7 @@
 
 /* Build a model. `folder` is the absolute folder of the file. INVALID when `diags` got at least one
  * error (the text names their number), LIMIT for a file over limits->definition_bytes (a diagnostic
- * too), MEMORY. Nothing is read or written but `source`. */
+ * too), MEMORY. Nothing is read or written but `source`; PATH is searched for the shells of `run`. */
 MUST_CHECK enum err_code lang_load(struct str source, struct str folder,
 				   const struct limits *limits, struct diags *diags,
 				   struct model **ret_model, struct err *err);
@@ -31,14 +31,26 @@ MUST_CHECK enum err_code lang_params(const struct model *model, const struct str
 				     size_t assignments_count, struct str params_file_json,
 				     const struct limits *limits, struct arena *arena,
 				     struct str *ret_params, struct err *err);
+/* The same for `resume --param`: only what is assigned is filled, the others stay ptr NULL. */
+MUST_CHECK enum err_code lang_params_override(const struct model *model,
+					      const struct str *assignments,
+					      size_t assignments_count,
+					      const struct limits *limits, struct arena *arena,
+					      struct str *ret_params, struct err *err);
 /* Checks again params that were recorded (run.created, run.resumed). */
 MUST_CHECK enum err_code lang_params_check(const struct model *model, const struct str *params,
 					   struct err *err);
 
+/* Does one JSON value fit a parameter: type, range, values, pattern? INVALID, the text names the
+ * parameter. */
+MUST_CHECK enum err_code lang_param_check(const struct param *param, struct str json,
+					  struct err *err);
+
 /* Convert a text to the JSON of a declared type (params, outputs as `key=value`). False when it does
  * not convert. */
 bool lang_convert(struct str text, enum value_type type, struct buf *out_json);
-/* Is this JSON value of the type? */
+/* Is this JSON value of the type? Strings of durations and sizes must carry their unit; a path is
+ * not empty; a secret is `{"secret":"name"}`. */
 bool lang_has_type(struct str json, enum value_type type);
 
 #endif

@@ -1,0 +1,200 @@
+/* build.h - inside of lang: what the files that make a model of nodes share.
+ *
+ * A build goes on after every error, so that one pass finds them all: functions that read a value
+ * answer false after they reported it, or when the value is NODE_BAD, which was reported already.
+ * When memory is short it is noted in build->err, and whatever follows does nothing of value. */
+#ifndef LANG_BUILD_H
+#define LANG_BUILD_H
+
+#include "base/limit.h"
+#include "core/model.h"
+#include "lang/diag.h"
+#include "lang/expr.h"
+#include "lang/node.h"
+
+/* --- keys (key.def) */
+
+enum key_id {
+#define KEY(scope, name, support, use) KEY_##scope##_##name,
+#include "lang/key.def"
+	KEY_COUNT
+};
+
+#define KEY_STEP_FIRST KEY_step_run
+#define KEY_STEP_COUNT (KEY_step_steps - KEY_step_run + 1)
+
+enum key_scope {
+	SCOPE_top,
+	SCOPE_step,
+	SCOPE_param,
+	SCOPE_secret,
+	SCOPE_variable,
+	SCOPE_retry,
+	SCOPE_approve,
+	SCOPE_output,
+	SCOPE_artifact,
+};
+
+enum key_support { SUPPORT_NOW, SUPPORT_LATER, SUPPORT_FROZEN };
+enum key_use { USE_ANY, USE_KIND, USE_ORDER, USE_PROCESS, USE_SHELL };
+
+struct build;
+
+/* Read one value into the thing that the mapping makes (`target`). */
+typedef void key_fn(struct build *build, void *target, const struct node *key,
+		    const struct node *value);
+
+struct key_row {
+	enum key_scope scope;
+	struct str name;
+	enum key_support support;
+	enum key_use use;
+	key_fn *read; /* NULL for LATER */
+};
+
+extern const struct key_row key_rows[KEY_COUNT];
+
+/* --- the build */
+
+/* An expression that uses the outputs of a step: is it upstream? Judged when the graph is there. */
+struct ref {
+	uint32_t step;   /* whose expression; STEP_NONE: of `defaults`, key `key` */
+	uint32_t target; /* whose outputs */
+	uint32_t node;   /* where it is written */
+	enum key_id key; /* of the step */
+};
+
+struct build {
+	struct model *model;
+	struct diags *diags;
+	const struct limits *limits;
+	struct str source; /* without a byte order mark */
+	bool is_frozen;    /* the frozen form: accepted once, not judged by this machine */
+	bool has_steps_node;
+	uint64_t seed;
+	struct nodes nodes;
+	struct expr *expr; /* made at the first expression */
+	struct ref *refs;
+	size_t refs_count, refs_capacity;
+	uint32_t *step_nodes; /* key node of each step */
+	uint32_t *marks;      /* by step: the last step + 1 whose needs named it */
+	const char **step_names;
+	struct str shell_found; /* the last shell that was looked up and found */
+	/* of the step that is being read */
+	uint32_t step;   /* STEP_NONE outside steps */
+	enum key_id key; /* of the step or the defaults */
+	/* shared by steps that do not say otherwise */
+	const struct retry *retry_none;
+	const struct approval *approval_any;
+	struct exit_class *exit_classes;
+	uint32_t exit_class_count;
+	struct str *shell;
+	uint32_t shell_count;
+	struct draft *defaults; /* NULL until they are read */
+	struct err err;         /* memory is short */
+};
+
+/* A step as it is read: `at` says which keys stand at the step itself. */
+struct draft {
+	struct step step;
+	struct command command;
+	uint32_t at[KEY_STEP_COUNT]; /* index of the key node + 1; 0 = not written */
+	bool is_defaults;
+};
+
+/* Zeroed memory of the model; NULL when it is short (noted). */
+void *build_new(struct build *build, size_t count, size_t size);
+struct str build_keep(struct build *build, struct str text);
+#define build_report(build, code, node, ...) \
+	diags_add((build)->diags, code, (node)->line, (node)->column, __VA_ARGS__)
+const struct node *build_node(const struct build *build, uint32_t index); /* NULL for NODE_NONE */
+uint32_t build_index(const struct build *build, const struct node *node);
+const struct node *build_child(const struct build *build, const struct node *node);
+const struct node *build_next(const struct build *build, const struct node *node);
+/* The value of a key: every key has one. */
+const struct node *build_value(const struct build *build, const struct node *key);
+/* Is it of that kind? Otherwise it is reported as "'key' must be <expected>". */
+bool build_expect(struct build *build, const struct node *key, const struct node *value,
+		  enum node_kind kind, const char *expected);
+/* Read every key of a mapping by its row. `at` gets index + 1 of the key nodes, counted from
+ * `first`; may be NULL. */
+void build_map(struct build *build, enum key_scope scope, const struct node *map, void *target,
+	       uint32_t *at, enum key_id first);
+/* Where `needle` stands in the source of a value, else the value's own place. */
+void build_place(const struct build *build, const struct node *node, struct str needle,
+		 uint32_t *ret_line, uint32_t *ret_column);
+/* "did you mean" for the last diagnostic. */
+void build_nearest(struct build *build, struct str word, const char *const *names, size_t count);
+
+/* --- scalars (take.c): every one reports what does not fit */
+
+enum { TAKE_EMPTY = 1 }; /* an empty text is fine */
+
+bool take_text(struct build *build, const struct node *key, const struct node *value,
+	       unsigned flags, struct str *ret_text);
+bool take_bool(struct build *build, const struct node *key, const struct node *value,
+	       bool *ret_value);
+bool take_u32(struct build *build, const struct node *key, const struct node *value, uint32_t least,
+	      uint32_t most, uint32_t *ret_value);
+bool take_double(struct build *build, const struct node *key, const struct node *value,
+		 double *ret_value);
+bool take_duration(struct build *build, const struct node *key, const struct node *value,
+		   int64_t least_ns, int64_t *ret_ns);
+bool take_size(struct build *build, const struct node *key, const struct node *value,
+	       uint64_t *ret_bytes);
+/* A share: "10%" is 0.1. */
+bool take_percent(struct build *build, const struct node *key, const struct node *value,
+		  double *ret_share);
+/* One of a few words; its index. */
+bool take_word(struct build *build, const struct node *key, const struct node *value,
+	       const char *const *words, size_t count, uint32_t *ret_index);
+/* A name of a step, param, output or artifact (S2); `what` for the message. */
+bool take_name(struct build *build, const struct node *value, const char *what,
+	       struct str *ret_name);
+/* A list of texts that are all different. */
+bool take_texts(struct build *build, const struct node *key, const struct node *value, size_t least,
+		bool must_differ, struct str **ret_texts, uint32_t *ret_count);
+/* Any value as canonical JSON. */
+bool take_json(struct build *build, const struct node *value, struct buf *out);
+
+/* --- expressions and texts with ${} (use.c) */
+
+enum {
+	USES_OUTPUT = 1,     /* `output` is known: pass, reason */
+	USES_SECRET = 2,     /* may be a secret as a whole: env */
+	USES_NO_OUTPUTS = 4, /* the environment of the pipeline */
+};
+
+bool use_expression(struct build *build, const struct node *key, const struct node *value,
+		    unsigned uses, struct str *ret_source);
+bool use_template(struct build *build, const struct node *key, const struct node *value,
+		  unsigned uses, struct tmpl *ret_tmpl);
+bool use_templates(struct build *build, const struct node *key, const struct node *value,
+		   struct tmpl **ret_list, uint32_t *ret_count);
+/* Report refs to steps that are not upstream. The graph is built. */
+void use_refs_check(struct build *build);
+
+/* --- parts of the model */
+
+void environment_read(struct build *build, const struct node *key, const struct node *map,
+		      unsigned uses, struct env_entry **ret_env, uint32_t *ret_count);
+void steps_read(struct build *build, const struct node *map);
+void steps_defaults_read(struct build *build, const struct node *map);
+/* The step's command, or NULL for a noop: checks of the keys together. */
+void command_finish(struct build *build, struct draft *draft, const struct node *name);
+void gate_finish(struct build *build, struct draft *draft, const struct node *name);
+bool retry_init(struct build *build);
+
+/* JSON text that this reader takes back unchanged: as json_put_str, and what libyaml refuses in raw
+ * form is escaped too. */
+void frozen_put_str(struct buf *out, struct str text);
+
+#define KEY_FN_NOW(scope, name) \
+	void key_##scope##_##name(struct build *build, void *target, const struct node *key, \
+				  const struct node *value);
+#define KEY_FN_FROZEN(scope, name) KEY_FN_NOW(scope, name)
+#define KEY_FN_LATER(scope, name)
+#define KEY(scope, name, support, use) KEY_FN_##support(scope, name)
+#include "lang/key.def"
+
+#endif

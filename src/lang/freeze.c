@@ -1,0 +1,398 @@
+/* freeze.c - lang_freeze: a model as canonical JSON
+ *
+ * The order of keys is fixed, there are no blanks, every default is written out, and a key that has
+ * no effect is left out: a process's keys of a noop, the rest of a `retry` that tries once. An
+ * implicit need stays implicit (no `needs`), because it differs from a written one (S5.1). */
+#include "lang/build.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/timefmt.h"
+#include "lang/lang.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* The characters that libyaml does not take in raw form, or takes for line ends, or that jansson or
+ * a person would stumble over; all of two or three bytes. Their value, 0 for others. */
+static unsigned escaped_point(const unsigned char *p, size_t len)
+{
+	if (len == 2 && p[0] == 0xC2 && p[1] < 0xA0)
+		return p[1];
+	if (len == 3 && p[0] == 0xE2 && p[1] == 0x80 && (p[2] == 0xA8 || p[2] == 0xA9))
+		return 0x2000u + (p[2] & 0x3Fu);
+	if (len == 3 && p[0] == 0xEF && p[1] == 0xBB && p[2] == 0xBF)
+		return 0xFEFF;
+	if (len == 3 && p[0] == 0xEF && p[1] == 0xBF && p[2] >= 0xBE)
+		return 0xFFC0u + (p[2] & 0x3Fu);
+	return 0;
+}
+
+static void ascii_put(struct buf *out, char c)
+{
+	static const char named[] = "\"\\\b\f\n\r\t";
+	static const char letters[] = "\"\\bfnrt";
+
+	for (size_t i = 0; named[i]; i++) {
+		if (c == named[i]) {
+			buf_byte(out, '\\');
+			buf_byte(out, letters[i]);
+			return;
+		}
+	}
+	if ((unsigned char)c < 0x20 || c == 0x7F)
+		buf_fmt(out, "\\u%04x", (unsigned)(unsigned char)c);
+	else
+		buf_byte(out, c);
+}
+
+void frozen_put_str(struct buf *out, struct str text)
+{
+	buf_byte(out, '"');
+	for (size_t at = 0; at < text.len;) {
+		const unsigned char *p = (const unsigned char *)text.ptr + at;
+		size_t len = p[0] < 0x80 ? 1 : utf8_len(str_cut(text, at, text.len));
+
+		BUG_IF(len == 0); /* whoever made the text checked it */
+		if (len == 1)
+			ascii_put(out, text.ptr[at]);
+		else if (escaped_point(p, len))
+			buf_fmt(out, "\\u%04x", escaped_point(p, len));
+		else
+			buf_put(out, p, len);
+		at += len;
+	}
+	buf_byte(out, '"');
+}
+
+/* --- an object is written member by member; `{` or `,` goes before each */
+
+static void member(struct buf *out, const char *name)
+{
+	if (out->len && out->ptr[out->len - 1] != '{')
+		buf_byte(out, ',');
+	buf_byte(out, '"');
+	buf_text(out, name);
+	buf_text(out, "\":");
+}
+
+static void element(struct buf *out)
+{
+	if (out->len && out->ptr[out->len - 1] != '[')
+		buf_byte(out, ',');
+}
+
+static void put_text(struct buf *out, const char *name, struct str text)
+{
+	if (!text.ptr)
+		return;
+	member(out, name);
+	frozen_put_str(out, text);
+}
+
+static void put_word(struct buf *out, const char *name, const char *word)
+{
+	member(out, name);
+	buf_byte(out, '"');
+	buf_text(out, word);
+	buf_byte(out, '"');
+}
+
+static void put_u64(struct buf *out, const char *name, uint64_t value)
+{
+	member(out, name);
+	buf_u64(out, value);
+}
+
+static void put_duration(struct buf *out, const char *name, int64_t ns)
+{
+	member(out, name);
+	buf_byte(out, '"');
+	duration_exact(out, ns);
+	buf_byte(out, '"');
+}
+
+static void put_size(struct buf *out, const char *name, uint64_t bytes)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	size_t unit = 0;
+
+	while (unit + 1 < ARRAY_LEN(units) && bytes % 1024 == 0) {
+		bytes /= 1024;
+		unit++;
+	}
+	member(out, name);
+	buf_fmt(out, "\"%llu%s\"", (unsigned long long)bytes, units[unit]);
+}
+
+static void put_texts(struct buf *out, const char *name, const struct str *texts, uint32_t count)
+{
+	member(out, name);
+	buf_byte(out, '[');
+	for (uint32_t i = 0; i < count; i++) {
+		element(out);
+		frozen_put_str(out, texts[i]);
+	}
+	buf_byte(out, ']');
+}
+
+static void put_templates(struct buf *out, const char *name, const struct tmpl *list,
+			  uint32_t count)
+{
+	member(out, name);
+	buf_byte(out, '[');
+	for (uint32_t i = 0; i < count; i++) {
+		element(out);
+		frozen_put_str(out, list[i].text);
+	}
+	buf_byte(out, ']');
+}
+
+static void put_env(struct buf *out, const struct env_entry *env, uint32_t count)
+{
+	member(out, "env");
+	buf_byte(out, '{');
+	for (uint32_t i = 0; i < count; i++) {
+		member(out, env[i].name.ptr); /* plain ASCII, NUL-ended */
+		if (env[i].from_env)
+			buf_text(out, "{\"from\":\"env\"}");
+		else
+			frozen_put_str(out, env[i].value.text);
+	}
+	buf_byte(out, '}');
+}
+
+static void put_names(struct buf *out, const char *name, const struct model *model,
+		      const uint32_t *steps, uint32_t count)
+{
+	member(out, name);
+	buf_byte(out, '[');
+	for (uint32_t i = 0; i < count; i++) {
+		element(out);
+		frozen_put_str(out, model->steps[steps[i]].id);
+	}
+	buf_byte(out, ']');
+}
+
+static void put_param(struct buf *out, const struct param *param)
+{
+	static const char *const sources[] = {"", "env", "file", "fd"};
+
+	member(out, param->name.ptr);
+	buf_byte(out, '{');
+	put_word(out, "type", value_type_name(param->type));
+	if (param->is_required) {
+		member(out, "required");
+		buf_text(out, "true");
+	}
+	if (param->fallback.ptr) {
+		member(out, "default");
+		buf_str(out, param->fallback);
+	}
+	if (param->has_min) {
+		member(out, "min");
+		json_put_double(out, param->min == 0 ? 0 : param->min);
+	}
+	if (param->has_max) {
+		member(out, "max");
+		json_put_double(out, param->max == 0 ? 0 : param->max);
+	}
+	if (param->values_count)
+		put_texts(out, "values", param->values, param->values_count);
+	put_text(out, "pattern", param->pattern);
+	if (param->secret_from != SECRET_FROM_NONE) {
+		member(out, "from");
+		buf_byte(out, '{');
+		member(out, sources[param->secret_from]);
+		if (param->secret_from == SECRET_FROM_FD)
+			buf_str(out, param->secret_name);
+		else
+			frozen_put_str(out, param->secret_name);
+		buf_byte(out, '}');
+	}
+	put_text(out, "help", param->help);
+	buf_byte(out, '}');
+}
+
+static void put_retry(struct buf *out, const struct retry *retry)
+{
+	static const char *const backoffs[] = {"exponential", "linear", "constant"};
+
+	member(out, "retry");
+	buf_byte(out, '{');
+	put_u64(out, "max_attempts", retry->max_attempts);
+	if (retry->max_attempts > 1) {
+		member(out, "on");
+		buf_byte(out, '[');
+		for (uint32_t i = 0; i < CLASS_COUNT; i++) {
+			if (!(retry->classes & (UINT32_C(1) << i)))
+				continue;
+			element(out);
+			frozen_put_str(out, str_of(error_class_name((enum error_class)i)));
+		}
+		buf_byte(out, ']');
+		put_word(out, "backoff", backoffs[retry->backoff]);
+		put_duration(out, "initial", retry->initial_ns);
+		member(out, "multiplier");
+		json_put_double(out, retry->multiplier);
+		put_duration(out, "max", retry->max_ns);
+		member(out, "jitter"); /* kept in thousandths of a percent */
+		buf_byte(out, '"');
+		json_put_double(out, round(retry->jitter * 100000) / 1000);
+		buf_text(out, "%\"");
+	}
+	buf_byte(out, '}');
+}
+
+static void put_approval(struct buf *out, const struct approval *approval)
+{
+	member(out, "approve");
+	buf_byte(out, '{');
+	put_texts(out, "by", approval->by, approval->by_count);
+	put_u64(out, "count", approval->count);
+	if (approval->timeout_ns)
+		put_duration(out, "timeout", approval->timeout_ns);
+	put_word(out, "on_timeout", "reject");
+	buf_byte(out, '}');
+}
+
+static void put_command(struct buf *out, const struct command *command)
+{
+	if (command->timeout_ns)
+		put_duration(out, "timeout", command->timeout_ns);
+	if (command->silence_ns)
+		put_duration(out, "silence_timeout", command->silence_ns);
+	put_duration(out, "grace", command->grace_ns);
+	put_size(out, "output_limit", command->output_limit_bytes);
+	member(out, "exit_codes");
+	buf_byte(out, '{');
+	for (uint32_t i = 0; i < command->exit_class_count; i++) {
+		char code[16];
+
+		(void)snprintf(code, sizeof(code), "%d", command->exit_classes[i].exit_code);
+		put_word(out, code, error_class_name(command->exit_classes[i].class));
+	}
+	buf_byte(out, '}');
+	if (command->shell_count)
+		put_texts(out, "shell", command->shell, command->shell_count);
+	if (command->env_count)
+		put_env(out, command->env, command->env_count);
+	put_text(out, "cwd", command->cwd.text);
+}
+
+static void put_contract(struct buf *out, const struct step *step)
+{
+	if (step->inputs_count)
+		put_templates(out, "inputs", step->inputs, step->inputs_count);
+	if (step->outputs_count) {
+		member(out, "outputs");
+		buf_byte(out, '{');
+		for (uint32_t i = 0; i < step->outputs_count; i++) {
+			member(out, step->outputs[i].name.ptr);
+			buf_byte(out, '{');
+			put_word(out, "type", value_type_name(step->outputs[i].type));
+			member(out, "required");
+			buf_text(out, step->outputs[i].is_required ? "true}" : "false}");
+		}
+		buf_byte(out, '}');
+	}
+	if (step->artifacts_count) {
+		member(out, "artifacts");
+		buf_byte(out, '[');
+		for (uint32_t i = 0; i < step->artifacts_count; i++) {
+			element(out);
+			buf_byte(out, '{');
+			put_text(out, "name", step->artifacts[i].name);
+			put_text(out, "path", step->artifacts[i].path.text);
+			buf_byte(out, '}');
+		}
+		buf_byte(out, ']');
+	}
+}
+
+static void put_step(struct buf *out, const struct model *model, const struct step *step)
+{
+	static const char *const on_lost[] = {"fail", "rerun", "ask"};
+	static const char *const on_stop[] = {"wait", "cancel"};
+
+	member(out, step->id.ptr);
+	buf_byte(out, '{');
+	if (step->kind == STEP_KIND_NOOP) {
+		member(out, "noop");
+		buf_text(out, "true");
+	} else if (step->kind == STEP_KIND_RUN) {
+		put_text(out, "run", step->command->text);
+	} else {
+		put_templates(out, "argv", step->command->argv, step->command->argv_count);
+	}
+	if (!step->needs_implicit && (step->needs_count || !step->needs_any_count))
+		put_names(out, "needs", model, step->needs, step->needs_count);
+	if (step->needs_any_count)
+		put_names(out, "needs_any", model, step->needs_any, step->needs_any_count);
+	if (step->gate != GATE_NONE)
+		put_word(out, "gate", gate_kind_name(step->gate));
+	put_text(out, "when", step->when);
+	put_text(out, "pass", step->pass);
+	put_text(out, "reason", step->reason.text);
+	if (step->approval)
+		put_approval(out, step->approval);
+	put_retry(out, step->retry);
+	put_word(out, "on_failure", on_failure_name(step->on_failure));
+	put_word(out, "on_lost", on_lost[step->on_lost]);
+	put_word(out, "on_stop", on_stop[step->on_stop]);
+	if (step->command)
+		put_command(out, step->command);
+	put_contract(out, step);
+	put_text(out, "description", step->description);
+	if (step->tags_count)
+		put_texts(out, "tags", step->tags, step->tags_count);
+	buf_byte(out, '}');
+}
+
+static void put_sync(struct buf *out, const struct model *model)
+{
+	if (model->sync == SYNC_INTERVAL) {
+		member(out, "sync");
+		buf_text(out, "\"interval:");
+		duration_exact(out, model->sync_interval_ns);
+		buf_byte(out, '"');
+	} else {
+		put_word(out, "sync", model->sync == SYNC_ALWAYS ? "always" : "never");
+	}
+}
+
+enum err_code lang_freeze(const struct model *model, struct buf *out, struct err *err)
+{
+	size_t before = out->len;
+
+	buf_byte(out, '{');
+	put_u64(out, "format", model->format);
+	put_text(out, "pipeline", model->pipeline);
+	put_text(out, "version", model->version);
+	put_text(out, "description", model->description);
+	put_text(out, "folder", model->folder);
+	if (model->params_count) {
+		member(out, "params");
+		buf_byte(out, '{');
+		for (uint32_t i = 0; i < model->params_count; i++)
+			put_param(out, &model->params[i]);
+		buf_byte(out, '}');
+	}
+	if (model->env_count)
+		put_env(out, model->env, model->env_count);
+	put_u64(out, "concurrency", model->concurrency);
+	if (model->timeout_ns)
+		put_duration(out, "timeout", model->timeout_ns);
+	put_sync(out, model);
+	member(out, "steps");
+	buf_byte(out, '{');
+	for (uint32_t i = 0; i < model->steps_count; i++)
+		put_step(out, model, &model->steps[i]);
+	buf_text(out, "}}");
+	if (buf_check(out, "frozen pipeline", err) != ERR_OK) {
+		if (out->len > before)
+			buf_cut(out, before);
+		return err->code;
+	}
+	return ERR_OK;
+}

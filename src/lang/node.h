@@ -1,0 +1,64 @@
+/* node.h - the values of a YAML file as a tree in one array, each with its place.
+ *
+ * Made by yaml_read, read by the builder. A node is its index; children are chained by `next`. A
+ * mapping's children alternate: key, value, key, value. */
+#ifndef LANG_NODE_H
+#define LANG_NODE_H
+
+#include "base/arena.h"
+#include "base/str.h"
+#include "lang/diag.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NODE_NONE UINT32_MAX
+
+enum node_kind {
+	NODE_TEXT, /* a scalar */
+	NODE_LIST,
+	NODE_MAP,
+	NODE_BAD, /* was refused and reported; whoever meets it stays silent */
+};
+
+struct node {
+	struct str text;       /* NODE_TEXT; NUL-ended */
+	uint32_t line, column; /* of its first character, from 1; column in code points */
+	uint32_t child;        /* first, NODE_NONE if empty */
+	uint32_t next;         /* sibling, NODE_NONE at the end */
+	uint32_t count;        /* items of a list, pairs of a mapping */
+	uint8_t kind;          /* enum node_kind */
+	bool is_plain;         /* a scalar without quotes: may be a number, a boolean or null */
+};
+
+struct nodes {
+	struct arena arena; /* owns the texts */
+	struct node *items; /* in order of the file; the root is 0 */
+	size_t count, capacity;
+};
+
+void nodes_init(struct nodes *nodes);
+void nodes_fini(struct nodes *nodes);
+
+/* Read one YAML document. Everything that is wrong goes into `diags`. *ret_is_whole is false when
+ * reading stopped before the end (syntax, a limit): then the tree must not be judged. In a whole
+ * tree refused values are NODE_BAD, keys of mappings are NODE_TEXT or NODE_BAD, and no text has a
+ * NUL. MEMORY. */
+MUST_CHECK enum err_code nodes_read(struct nodes *nodes, struct str source, uint64_t depth_max,
+				    uint64_t nodes_max, struct diags *diags, bool *ret_is_whole,
+				    struct err *err);
+
+/* What a scalar is under the core schema of YAML 1.2 (section 10.3.2). */
+enum scalar { SCALAR_NULL, SCALAR_BOOL, SCALAR_INT, SCALAR_FLOAT, SCALAR_TEXT };
+
+enum scalar node_scalar(const struct node *node);
+bool node_is_null(const struct node *node);
+bool node_bool(const struct node *node, bool *ret_value);
+/* An integer in decimal, `0o` octal or `0x` hexadecimal that fits int64. */
+bool node_i64(const struct node *node, int64_t *ret_value);
+/* An integer or a finite float. */
+bool node_double(const struct node *node, double *ret_value);
+/* For messages: "a list", "the number 3", "the text 'x'". Borrowed from `room`. */
+const char *node_about(const struct node *node, char *room, size_t room_bytes);
+
+#endif
