@@ -144,6 +144,11 @@ static enum err_code on_created(const struct fold *f, struct err *err)
 	return keep_params(run, event_text(event, EVENT_FIELD_PARAMS), err);
 }
 
+static bool has_open_steps(const struct run_state *run)
+{
+	return run->count[STEP_PENDING] + run->count[STEP_WAITING] + run->count[STEP_RUNNING] > 0;
+}
+
 static enum err_code on_state_changed(const struct fold *f, struct err *err)
 {
 	struct run_state *run = f->run;
@@ -161,8 +166,8 @@ static enum err_code on_state_changed(const struct fold *f, struct err *err)
 	run->state = to;
 	run->is_resuming = false;
 	run->changed_ms = f->event->time_utc_ms;
-	if (to == RUN_FAILED && !run->is_failing) {
-		run->is_failing = true;
+	if (to == RUN_FAILED && !run->is_failing && has_open_steps(run)) {
+		run->is_failing = true; /* by the run's own deadline */
 		run->failing_step = STEP_NONE;
 	}
 	return keep(run, event_text(f->event, EVENT_FIELD_REASON), &run->reason, err);

@@ -540,6 +540,7 @@ static bool end_or_block(struct decider *decider, struct event *event, int64_t n
 
 	if (!is_idle(decider))
 		return false;
+	decider->is_unblocked = false; /* what was decided so far has had its effect */
 	if (decider->stuck) {
 		change_state(decider, event, RUN_BLOCKED,
 			     STR("processes of a lost attempt still live"), now_ms);
