@@ -70,17 +70,24 @@ struct str arena_str(struct arena *arena, struct str text)
 
 void arena_clear(struct arena *arena)
 {
-	struct arena_block *kept = arena->blocks; /* the newest is the largest */
+	struct arena_block *kept = arena->blocks;
 
 	if (!kept)
 		return;
-	while (kept->next) {
-		struct arena_block *old = kept->next;
-
-		kept->next = old->next;
-		mem_free(old);
+	for (struct arena_block *block = kept->next; block; block = block->next) {
+		if (block->size > kept->size)
+			kept = block;
 	}
+	while (arena->blocks) {
+		struct arena_block *old = arena->blocks;
+
+		arena->blocks = old->next;
+		if (old != kept)
+			mem_free(old);
+	}
+	kept->next = NULL;
 	kept->used = 0;
+	arena->blocks = kept;
 	arena->used = 0;
 }
 

@@ -32,14 +32,14 @@ bool str_starts(struct str a, const char *prefix)
 {
 	size_t len = strlen(prefix);
 
-	return a.len >= len && memcmp(a.ptr, prefix, len) == 0;
+	return a.len >= len && (len == 0 || memcmp(a.ptr, prefix, len) == 0);
 }
 
 bool str_ends(struct str a, const char *suffix)
 {
 	size_t len = strlen(suffix);
 
-	return a.len >= len && memcmp(a.ptr + a.len - len, suffix, len) == 0;
+	return a.len >= len && (len == 0 || memcmp(a.ptr + a.len - len, suffix, len) == 0);
 }
 
 int str_cmp(struct str a, struct str b)
@@ -59,8 +59,10 @@ size_t str_find(struct str a, const char *needle, size_t from)
 {
 	size_t len = strlen(needle);
 
-	for (size_t at = from; at + len <= a.len; at++) {
-		if (memcmp(a.ptr + at, needle, len) == 0)
+	if (len > a.len)
+		return SIZE_MAX;
+	for (size_t at = from; at <= a.len - len; at++) {
+		if (len == 0 || memcmp(a.ptr + at, needle, len) == 0)
 			return at;
 	}
 	return SIZE_MAX;

@@ -57,8 +57,9 @@ bool name_valid(struct str a);
 /* `[A-Za-z0-9][A-Za-z0-9._-]{0,127}` without "..": pipelines, run ids. */
 bool id_valid(struct str a);
 
-/* Of `count` candidates the one that a person most likely meant by `word` (smallest edit distance,
- * at most a third of its length); NULL if none is near. */
+/* Of `count` candidates the one that a person most likely meant by `word`: smallest edit distance, at
+ * most a third of its length and one more (two swapped letters are two edits), the first of equals;
+ * NULL if none is near. */
 const char *str_nearest(struct str word, const char *const *candidates, size_t count);
 
 #endif

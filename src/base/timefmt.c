@@ -92,6 +92,11 @@ static bool zone_read(struct str zone, int64_t *ret_offset_ms)
 	return true;
 }
 
+static bool is_leap(int64_t year)
+{
+	return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
 bool stamp_read(struct str text, int64_t *ret_utc_ms)
 {
 	static const int days_in[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -110,6 +115,8 @@ bool stamp_read(struct str text, int64_t *ret_utc_ms)
 	if (month < 1 || month > 12 || day < 1 || day > days_in[month - 1] || hour > 23 ||
 	    minute > 59 || second > 60)
 		return false;
+	if (month == 2 && day == 29 && !is_leap(year))
+		return false;
 	if (text.ptr[at] == '.') {
 		int64_t scale = 100;
 
@@ -117,6 +124,8 @@ bool stamp_read(struct str text, int64_t *ret_utc_ms)
 			ms += (text.ptr[at] - '0') * scale;
 			scale /= 10;
 		}
+		if (at == 20)
+			return false; /* a point and no digit */
 	}
 	if (!zone_read(str_cut(text, at, text.len), &offset_ms))
 		return false;
@@ -218,8 +227,12 @@ bool size_read(struct str text, uint64_t *ret_bytes)
 	if (!str_to_u64(str_cut(text, 0, digits), &value))
 		return false;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		if (str_is(str_cut(text, digits, text.len), sizes[i].name))
-			return !__builtin_mul_overflow(value, sizes[i].bytes, ret_bytes);
+		if (!str_is(str_cut(text, digits, text.len), sizes[i].name))
+			continue;
+		if (__builtin_mul_overflow(value, sizes[i].bytes, &value))
+			return false;
+		*ret_bytes = value;
+		return true;
 	}
 	return false;
 }
