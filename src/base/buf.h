@@ -41,7 +41,7 @@ void buf_u64(struct buf *buf, uint64_t value);
 void buf_i64(struct buf *buf, int64_t value);
 void buf_hex(struct buf *buf, const void *bytes, size_t len); /* lower case */
 void buf_fmt(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
-void buf_vfmt(struct buf *buf, const char *format, va_list args);
+void buf_vfmt(struct buf *buf, const char *format, va_list args) PRINTF_LIKE(2, 0);
 
 /* Room for `len` more bytes at the returned place; NULL when it failed. Then buf_added(). */
 char *buf_room(struct buf *buf, size_t len);

@@ -106,8 +106,8 @@ static enum err_code code_of_errno(int number)
 	}
 }
 
-static enum err_code sys_va(struct err *err, int number, const char *file, int line,
-			    const char *format, va_list args)
+static PRINTF_LIKE(5, 0) enum err_code sys_va(struct err *err, int number, const char *file, int line,
+					      const char *format, va_list args)
 {
 	size_t len;
 
