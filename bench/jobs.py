@@ -43,7 +43,7 @@ def sluice(build, name, steps, kind='argv: ["/bin/true"]', roots=False, slots=1,
         lines = [f"pipeline: bench\nconcurrency: {slots}\nsync: {sync}\nsteps:\n"]
         lines += [f"  s{n}: {{{needs}{kind}}}\n" for n in range(steps)]
         write(folder, "pipeline.yaml", "".join(lines))
-        return [os.path.join(build, "sluice"), "--dir", os.path.join(folder, "state"), "run", "-q", "pipeline.yaml"]
+        return [os.path.join(build, "sluice"), "run", "-q", "--dir", os.path.join(folder, "state"), "pipeline.yaml"]
 
     def check(folder):
         lines = event_lines(folder)

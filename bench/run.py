@@ -121,7 +121,7 @@ def memory_with_keeper(build, base):
     folder = tempfile.mkdtemp(dir=base)
     try:
         jobs.write(folder, "pipeline.yaml", "pipeline: bench\nsteps:\n  s: {argv: [sleep, '1']}\n")
-        engine = subprocess.Popen([os.path.join(build, "sluice"), "--dir", "state", "run", "-q", "pipeline.yaml"],
+        engine = subprocess.Popen([os.path.join(build, "sluice"), "run", "-q", "--dir", "state", "pipeline.yaml"],
                                   cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         peak = {}
         while engine.poll() is None:
