@@ -44,9 +44,12 @@ static const struct name members[] = {
 #include "core/field.def"
 };
 
-/* With the comma before and the colon behind, for writing. */
-static const struct name field_heads[] = {
-#define FIELD(name, text, kind) NAME(",\"" text "\":"),
+/* With the comma before and the colon behind: for writing, and for one comparison when reading. */
+#define HEAD(text) NAME(",\"" text "\":")
+static const struct name heads[] = {
+    HEAD("event_id"),      HEAD("event_type"), HEAD("run_id"),
+    HEAD("timestamp_utc"), HEAD("actor"),      HEAD("attempt"),
+#define FIELD(name, text, kind) HEAD(text),
 #include "core/field.def"
 };
 
@@ -62,33 +65,92 @@ static const struct name type_names[] = {
 };
 
 _Static_assert(ARRAY_LEN(members) == MEMBER_COUNT, "a name for each member");
+_Static_assert(MEMBER_COUNT < LINE_MEMBERS && EVENT_UNKNOWN < LINE_TYPES, "room in the memo");
+
+/* memcmp() for short texts, without a call: words that overlap at the end. */
+static inline bool same(const char *a, const char *b, size_t len)
+{
+	uint64_t x;
+	uint64_t y;
+	uint32_t p;
+	uint32_t q;
+	size_t at = 0;
+
+	if (len < 8) {
+		if (len < 4)
+			return memcmp(a, b, len) == 0;
+		memcpy(&p, a, 4);
+		memcpy(&q, b, 4);
+		if (p != q)
+			return false;
+		memcpy(&p, a + len - 4, 4);
+		memcpy(&q, b + len - 4, 4);
+		return p == q;
+	}
+	for (; at + 8 <= len; at += 8) {
+		memcpy(&x, a + at, 8);
+		memcpy(&y, b + at, 8);
+		if (x != y)
+			return false;
+	}
+	memcpy(&x, a + len - 8, 8);
+	memcpy(&y, b + len - 8, 8);
+	return x == y;
+}
 
 static bool is_name(const struct name *name, struct str text)
 {
-	return name->len == text.len && memcmp(name->text, text.ptr, text.len) == 0;
+	return name->len == text.len && same(name->text, text.ptr, text.len);
 }
 
-/* `hint` is where to look first. MEMBER_COUNT when there is none of that name. */
-static unsigned member_of(struct str name, unsigned hint)
+/* MEMBER_COUNT when there is none of that name. */
+static unsigned member_of(struct str name)
 {
-	for (unsigned i = hint; i < MEMBER_COUNT; i++) {
-		if (is_name(&members[i], name))
+	unsigned i = 0;
+
+	while (i < MEMBER_COUNT && !is_name(&members[i], name))
+		i++;
+	return i;
+}
+
+static bool is_head(const struct name *head, const char *at, const char *end)
+{
+	return (size_t)(end - at) >= head->len - 1 && same(at, head->text + 1, head->len - 1);
+}
+
+/* The member whose `"name":` stands at `at`: most likely the one that came after `before` last
+ * time. MEMBER_COUNT when there is none. */
+static unsigned member_at(const char *at, const char *end, unsigned before, struct line_memo *memo)
+{
+	unsigned guess = memo->member_after[before];
+
+	if (guess && is_head(&heads[guess - 1], at, end))
+		return guess - 1;
+	for (unsigned i = 0; i < MEMBER_COUNT; i++) {
+		if (is_head(&heads[i], at, end)) {
+			memo->member_after[before] = (uint8_t)(i + 1);
 			return i;
-	}
-	for (unsigned i = 0; i < hint; i++) {
-		if (is_name(&members[i], name))
-			return i;
+		}
 	}
 	return MEMBER_COUNT;
 }
 
-static enum event_type type_of(struct str name)
+static enum event_type type_of(struct str name, struct line_memo *memo)
 {
-	for (unsigned i = EVENT_NONE + 1; i < ARRAY_LEN(type_names); i++) {
-		if (is_name(&type_names[i], name))
-			return (enum event_type)i;
+	uint8_t *guess = &memo->type_after[memo->type];
+	enum event_type type = (enum event_type) * guess;
+
+	if (type == EVENT_NONE || !is_name(&type_names[type], name)) {
+		for (type = EVENT_NONE + 1; type < ARRAY_LEN(type_names); type++) {
+			if (is_name(&type_names[type], name))
+				break;
+		}
+		if (type == ARRAY_LEN(type_names))
+			return event_type_of(name);
+		*guess = (uint8_t)type;
 	}
-	return event_type_of(name);
+	memo->type = (uint8_t)type;
+	return type;
 }
 
 /* ---- writing ---- */
@@ -102,7 +164,7 @@ static void put_field(const struct event *event, enum event_field field, struct 
 {
 	const union event_value *value = &event->field[field];
 
-	put_name(out, &field_heads[field]);
+	put_name(out, &heads[MEMBER_FIELDS + field]);
 	switch (field_kinds[field]) {
 	case EVENT_KIND_TEXT:
 		json_put_str(out, value->text);
@@ -152,37 +214,53 @@ void line_chain_start(struct str run_id, uint8_t chain[SHA256_BYTES])
 	sha256_of(run_id.ptr ? run_id.ptr : "", run_id.len, chain);
 }
 
-void line_chain_next(struct str body, uint8_t chain[SHA256_BYTES], char h[LOG_H_BYTES + 1])
+void line_chain_next(struct str body, uint8_t chain[SHA256_BYTES])
 {
-	static const char digits[] = "0123456789abcdef";
 	struct sha256 sha;
 
 	sha256_start(&sha);
 	sha256_add(&sha, chain, SHA256_BYTES);
 	sha256_add(&sha, body.ptr, body.len);
 	sha256_end(&sha, chain);
-	for (size_t i = 0; i < LOG_H_BYTES / 2; i++) {
+}
+
+void line_chain_print(const uint8_t chain[SHA256_BYTES], char h[LOG_H_BYTES + 1])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < LINE_H_BYTES; i++) {
 		h[2 * i] = digits[chain[i] >> 4];
 		h[2 * i + 1] = digits[chain[i] & 15];
 	}
 	h[LOG_H_BYTES] = '\0';
 }
 
-bool line_body(struct str line, struct str *ret_body, struct str *ret_h)
+/* The value + 1 of a lower-case hex digit; 0 for any other byte. */
+static const uint8_t hex_values[256] = {
+    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
+
+bool line_body(struct str line, struct str *ret_body, uint8_t ret_h[LINE_H_BYTES])
 {
 	const char *end;
+	bool good = true;
 
 	if (line.len < LINE_END_BYTES + 1)
 		return false;
 	end = line.ptr + line.len - LINE_END_BYTES;
 	if (memcmp(end, ",\"h\":\"", 6) != 0 || end[22] != '"' || end[23] != '}')
 		return false;
-	for (size_t i = 6; i < 22; i++) {
-		if (!((end[i] >= '0' && end[i] <= '9') || (end[i] >= 'a' && end[i] <= 'f')))
-			return false;
+	for (size_t i = 0; i < LINE_H_BYTES; i++) {
+		unsigned high = hex_values[(unsigned char)end[6 + 2 * i]];
+		unsigned low = hex_values[(unsigned char)end[7 + 2 * i]];
+
+		good = good && high && low;
+		ret_h[i] = (uint8_t)((high - 1) << 4 | (low - 1));
 	}
+	if (!good)
+		return false;
 	*ret_body = str_from(line.ptr, line.len - LINE_END_BYTES);
-	*ret_h = str_from(end + 6, LOG_H_BYTES);
 	return true;
 }
 
@@ -370,7 +448,7 @@ static bool read_member(struct reading *r, unsigned member)
 	case MEMBER_EVENT_TYPE:
 		if (!read_text(r, &event->type_text))
 			return false;
-		event->type = type_of(event->type_text);
+		event->type = type_of(event->type_text, r->memo);
 		return true;
 	case MEMBER_RUN_ID:
 		return read_text(r, &event->run_id);
@@ -412,22 +490,23 @@ static enum err_code missing(struct err *err, const struct reading *r)
 	return err_set(err, ERR_CORRUPT, "'%s' is missing", members[member].text);
 }
 
-/* `"name":` at the place; moves behind it. */
-static bool read_name(struct reading *r, struct str *ret_name)
+/* No member that we know begins here. */
+static enum err_code refuse_name(struct err *err, struct reading *r)
 {
 	size_t from = r->at;
 	bool plain;
 
-	if (!json_scan_string(r->body, &r->at, &plain) || !plain)
-		return false;
-	*ret_name = str_from(r->body.ptr + from + 1, r->at - from - 2);
-	return read_word(r, ":", 1);
+	if (!json_scan_string(r->body, &r->at, &plain))
+		return bad(err, r, "malformed member name");
+	return err_set(err, ERR_CORRUPT, "byte %zu: unknown member %.*s", from, (int)(r->at - from),
+		       r->body.ptr + from);
 }
 
 static void reading_start(struct reading *r, struct event *event)
 {
-	event_init(event, EVENT_NONE);
-	buf_clear(r->scratch);
+	event->has = 0; /* all that every event has is read, or the line refused */
+	if (r->scratch->len || r->scratch->failed != ERR_OK)
+		buf_clear(r->scratch);
 	r->event = event;
 }
 
@@ -440,26 +519,24 @@ enum err_code line_decode(struct str line, struct line_memo *memo, struct buf *s
 	    .memo = memo,
 	    .scratch = scratch,
 	};
-	unsigned member = 0;
+	unsigned member = MEMBER_COUNT;
 
 	reading_start(&r, ret_event);
 	if (!read_word(&r, "{", 1))
 		return bad(err, &r, "'{' is expected");
 	for (;;) {
-		struct str name;
-
-		if (!read_name(&r, &name))
-			return bad(err, &r, "malformed member name");
-		member = member_of(name, member);
+		member = member_at(r.body.ptr + r.at, r.body.ptr + r.body.len, member, memo);
 		if (member == MEMBER_COUNT)
-			return err_set(err, ERR_CORRUPT, "unknown member '%.*s'", STR_ARG(name));
+			return refuse_name(err, &r);
 		if (!see(&r, member))
-			return err_set(err, ERR_CORRUPT, "'%.*s' is there twice", STR_ARG(name));
+			return err_set(err, ERR_CORRUPT, "'%s' is there twice",
+				       members[member].text);
+		r.at += heads[member].len - 1;
 		if (!read_member(&r, member)) {
 			if (scratch->failed != ERR_OK)
 				return buf_check(scratch, "a line", err);
-			return err_set(err, ERR_CORRUPT, "byte %zu: malformed value of '%.*s'",
-				       r.at, STR_ARG(name));
+			return err_set(err, ERR_CORRUPT, "byte %zu: malformed value of '%s'", r.at,
+				       members[member].text);
 		}
 		if (r.at == r.body.len)
 			break;
@@ -488,7 +565,7 @@ enum err_code line_decode_newer(struct str line, struct buf *scratch, struct eve
 	if (err->code != ERR_OK || line.ptr[0] != '{')
 		return err_set(err, ERR_CORRUPT, "it is no JSON object");
 	while (json_member(line, &at, &name, &value)) {
-		unsigned member = member_of(name, 0);
+		unsigned member = member_of(name);
 		uint64_t had = ret_event->has;
 
 		if (member == MEMBER_COUNT)
@@ -515,9 +592,9 @@ enum err_code log_decode(struct str line, struct buf *scratch, struct event *ret
 	struct line_memo memo = {.minute_ms = 0};
 	struct event event;
 	struct str body;
-	struct str h;
+	uint8_t h[LINE_H_BYTES];
 
-	if (!line_body(line, &body, &h))
+	if (!line_body(line, &body, h))
 		return err_set(err, ERR_CORRUPT, "it does not end in its `h`");
 	if (line_decode(line, &memo, scratch, &event, err) != ERR_OK ||
 	    event_check(&event, err) != ERR_OK)

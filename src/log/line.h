@@ -14,16 +14,24 @@
 /* RAW values nest one level less than a text may: they are inside the line's object. */
 #define LINE_RAW_DEPTH_MAX (JSON_DEPTH_MAX - 1)
 
-/* What is kept from line to line so that reading is cheap: never a value of a line, only work that
- * need not be done again. Zero it to begin. */
+#define LINE_TYPES   64  /* more than there are types of events */
+#define LINE_MEMBERS 128 /* more than there are members */
+
+/* What is kept from line to line so that reading is cheap: never a value of a line, only where to
+ * look first. Zero it to begin. */
 struct line_memo {
 	char minute[LINE_MINUTE_BYTES];
-	int64_t minute_ms; /* of `minute`, 0 seconds */
+	int64_t minute_ms;                  /* of `minute`, 0 seconds */
+	uint8_t type;                       /* enum event_type of the last line */
+	uint8_t type_after[LINE_TYPES];     /* what followed a type last time */
+	uint8_t member_after[LINE_MEMBERS]; /* what followed a member last time, + 1 */
 };
 
-/* The bytes that the chain covers: the line without its end. False when the line has no such end.
- */
-bool line_body(struct str line, struct str *ret_body, struct str *ret_h);
+#define LINE_H_BYTES 8 /* of the chain's value that a line shows, as LOG_H_BYTES hex digits */
+
+/* The bytes that the chain covers: the line without its end; and the value in that end. False when
+ * the line has no such end. */
+bool line_body(struct str line, struct str *ret_body, uint8_t ret_h[LINE_H_BYTES]);
 
 /* The event of a whole line that line_body() accepted. Strict: grammar, every field's kind, no
  * member twice, none unknown; what its type requires is not checked here (event_check). `scratch`
@@ -35,8 +43,9 @@ MUST_CHECK enum err_code line_decode(struct str line, struct line_memo *memo, st
 MUST_CHECK enum err_code line_decode_newer(struct str line, struct buf *scratch,
 					   struct event *ret_event, struct err *err);
 
-/* H(0) and H(n); `h` gets the first 16 hex digits. */
+/* H(0); from H(n-1) to H(n); and what of it is printed. */
 void line_chain_start(struct str run_id, uint8_t chain[SHA256_BYTES]);
-void line_chain_next(struct str body, uint8_t chain[SHA256_BYTES], char h[LOG_H_BYTES + 1]);
+void line_chain_next(struct str body, uint8_t chain[SHA256_BYTES]);
+void line_chain_print(const uint8_t chain[SHA256_BYTES], char h[LOG_H_BYTES + 1]);
 
 #endif

@@ -135,7 +135,8 @@ static enum err_code line_put(struct log *log, const struct event *event, struct
 	if (body.len + LINE_END_BYTES > log->line_bytes)
 		return err_set(err, ERR_LIMIT, "an event of %zu bytes is over line_bytes=%llu",
 			       body.len + LINE_END_BYTES, (unsigned long long)log->line_bytes);
-	line_chain_next(body, next.chain, next.h);
+	line_chain_next(body, next.chain);
+	line_chain_print(next.chain, next.h);
 	next.seq++;
 	next.offset_bytes += body.len + LINE_END_BYTES + 1;
 	buf_put(&log->pending, ",\"h\":\"", 6);

@@ -135,23 +135,25 @@ static enum err_code line_take(struct reader *r, struct str line, struct err *er
 	struct log_head next;
 	struct event event;
 	struct str body;
-	struct str h;
+	uint8_t h[LINE_H_BYTES];
 
 	if (line.len > r->plan->limits->line_bytes)
 		return err_set(err, ERR_CORRUPT, "it is over line_bytes=%llu",
 			       (unsigned long long)r->plan->limits->line_bytes);
-	if (!line_body(line, &body, &h))
+	if (!line_body(line, &body, h))
 		return err_set(err, ERR_CORRUPT, "it does not end in its `h`");
 	if (decode(r, line, &event, err) != ERR_OK)
 		return err->code;
 	if (place_check(r, &event, err) != ERR_OK)
 		return err->code;
 	next = *head;
-	line_chain_next(body, next.chain, next.h);
-	if (memcmp(next.h, h.ptr, LOG_H_BYTES) != 0)
+	line_chain_next(body, next.chain);
+	if (memcmp(next.chain, h, sizeof(h)) != 0)
 		return err_set(err, ERR_CORRUPT, "its `h` is not that of the chain");
 	if (r->plan->visit && r->plan->visit(r->plan->arg, &event, line, err) != ERR_OK)
 		return err->code;
+	memcpy(next.h, line.ptr + line.len - LINE_END_BYTES + 6,
+	       LOG_H_BYTES); /* the same, printed */
 	next.seq++;
 	next.offset_bytes += line.len + 1;
 	*head = next;

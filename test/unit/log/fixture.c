@@ -83,7 +83,8 @@ void fixture_chain_add(struct fixture_chain *chain, const char *body)
 {
 	char h[LOG_H_BYTES + 1];
 
-	line_chain_next(str_of(body), chain->chain, h);
+	line_chain_next(str_of(body), chain->chain);
+	line_chain_print(chain->chain, h);
 	buf_fmt(&chain->text, "%s,\"h\":\"%s\"}\n", body, h);
 }
 
