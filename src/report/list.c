@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define INTERRUPTED STR("interrupted")
 
@@ -188,6 +189,16 @@ enum err_code list_add_fold(struct list_rows *rows, const struct fold_run *fold,
 	return add_row(rows, &row, err);
 }
 
+enum err_code list_add_broken(struct list_rows *rows, struct str run_id, const char *why,
+			      struct err *err)
+{
+	struct list_row row = {.state = STR("corrupt"), .executed = STR("[]"), .failed = STR("[]")};
+
+	if (!keep(rows, run_id, &row.run_id) || !keep(rows, str_of(why), &row.failure_reason))
+		return mem_err(err);
+	return add_row(rows, &row, err);
+}
+
 /* ------------------------------------------------------------------------------- filter */
 
 static const char *const results[] = {"success", "partial", "failed",
@@ -206,7 +217,8 @@ enum err_code list_check_result(struct str result, struct err *err)
 static bool has_result(const struct list_row *row, struct str result)
 {
 	if (str_is(result, "active"))
-		return !row->result.ptr && !str_is(row->state, "blocked");
+		return !row->result.ptr && !str_is(row->state, "blocked") &&
+		       !str_is(row->state, "corrupt");
 	if (str_is(result, "blocked"))
 		return str_is(row->state, "blocked");
 	if (str_is(result, "partial"))
@@ -302,6 +314,8 @@ void list_table(const struct list_rows *rows, struct buf *out)
 		if (duration_of(row) >= 0)
 			duration_human(&duration, duration_of(row) * NS_PER_MS);
 		stamp_write(row->started_ms, stamp);
+		if (row->started_ms == 0)
+			memset(stamp, ' ', STAMP_BYTES);
 		cell(out, row->run_id, id);
 		cell(out, row->pipeline, pipeline);
 		cell(out, word_of(row), sizeof("interrupted") - 1);

@@ -39,6 +39,10 @@ MUST_CHECK enum err_code list_add_record(struct list_rows *rows, struct str line
 MUST_CHECK enum err_code list_add_fold(struct list_rows *rows, const struct fold_run *fold,
 				       const struct run_lock_info *owner, struct err *err);
 
+/* Add a run whose directory cannot be folded: state "corrupt", `why` as its reason. */
+MUST_CHECK enum err_code list_add_broken(struct list_rows *rows, struct str run_id, const char *why,
+					 struct err *err);
+
 struct list_filter {
 	struct str result;   /* ptr NULL = all; success partial failed stopped active blocked */
 	struct str pipeline; /* ptr NULL = all */
