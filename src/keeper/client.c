@@ -134,7 +134,6 @@ static enum err_code report_put(struct keeper_client *client, const struct exec_
 	if (!own.token.path.ptr)
 		return mem_err(err);
 	client->reports[client->reports_count++] = own;
-	client->link.ops->wake(client->link.self, true);
 	return ERR_OK;
 }
 
@@ -215,7 +214,6 @@ static enum err_code flight_report(struct keeper_client *client, uint32_t index,
 	*flight = (struct flight){.next_free = client->free_first};
 	client->free_first = index;
 	client->flights_open--;
-	client->link.ops->wake(client->link.self, true);
 	return ERR_OK;
 }
 
@@ -640,6 +638,7 @@ enum err_code client_start(struct keeper_client *client, const struct exec_start
 		struct exec_report report = {
 		    .kind = EXEC_ENDED, .end = EXEC_END_SPAWN_FAILED, .errno_value = E2BIG};
 
+		client->link.ops->wake(client->link.self, true);
 		return flight_report(client, index, report, err);
 	}
 	if (client->phase == PHASE_APART && join(client, err) != ERR_OK)
@@ -671,6 +670,8 @@ enum err_code client_recover(struct keeper_client *client, const struct exec_tok
 				 : report_put(client, &lost, err) != ERR_OK)
 			return err->code;
 	}
+	/* The reports wait here: nothing will arrive that announces them. */
+	client->link.ops->wake(client->link.self, true);
 	return client->flights_open ? settle(client, err) : ERR_OK;
 }
 

@@ -57,7 +57,10 @@ struct host {
 	const char *socket_path;
 	int epoll_fd;
 	int signal_fd;
-	int logs_fd;          /* logs/, -1 until first needed */
+	int logs_fd; /* logs/, -1 until first needed */
+	int32_t pid;
+	int oom_fd;           /* our oom_score_adj, -1: not to be had */
+	char oom_text[16];    /* its value as we got it */
 	uint64_t records;     /* whole ones in attempts.log */
 	struct rlimit nofile; /* as we got it */
 	bool nofile_raised;
@@ -93,6 +96,8 @@ void child_forget(struct host *host, uint32_t attempt);
 void child_reap(struct host *host);
 /* The pipe of an attempt has something. */
 void child_pump(struct host *host, uint32_t attempt);
+/* At the start. */
+void child_init(struct host *host);
 /* Before the end: kill what nobody could be blamed for, remove the groups. */
 void child_fini(struct host *host);
 

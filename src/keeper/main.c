@@ -510,6 +510,7 @@ int main(int argc, char **argv)
 		return EXIT_BAD_CALL;
 	for (size_t i = 0; i < HOST_SLOTS; i++)
 		host.slots[i] = -1;
+	child_init(&host);
 	if (!host_init(&host))
 		return EXIT_BROKEN; /* the engine sees the connection close, and finds the cause */
 	lock_publish(&host);

@@ -119,28 +119,43 @@ static void percent_put(struct buf *out, struct str secret, bool is_upper, bool 
 	}
 }
 
-/* The characters of the base64 of any text that holds the secret at an offset of `shift` modulo 3
- * which the secret alone decides (RFC 4648). */
-static void base64_put(struct buf *out, struct str secret, size_t shift, bool is_url)
+static char base64_of(unsigned value, bool is_url)
 {
 	static const char common[] =
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-	size_t bits = 8 * (shift + secret.len);
 
-	for (size_t at = (8 * shift + 5) / 6 * 6; at + 6 <= bits; at += 6) {
+	if (value < 62)
+		return common[value];
+	if (value == 62)
+		return is_url ? '-' : '+';
+	return is_url ? '_' : '/';
+}
+
+/* How the base64 of a text goes on behind the secret. */
+enum tail { TAIL_MORE, TAIL_END, TAIL_PADDED, TAILS };
+
+/* The characters of the base64 (RFC 4648) of a text that holds the secret at an offset of `shift`
+ * modulo 3, as far as the secret alone decides them; at the end of the text also the last one. */
+static void base64_put(struct buf *out, struct str secret, size_t shift, enum tail tail,
+		       bool is_url)
+{
+	size_t bits = 8 * (shift + secret.len);
+	size_t at = (8 * shift + 5) / 6 * 6;
+
+	for (; at + 6 <= bits || (tail != TAIL_MORE && at < bits); at += 6) {
 		unsigned value = 0;
 
 		for (size_t i = 0; i < 6; i++) {
 			size_t bit = at + i - 8 * shift;
-			unsigned char byte = (unsigned char)secret.ptr[bit / 8];
+			unsigned byte =
+			    bit / 8 < secret.len ? (unsigned char)secret.ptr[bit / 8] : 0;
 
-			value = value << 1 | ((unsigned)byte >> (7 - bit % 8) & 1U);
+			value = value << 1 | (byte >> (7 - bit % 8) & 1U);
 		}
-		if (value < 62)
-			buf_byte(out, common[value]);
-		else
-			buf_byte(out, value == 62 ? (is_url ? '-' : '+') : (is_url ? '_' : '/'));
+		buf_byte(out, base64_of(value, is_url));
 	}
+	for (; tail == TAIL_PADDED && at % 24; at += 6)
+		buf_byte(out, '=');
 }
 
 static enum err_code forms_add(struct mask *mask, struct str secret, struct err *err)
@@ -159,8 +174,8 @@ static enum err_code forms_add(struct mask *mask, struct str secret, struct err 
 			return err->code;
 		text = (struct buf)BUF_INIT;
 	}
-	for (size_t i = 0; i < 6; i++) {
-		base64_put(&text, secret, i % 3, i >= 3);
+	for (size_t i = 0; i < 6 * TAILS; i++) {
+		base64_put(&text, secret, i % 3, (enum tail)(i / 3 % TAILS), i / 3 / TAILS);
 		if (text_add(mask, &text, err) != ERR_OK)
 			return err->code;
 		text = (struct buf)BUF_INIT;

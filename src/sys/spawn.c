@@ -145,18 +145,6 @@ IN_CHILD static int fds_place(const struct spawn_plan *plan)
 	return (int)syscall(SYS_close_range, (unsigned)count, ~0U, 0U);
 }
 
-IN_CHILD static int oom_place(const char *text)
-{
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	size_t len = strlen(text);
-
-	if (fd < 0)
-		return -1;
-	/* Raising one's own score is always allowed; it is a hint to the kernel in any case. */
-	(void)!write(fd, text, len);
-	return close(fd);
-}
-
 IN_CHILD static const char *env_path(char *const *envp)
 {
 	for (size_t i = 0; envp[i]; i++) {
@@ -224,8 +212,6 @@ IN_CHILD static int child_run(void *arg)
 	}
 	if (fds_place(plan) < 0)
 		return fail(child);
-	if (plan->oom_score_adj)
-		(void)oom_place(plan->oom_score_adj); /* a hint; without /proc there is none */
 	if (plan->nofile_limit && setrlimit(RLIMIT_NOFILE, plan->nofile_limit) < 0)
 		return fail(child);
 	if (plan->cwd && chdir(plan->cwd) < 0)

@@ -33,7 +33,6 @@ struct spawn_plan {
 	bool resets_signals; /* false: the caller has no handler, ignores nothing and blocks all */
 	bool dies_with_caller;             /* PDEATHSIG = KILL: only for a caller of one thread */
 	bool is_detached;                  /* not a child of the caller: nobody has to reap it */
-	const char *oom_score_adj;         /* decimal text, NULL: inherited */
 	const struct rlimit *nofile_limit; /* RLIMIT_NOFILE, NULL: inherited */
 };
 
