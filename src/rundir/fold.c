@@ -117,7 +117,7 @@ static enum err_code read_all(struct folding *folding, struct err *err)
 {
 	struct fold_run *fold = folding->fold;
 	struct log_reading prefix;
-	uint64_t upto;
+	uint64_t upto = 0;
 
 	if (readable_bytes(folding->dir, &upto, err) != ERR_OK ||
 	    read_upto(folding, upto, &fold->reading, err) != ERR_OK)

@@ -1,0 +1,203 @@
+/* carry.c - see carry.h */
+#include "cli/carry.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "sys/terminal.h"
+
+#include <stdatomic.h>
+
+#define TICK_MS      100
+#define LAST_LINES   10
+#define LAST_BYTES   ((size_t)8192)
+#define FAILED_SHOWN 3 /* steps whose output is shown at the end */
+
+/* The run that signals are for. A signal that comes before it is there is remembered. */
+static _Atomic(struct sluice_run *) stoppable;
+static atomic_uint asked;
+
+static void on_ask(unsigned count)
+{
+	struct sluice_run *run = atomic_load(&stoppable);
+
+	atomic_store(&asked, count);
+	if (run)
+		sluice_run_stop(run, count > 1);
+}
+
+bool carry_begin(struct carry *carry, struct cli *cli, bool is_silent,
+		 struct sluice_observer *ret_observer, int *ret_status)
+{
+	enum progress_kind kind = PROGRESS_USUAL;
+
+	if (is_silent || cli->options.given[OPT_QUIET])
+		kind = PROGRESS_NONE;
+	else if (cli->options.given[OPT_VERBOSE])
+		kind = PROGRESS_EVERYTHING;
+	*carry = (struct carry){.cli = cli, .progress = progress_new(kind)};
+	if (!carry->progress) {
+		print_problem("memory is short", NULL);
+		*ret_status = CLI_STORAGE;
+		return false;
+	}
+	*ret_observer = (struct sluice_observer){.on_event = progress_event,
+						 .on_tick = progress_tick,
+						 .tick_ms = TICK_MS,
+						 .arg = carry->progress};
+	terminal_on_end(on_ask);
+	return true;
+}
+
+void carry_fini(struct carry *carry)
+{
+	atomic_store(&stoppable, NULL);
+	sluice_run_free(carry->run);
+	progress_free(carry->progress);
+	*carry = (struct carry){.cli = NULL};
+}
+
+static enum sluice_code wait_for_end(struct carry *carry, struct sluice_run *run,
+				     struct sluice_end *ret_end, struct sluice_error *err)
+{
+	enum sluice_code code;
+
+	carry->run = run;
+	atomic_store(&stoppable, run);
+	if (atomic_load(&asked) > 0)
+		sluice_run_stop(run, atomic_load(&asked) > 1);
+	code = sluice_run_wait(run, ret_end, err);
+	atomic_store(&stoppable, NULL);
+	return code;
+}
+
+int carry_silently(struct carry *carry, struct sluice_run *run)
+{
+	struct sluice_end end;
+	struct sluice_error err;
+
+	if (wait_for_end(carry, run, &end, &err) != SLUICE_OK)
+		return sluice_exit_status(err.code);
+	return end.exit_status;
+}
+
+/* ------------------------------------------------------------------------ after the end */
+
+/* A sink that keeps the last bytes of what goes through it. */
+static bool keep_last(void *arg, const char *bytes, size_t len)
+{
+	struct buf *last = arg;
+	size_t drop;
+
+	if (len > LAST_BYTES) {
+		bytes += len - LAST_BYTES;
+		len = LAST_BYTES;
+	}
+	drop = last->len + len > LAST_BYTES ? last->len + len - LAST_BYTES : 0;
+	if (drop > 0) {
+		AUTO(buf_fini) struct buf rest = BUF_INIT;
+
+		buf_str(&rest, str_cut(buf_view(last), drop, last->len));
+		buf_clear(last);
+		buf_str(last, buf_view(&rest));
+	}
+	buf_put(last, bytes, len);
+	return true;
+}
+
+static void tell_lines(struct str text)
+{
+	size_t from = text.len;
+	unsigned lines = 0;
+
+	if (from > 0 && text.ptr[from - 1] == '\n')
+		text.len = --from;
+	while (from > 0 && (text.ptr[from - 1] != '\n' || ++lines < LAST_LINES))
+		from--;
+	while (from < text.len) {
+		size_t end = str_find(text, "\n", from);
+
+		note("  | %.*s\n", STR_ARG(str_cut(text, from, end == SIZE_MAX ? text.len : end)));
+		from = end == SIZE_MAX ? text.len : end + 1;
+	}
+}
+
+/* The last lines of what the failed steps wrote. */
+static void tell_failed(const struct carry *carry)
+{
+	for (size_t i = 0; i < FAILED_SHOWN && progress_failed(carry->progress, i); i++) {
+		AUTO(buf_fini) struct buf last = BUF_INIT;
+		struct sluice_logs_options options = {.step = progress_failed(carry->progress, i),
+						      .attempt = -1};
+		struct sluice_error ignored; /* the summary has said what failed */
+
+		if (sluice_logs(carry->cli->sluice, sluice_run_dir(carry->run), &options, keep_last,
+				&last, &ignored) == SLUICE_OK &&
+		    last.len > 0) {
+			note("\nlast lines of '%s':\n", options.step);
+			tell_lines(buf_view(&last));
+		}
+	}
+}
+
+/* The commands that move the run on, out of its status. */
+static void tell_next(const struct carry *carry)
+{
+	char *status = NULL;
+	struct sluice_error ignored; /* advice only */
+	struct str list;
+	struct str item;
+	size_t at = 0;
+
+	if (sluice_status(carry->cli->sluice, sluice_run_dir(carry->run), SLUICE_JSON, &status,
+			  &ignored) != SLUICE_OK)
+		goto out;
+	list = json_get(str_of(status), "next");
+	while (list.ptr && json_item(list, &at, &item)) {
+		AUTO(buf_fini) struct buf command = BUF_INIT;
+
+		json_decode(item, &command);
+		note("next: %.*s\n", STR_ARG(buf_view(&command)));
+	}
+out:
+	sluice_free(status);
+}
+
+static void tell_summary(const struct carry *carry)
+{
+	char *summary = NULL;
+	struct sluice_error err;
+
+	if (sluice_summary(carry->cli->sluice, sluice_run_dir(carry->run), SLUICE_TEXT, &summary,
+			   &err) != SLUICE_OK)
+		(void)print_error(&err); /* the exit status is that of the run */
+	cli_answer(summary);
+}
+
+int carry_on(struct carry *carry, struct sluice_run *run)
+{
+	bool is_quiet = carry->cli->options.given[OPT_QUIET];
+	struct sluice_end end;
+	struct sluice_error err;
+
+	if (!is_quiet)
+		note("run %s\n", sluice_run_id(run));
+	if (wait_for_end(carry, run, &end, &err) != SLUICE_OK) {
+		progress_end(carry->progress);
+		if (!err.hint[0])
+			note("sluice: run '%s' can be resumed\n", sluice_run_id(run));
+		return print_error(&err);
+	}
+	progress_end(carry->progress);
+	if (is_quiet) {
+		print_out(sluice_run_id(run));
+		print_out("\n");
+		return end.exit_status;
+	}
+	tell_summary(carry);
+	print_out("Receipt: ");
+	print_out(end.receipt);
+	print_out("\n");
+	tell_failed(carry);
+	tell_next(carry);
+	return end.exit_status;
+}

@@ -1,0 +1,26 @@
+/* carry.h - a run that this process owns, from its start to its end: progress, signals, the answer.
+ */
+#ifndef CLI_CARRY_H
+#define CLI_CARRY_H
+
+#include "cli/cli.h"
+#include "cli/progress.h"
+
+struct carry {
+	struct cli *cli;
+	struct progress *progress;
+	struct sluice_run *run;
+};
+
+/* Before the run is started: its observer, and from now on the signals that stop it. False: told,
+ * *ret_status is the exit status. */
+bool carry_begin(struct carry *carry, struct cli *cli, bool is_silent,
+		 struct sluice_observer *ret_observer, int *ret_status);
+/* Carry `run` (taken over) on until it rests; then summary, the output of what failed, the next
+ * commands, the receipt. Answers the exit status. */
+int carry_on(struct carry *carry, struct sluice_run *run);
+/* The same without a word: for a run in the background. */
+int carry_silently(struct carry *carry, struct sluice_run *run);
+void carry_fini(struct carry *carry);
+
+#endif

@@ -1,0 +1,73 @@
+/* cli.h - what the verbs share: the command at hand, the table of verbs, answers and refusals. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "cli/options.h"
+#include "cli/print.h"
+#include "sluice/sluice.h"
+
+/* Exit statuses that a verb gives itself; the rest come from sluice_exit_status (S13). */
+#define CLI_OK      0
+#define CLI_USAGE   2
+#define CLI_STORAGE 10
+
+struct cli_verb;
+
+/* The command at hand. */
+struct cli {
+	const struct cli_verb *verb;
+	struct options options;
+	struct sluice *sluice; /* open if the verb asks for it */
+	bool is_runner;        /* called as system A's `runner` */
+};
+
+struct cli_verb {
+	const char *name;
+	const char *alias;   /* NULL = none */
+	const char *usage;   /* the words after the name */
+	const char *summary; /* one line */
+	const char *help;    /* examples first, then what there is to know */
+	const enum option *options;
+	size_t words_min, words_max;
+	bool opens; /* needs the state directory */
+	int (*run)(struct cli *cli);
+};
+
+extern const struct cli_verb verb_approve, verb_events, verb_explain, verb_help, verb_lint,
+    verb_list, verb_logs, verb_plan, verb_reject, verb_resume, verb_run, verb_status, verb_stop,
+    verb_summary, verb_verify;
+
+/* All of them in the order of the help, NULL-ended. */
+extern const struct cli_verb *const cli_verbs[];
+const struct cli_verb *cli_verb_find(const char *name);
+/* Options that every verb takes. */
+extern const enum option cli_globals[];
+
+/* Open the state directory of the options. False: told, *ret_status is the exit status. */
+bool cli_open(struct cli *cli, int *ret_status);
+/* Tell of a wrong command line; answers CLI_USAGE. `hint` NULL: how to get help. */
+int cli_usage(const struct cli *cli, const char *text, const char *hint);
+
+/* The format of -o or --json: one of `allowed` (bits 1 << enum sluice_format), the first one of the
+ * enum among them when none is given. False: told. */
+bool cli_format(struct cli *cli, unsigned allowed, enum sluice_format *ret_format);
+
+/* Print a text of the library and free it; NULL prints nothing. */
+void cli_answer(char *text);
+/* Print it and the error, if any; answers the exit status. For calls that answer in spite of an
+ * error. */
+int cli_answer_or_error(enum sluice_code code, char *text, const struct sluice_error *err);
+
+/* Help of a verb, of all verbs, of the exit codes; to stdout. */
+void cli_help_verb(const struct cli_verb *verb);
+void cli_help_all(void);
+void cli_help_exit_codes(void);
+
+/* The text of --params-file, freed by the caller with sluice_free; NULL when it is not given.
+ * False: told, *ret_status is the exit status. */
+bool cli_params_file(const struct cli *cli, char **ret_json, int *ret_status);
+
+/* The command line of system A; argv[0] is "runner". */
+int runner_main(int argc, char **argv);
+
+#endif

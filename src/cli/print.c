@@ -1,0 +1,214 @@
+/* print.c - see print.h */
+#include "cli/print.h"
+
+#include "base/mem.h"
+#include "cli/escape.h"
+#include "sys/terminal.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OUT_FD           1
+#define ERR_FD           2
+#define OUT_GATHER_BYTES ((size_t)65536)
+#define SEQUENCE_BYTES   4 /* the longest in UTF-8 */
+
+static struct {
+	bool is_out_terminal;
+	bool is_err_terminal;
+	bool is_live; /* stderr can be redrawn */
+	bool is_coloured;
+	bool is_at_once;
+	bool is_runner;
+	bool is_gone;             /* nobody reads stdout any more */
+	int failed;               /* errno of a write that failed otherwise */
+	struct buf out;           /* gathered */
+	char cut[SEQUENCE_BYTES]; /* the beginning of a character that the last piece ended in */
+	size_t cut_len;
+} screen;
+
+static bool is_set(const char *variable)
+{
+	const char *value = getenv(variable);
+
+	return value && value[0];
+}
+
+bool print_init(const char *color)
+{
+	const char *term = getenv("TERM");
+	bool is_dumb = !term || !term[0] || strcmp(term, "dumb") == 0;
+
+	screen.is_out_terminal = terminal_is(OUT_FD);
+	screen.is_err_terminal = terminal_is(ERR_FD);
+	screen.is_live = screen.is_err_terminal && !is_dumb;
+	if (!color || strcmp(color, "auto") == 0)
+		screen.is_coloured = screen.is_live && !is_set("NO_COLOR");
+	else if (strcmp(color, "always") == 0)
+		screen.is_coloured = true;
+	else if (strcmp(color, "never") == 0)
+		screen.is_coloured = false;
+	else
+		return false;
+	return true;
+}
+
+/* ------------------------------------------------------------------------------- stdout */
+
+static void flush_out(void)
+{
+	if (screen.out.len > 0 && !screen.is_gone && screen.failed == 0 &&
+	    !terminal_write(OUT_FD, screen.out.ptr, screen.out.len)) {
+		if (errno == EPIPE)
+			screen.is_gone = true;
+		else
+			screen.failed = errno;
+	}
+	buf_clear(&screen.out);
+}
+
+/* Escaped; a character cut at the end of the piece waits for its rest. */
+static void put_escaped(const char *bytes, size_t len)
+{
+	while (screen.cut_len > 0 && len > 0) {
+		struct str held;
+		size_t used;
+
+		screen.cut[screen.cut_len++] = *bytes++;
+		len--;
+		held = str_from(screen.cut, screen.cut_len);
+		used = escape_put(&screen.out, held, screen.cut_len == SEQUENCE_BYTES);
+		memmove(screen.cut, screen.cut + used, screen.cut_len - used);
+		screen.cut_len -= used;
+	}
+	if (len > 0) {
+		size_t used = escape_put(&screen.out, str_from(bytes, len), false);
+
+		screen.cut_len = len - used;
+		memcpy(screen.cut, bytes + used, screen.cut_len);
+	}
+}
+
+void print_bytes(const char *bytes, size_t len)
+{
+	if (screen.is_out_terminal)
+		put_escaped(bytes, len);
+	else
+		buf_put(&screen.out, bytes, len);
+	if (screen.out.failed != ERR_OK)
+		screen.failed = ENOMEM;
+	if (screen.is_at_once || screen.out.len >= OUT_GATHER_BYTES)
+		flush_out();
+}
+
+void print_out(const char *text)
+{
+	print_bytes(text, strlen(text));
+}
+
+bool print_sink(void *arg, const char *bytes, size_t len)
+{
+	(void)arg;
+	print_bytes(bytes, len);
+	return !screen.is_gone && screen.failed == 0;
+}
+
+void print_at_once(void)
+{
+	screen.is_at_once = true;
+	flush_out();
+}
+
+bool print_end(void)
+{
+	if (screen.cut_len > 0)
+		(void)escape_put(&screen.out, str_from(screen.cut, screen.cut_len), true);
+	screen.cut_len = 0;
+	flush_out();
+	buf_fini(&screen.out);
+	if (screen.failed == 0)
+		return true;
+	note("sluice: write the answer: %s\n", strerror(screen.failed));
+	return false;
+}
+
+/* ------------------------------------------------------------------------------- stderr */
+
+void print_raw(struct str text)
+{
+	/* There is nobody left to tell when stderr itself fails. */
+	(void)terminal_write(ERR_FD, text.ptr, text.len);
+}
+
+bool print_is_live(void)
+{
+	return screen.is_live;
+}
+
+void outside_put(struct buf *out, struct str text)
+{
+	if (screen.is_err_terminal)
+		(void)escape_put(out, text, true);
+	else
+		buf_str(out, text);
+}
+
+void style_put(struct buf *out, enum style style, struct str text)
+{
+	static const char *const codes[] = {
+	    [STYLE_PLAIN] = "",        [STYLE_GOOD] = "\033[32m", [STYLE_BAD] = "\033[31m",
+	    [STYLE_WARN] = "\033[33m", [STYLE_DIM] = "\033[2m",   [STYLE_BOLD] = "\033[1m"};
+
+	if (!screen.is_coloured || style == STYLE_PLAIN) {
+		buf_str(out, text);
+		return;
+	}
+	buf_text(out, codes[style]);
+	buf_str(out, text);
+	buf_text(out, "\033[0m");
+}
+
+void note(const char *format, ...)
+{
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+	AUTO(buf_fini) struct buf shown = BUF_INIT;
+	va_list args;
+
+	va_start(args, format);
+	buf_vfmt(&text, format, args);
+	va_end(args);
+	outside_put(&shown, buf_view(&text));
+	flush_out(); /* in the order in which it was said */
+	print_raw(buf_view(&shown));
+}
+
+void print_as_runner(void)
+{
+	screen.is_runner = true;
+}
+
+void print_problem(const char *text, const char *hint)
+{
+	AUTO(buf_fini) struct buf line = BUF_INIT;
+
+	style_put(&line, STYLE_BAD, screen.is_runner ? STR("Error:") : STR("sluice:"));
+	buf_byte(&line, ' ');
+	outside_put(&line, str_of(text));
+	buf_byte(&line, '\n');
+	if (hint && hint[0]) {
+		style_put(&line, STYLE_BOLD, STR("hint:"));
+		buf_byte(&line, ' ');
+		outside_put(&line, str_of(hint));
+		buf_byte(&line, '\n');
+	}
+	flush_out();
+	print_raw(buf_view(&line));
+}
+
+int print_error(const struct sluice_error *err)
+{
+	print_problem(err->text, err->hint);
+	return sluice_exit_status(err->code);
+}

@@ -1,0 +1,126 @@
+/* verbs.c - the table of verbs, and what they share */
+#include "cli/cli.h"
+
+#include "base/mem.h"
+#include "sys/file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PARAMS_FILE_BYTES_MAX ((size_t)16 << 20)
+
+const struct cli_verb *const cli_verbs[] = {
+    &verb_run,    &verb_resume,  &verb_status,  &verb_summary, &verb_events, &verb_logs,
+    &verb_list,   &verb_stop,    &verb_approve, &verb_reject,  &verb_lint,   &verb_plan,
+    &verb_verify, &verb_explain, &verb_help,    NULL,
+};
+
+const enum option cli_globals[] = {OPT_HELP,  OPT_DIR,     OPT_LIMIT_SET, OPT_COLOR,
+				   OPT_QUIET, OPT_VERBOSE, OPT_END};
+
+const struct cli_verb *cli_verb_find(const char *name)
+{
+	for (size_t i = 0; cli_verbs[i]; i++) {
+		const struct cli_verb *verb = cli_verbs[i];
+
+		if (strcmp(name, verb->name) == 0 ||
+		    (verb->alias && strcmp(name, verb->alias) == 0))
+			return verb;
+	}
+	return NULL;
+}
+
+bool cli_open(struct cli *cli, int *ret_status)
+{
+	const struct sluice_options options = {
+	    .state_dir = cli->options.value[OPT_DIR],
+	    .limits = (const char *const *)cli->options.many[OPT_LIMIT_SET]};
+	struct sluice_error err;
+
+	if (sluice_open(&options, &cli->sluice, &err) == SLUICE_OK)
+		return true;
+	*ret_status = print_error(&err);
+	return false;
+}
+
+int cli_usage(const struct cli *cli, const char *text, const char *hint)
+{
+	char help[64];
+
+	if (!hint || !hint[0]) {
+		(void)snprintf(help, sizeof(help), "`sluice %s -h` shows how it is used",
+			       cli->verb ? cli->verb->name : "help");
+		hint = help;
+	}
+	print_problem(text, hint);
+	return CLI_USAGE;
+}
+
+/* ------------------------------------------------------------------------------- formats */
+
+static const struct format_name {
+	const char *name;
+	enum sluice_format format;
+} format_names[] = {
+    {"table", SLUICE_TEXT},  {"text", SLUICE_TEXT}, {"json", SLUICE_JSON},
+    {"jsonl", SLUICE_JSONL}, {"csv", SLUICE_CSV},
+};
+
+bool cli_format(struct cli *cli, unsigned allowed, enum sluice_format *ret_format)
+{
+	const char *name = cli->options.value[OPT_OUTPUT];
+	char text[160];
+
+	if (!name)
+		name = cli->options.given[OPT_JSON] ? "json" : "text";
+	for (size_t i = 0; i < ARRAY_LEN(format_names); i++) {
+		if (strcmp(name, format_names[i].name) == 0 &&
+		    (allowed & 1U << format_names[i].format)) {
+			*ret_format = format_names[i].format;
+			return true;
+		}
+	}
+	(void)snprintf(text, sizeof(text), "'-o %.60s' is not a format of `sluice %s`", name,
+		       cli->verb->name);
+	(void)cli_usage(cli, text, NULL);
+	return false;
+}
+
+/* ------------------------------------------------------------------------------- answers */
+
+void cli_answer(char *text)
+{
+	if (text)
+		print_out(text);
+	sluice_free(text);
+}
+
+int cli_answer_or_error(enum sluice_code code, char *text, const struct sluice_error *err)
+{
+	cli_answer(text);
+	return code == SLUICE_OK ? CLI_OK : print_error(err);
+}
+
+bool cli_params_file(const struct cli *cli, char **ret_json, int *ret_status)
+{
+	const char *path = cli->options.value[OPT_PARAMS_FILE];
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	*ret_json = NULL;
+	if (!path)
+		return true;
+	buf_init(&text, PARAMS_FILE_BYTES_MAX);
+	if (file_read(path, PARAMS_FILE_BYTES_MAX + 1, &text, &err) == ERR_OK && text.len > 0 &&
+	    memchr(text.ptr, '\0', text.len))
+		(void)err_set(&err, ERR_INVALID, "'%s' holds a NUL byte", path);
+	if (err.code == ERR_OK && text.len == 0)
+		(void)err_set(&err, ERR_INVALID, "'%s' is empty: a JSON object is expected", path);
+	if (err.code != ERR_OK) {
+		print_problem(err.text, err.hint);
+		*ret_status = err_exit_status(err.code);
+		return false;
+	}
+	*ret_json = TAKE(text.ptr, NULL);
+	return true;
+}
