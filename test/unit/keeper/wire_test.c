@@ -1,0 +1,211 @@
+/* wire_test.c - frames there and back, cut and mutated. */
+#include "keeper/wire.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char *text(const char *literal)
+{
+	return (char *)(uintptr_t)literal;
+}
+
+static void start_put(struct buf *out)
+{
+	char *argv[] = {text("sh"), text("-c"), text(""), NULL};
+	char *envp[] = {text("A=1"), text("B="), NULL};
+	struct str masks[] = {{"a\0b", 3}, STR("secret")};
+	struct exec_start start = {
+	    .token = {.path = STR("load"), .role = EXEC_ROLE_RUN, .attempt = 7},
+	    .argv = argv,
+	    .envp = envp,
+	    .cwd = "/tmp",
+	    .log = "load.7.log",
+	    .timeout_ns = 1,
+	    .silence_ns = 2,
+	    .grace_ns = 3,
+	    .output_limit_bytes = UINT64_MAX,
+	    .masks = masks,
+	    .masks_count = 2,
+	};
+	size_t before = out->len;
+
+	wire_start(out, &start);
+	assert_int_equal(out->len - before, wire_start_bytes(&start));
+}
+
+static void report_put(struct buf *out)
+{
+	struct exec_report report = {
+	    .kind = EXEC_ENDED,
+	    .token = {.path = STR("load"), .role = EXEC_ROLE_COMP, .attempt = 7},
+	    .end = EXEC_END_SIGNALLED,
+	    .cause = EXEC_CAUSE_SILENCE,
+	    .signal = 9,
+	    .core = true,
+	    .duration_ns = INT64_MAX,
+	    .pid = 5,
+	};
+
+	wire_report(out, &report);
+}
+
+static void all_put(struct buf *out)
+{
+	struct exec_token token = {.path = STR("load"), .role = EXEC_ROLE_RUN, .attempt = 1};
+
+	wire_hello(out, WIRE_VERSION, 42);
+	wire_hello_ok(out, WIRE_VERSION, 43, 44);
+	wire_hello_no(out, WIRE_VERSION, 45);
+	start_put(out);
+	wire_cancel(out, &token, true);
+	report_put(out);
+	wire_table_end(out);
+}
+
+static void every_frame_comes_back_as_it_was(void **state)
+{
+	struct buf out = BUF_INIT;
+	struct wire_frame frames[7];
+	size_t at = 0;
+
+	(void)state;
+	all_put(&out);
+	for (size_t i = 0; i < 7; i++) {
+		size_t used = 0;
+
+		assert_int_equal(
+		    wire_decode(str_from(out.ptr + at, out.len - at), &frames[i], &used), WIRE_GOT);
+		assert_int_equal(frames[i].type, i + 1);
+		at += used;
+	}
+	assert_int_equal(at, out.len);
+	assert_int_equal(frames[0].epoch, 42);
+	assert_int_equal(frames[1].pid, 43);
+	assert_int_equal(frames[1].count, 44);
+	assert_int_equal(frames[2].epoch, 45);
+	assert_string_equal(frames[3].start.argv[1], "-c");
+	assert_string_equal(frames[3].start.argv[2], "");
+	assert_null(frames[3].start.argv[3]);
+	assert_string_equal(frames[3].start.envp[1], "B=");
+	assert_null(frames[3].start.envp[2]);
+	assert_int_equal(frames[3].start.masks_count, 2);
+	assert_int_equal(frames[3].start.masks[0].len, 3);
+	assert_true(frames[3].start.output_limit_bytes == UINT64_MAX);
+	assert_string_equal(frames[3].start.log, "load.7.log");
+	assert_true(frames[4].now);
+	assert_int_equal(frames[5].report.signal, 9);
+	assert_true(frames[5].report.core);
+	assert_int_equal(frames[5].report.cause, EXEC_CAUSE_SILENCE);
+	for (size_t i = 0; i < 7; i++)
+		wire_frame_fini(&frames[i]);
+	buf_fini(&out);
+}
+
+static void a_cut_frame_asks_for_more(void **state)
+{
+	struct buf out = BUF_INIT;
+	struct wire_frame frame;
+	size_t used;
+
+	(void)state;
+	start_put(&out);
+	for (size_t cut = 0; cut < out.len; cut++)
+		assert_int_equal(wire_decode(str_from(out.ptr, cut), &frame, &used), WIRE_MORE);
+	buf_fini(&out);
+}
+
+static void a_log_name_that_leaves_its_folder_is_no_frame(void **state)
+{
+	static const char *const names[] = {"../x", "a/b", "", ".", ".."};
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++) {
+		struct buf out = BUF_INIT;
+		char *argv[] = {text("x"), NULL};
+		char *envp[] = {NULL};
+		struct exec_start start = {.token = {.path = STR("a"), .role = EXEC_ROLE_RUN},
+					   .argv = argv,
+					   .envp = envp,
+					   .cwd = "/",
+					   .log = names[i]};
+		struct wire_frame frame;
+		size_t used;
+
+		wire_start(&out, &start);
+		assert_int_equal(wire_decode(buf_view(&out), &frame, &used), WIRE_BROKEN);
+		buf_fini(&out);
+	}
+}
+
+/* Any bytes: a frame, more, or broken; and whatever decodes can be used (run under ASan). */
+static void mutated_frames_do_no_harm(void **state)
+{
+	struct buf out = BUF_INIT;
+	unsigned got = 0;
+
+	(void)state;
+	all_put(&out);
+	srand(1);
+	for (int round = 0; round < 200000; round++) {
+		size_t len = out.len;
+		char *copy = malloc(len);
+		size_t at = 0;
+
+		memcpy(copy, out.ptr, len);
+		for (int i = rand() % 4; i >= 0; i--)
+			copy[(size_t)rand() % len] = (char)rand();
+		for (;;) {
+			struct wire_frame frame;
+			size_t used;
+
+			if (wire_decode(str_from(copy + at, len - at), &frame, &used) != WIRE_GOT)
+				break;
+			assert_true(used > 0 && used <= len - at);
+			if (frame.type == WIRE_START) {
+				for (size_t i = 0; frame.start.argv[i]; i++)
+					got += (unsigned)strlen(frame.start.argv[i]);
+				for (size_t i = 0; frame.start.envp[i]; i++)
+					got += (unsigned)strlen(frame.start.envp[i]);
+			}
+			wire_frame_fini(&frame);
+			at += used;
+		}
+		free(copy);
+	}
+	assert_true(got > 0);
+	buf_fini(&out);
+}
+
+static void a_later_version_is_understood_as_one(void **state)
+{
+	struct buf out = BUF_INIT;
+	struct wire_frame frame;
+	size_t used;
+
+	(void)state;
+	wire_hello(&out, WIRE_VERSION + 1, 1);
+	buf_put(&out, "more", 4);
+	out.ptr[0] = (char)(out.len - 4); /* the frame of the future is longer */
+	assert_int_equal(wire_decode(buf_view(&out), &frame, &used), WIRE_GOT);
+	assert_int_equal(frame.version, WIRE_VERSION + 1);
+	assert_int_equal(used, out.len);
+	buf_fini(&out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(every_frame_comes_back_as_it_was),
+	    cmocka_unit_test(a_cut_frame_asks_for_more),
+	    cmocka_unit_test(a_log_name_that_leaves_its_folder_is_no_frame),
+	    cmocka_unit_test(mutated_frames_do_no_harm),
+	    cmocka_unit_test(a_later_version_is_understood_as_one),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
