@@ -292,6 +292,8 @@ enum err_code engine_tick(struct engine *engine, struct err *err)
 		return err->code;
 	if (engine_perform(engine, err) != ERR_OK) /* 6 */
 		return err->code;
+	if (history_record(engine, err) != ERR_OK)
+		return err->code;
 	answer_asks(engine); /* 7 */
 	tell_observer(engine);
 	decider_forget(&engine->decider); /* 8 */

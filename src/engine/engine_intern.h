@@ -4,7 +4,8 @@
  *   recover.c   resume                       environment.c what a command finds in its environment
  *   engine.c    the tick                     attempts.c    starts, cancels, reports
  *   commit.c    events to durable lines      harvest.c     what an attempt leaves behind
- *   result.c    the result file              secrets.c     values that never reach a file */
+ *   history.c   the end in runs.jsonl        result.c      the result file
+ *                                            secrets.c     values that never reach a file */
 #ifndef ENGINE_ENGINE_INTERN_H
 #define ENGINE_ENGINE_INTERN_H
 
@@ -171,6 +172,9 @@ MUST_CHECK enum err_code harvest(struct engine *engine, uint32_t step,
 /* The gate of a step without a command: fills verdict and evidence. */
 MUST_CHECK enum err_code harvest_verdict(struct engine *engine, uint32_t step,
 					 struct decide_result *result, struct err *err);
+
+/* history.c: after the tick in which the run completed; nothing otherwise */
+MUST_CHECK enum err_code history_record(struct engine *engine, struct err *err);
 
 /* secrets.c */
 MUST_CHECK enum err_code secrets_read(struct secrets *secrets, const struct model *model,
