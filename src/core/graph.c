@@ -57,14 +57,13 @@ static uint32_t step_on_cycle(const struct model *model, uint32_t from, const ui
 {
 	while (!seen[from]) {
 		const struct step *step = &model->steps[from];
-		uint32_t next = from;
+		size_t e = 0;
 
 		seen[from] = 1;
-		for (size_t e = 0; e < edges_of(step) && next == from; e++) {
-			if (degree[edge_at(step, e)] || edge_at(step, e) == from)
-				next = edge_at(step, e);
-		}
-		from = next;
+		while (e < edges_of(step) && !degree[edge_at(step, e)])
+			e++;
+		BUG_IF(e == edges_of(step)); /* what has no order needs something that has none */
+		from = edge_at(step, e);
 	}
 	return from;
 }
@@ -79,25 +78,17 @@ static enum err_code report_cycle(const struct model *model, const uint32_t *deg
 	while (!degree[first])
 		first++;
 	first = step_on_cycle(model, first, degree, seen);
-	memset(seen, 0, model->steps_count);
 	at = first;
 	buf_str(&text, model->steps[first].id);
 	do { /* each step on the walk needs the next one */
 		const struct step *step = &model->steps[at];
-		uint32_t next = at;
+		size_t e = 0;
 
-		seen[at] = 1;
-		for (size_t e = 0; e < edges_of(step); e++) {
-			uint32_t need = edge_at(step, e);
-
-			if (degree[need] && (need == first || !seen[need])) {
-				next = need;
-				break;
-			}
-		}
-		if (next == at)
-			break; /* a side branch closed: the start of the cycle is enough */
-		at = next;
+		/* The first need that has no order, as step_on_cycle walked: so it closes. */
+		while (e < edges_of(step) && !degree[edge_at(step, e)])
+			e++;
+		BUG_IF(e == edges_of(step));
+		at = edge_at(step, e);
 		buf_fmt(&text, " -> %.*s", STR_ARG(model->steps[at].id));
 	} while (at != first);
 	*ret_cycle = first;

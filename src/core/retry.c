@@ -14,6 +14,19 @@ static uint64_t mix(uint64_t x)
 	return x ^ (x >> 31);
 }
 
+/* By squaring: max_attempts may be in the millions. May be infinite. */
+static double power(double base, uint32_t n)
+{
+	double product = 1;
+
+	for (; n > 0; n >>= 1) {
+		if (n & 1)
+			product *= base;
+		base *= base;
+	}
+	return product;
+}
+
 static double backoff_ms(const struct retry *retry, uint32_t n)
 {
 	double delay = (double)retry->initial_ns / (double)NS_PER_MS;
@@ -21,8 +34,8 @@ static double backoff_ms(const struct retry *retry, uint32_t n)
 
 	switch (retry->backoff) {
 	case BACKOFF_EXPONENTIAL:
-		for (uint32_t i = 0; i < n && delay < DELAY_MS_MAX; i++)
-			delay *= retry->multiplier;
+		if (delay > 0)
+			delay *= power(retry->multiplier, n);
 		break;
 	case BACKOFF_LINEAR:
 		delay *= (double)n + 1;
@@ -39,6 +52,8 @@ int64_t retry_delay_ms(const struct retry *retry, uint32_t n, uint64_t seed, uin
 	uint64_t random = mix(mix(seed ^ ((uint64_t)step << 32)) + n);
 	double share = (double)(random >> 11) / (double)((uint64_t)1 << 53);
 
+	if (delay > DELAY_MS_MAX)
+		delay = DELAY_MS_MAX; /* an infinite one would make no number with a jitter of 0 */
 	delay += delay * retry->jitter * share;
 	return delay > DELAY_MS_MAX ? (int64_t)DELAY_MS_MAX : (int64_t)delay;
 }
