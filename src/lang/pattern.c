@@ -76,6 +76,9 @@ static bool class_has(unsigned char letter, unsigned char c)
 	case 'x':
 		has = in_range(c, '0', '9') || in_range(c, 'a', 'f') || in_range(c, 'A', 'F');
 		break;
+	case 'z': /* as before Lua 5.2: the NUL byte */
+		has = c == 0;
+		break;
 	default:
 		return letter == c;
 	}

@@ -297,7 +297,7 @@ static int strings_rep(lua_State *lua)
 
 	(void)luaL_optlstring(lua, 3, "", &between);
 	if (count > 0 && (text.len + between > TEXT_BYTES_MAX ||
-			  (lua_Unsigned)count > TEXT_BYTES_MAX / (text.len + between + 1)))
+			  (lua_Unsigned)count > TEXT_BYTES_MAX / (text.len + between + !text.len)))
 		luaL_error(lua, "the text would be too large");
 	return original_call(lua);
 }
