@@ -43,6 +43,8 @@ def sluice(build, name, steps, kind='argv: ["/bin/true"]', roots=False, slots=1,
         lines = [f"pipeline: bench\nconcurrency: {slots}\nsync: {sync}\nsteps:\n"]
         lines += [f"  s{n}: {{{needs}{kind}}}\n" for n in range(steps)]
         write(folder, "pipeline.yaml", "".join(lines))
+        # A state directory is made once; what is measured is a run in it.
+        os.makedirs(os.path.join(folder, "state", "runs"), mode=0o700)
         return [os.path.join(build, "sluice"), "run", "-q", "--dir", os.path.join(folder, "state"), "pipeline.yaml"]
 
     def check(folder):
