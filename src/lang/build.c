@@ -365,10 +365,10 @@ static void root_read_some(struct build *build, const struct node *root, const c
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct node *key = root_key(build, root, names[i]);
+		const struct key_row *row = key ? key_find(build, SCOPE_top, key->text) : NULL;
 
-		if (key)
-			key_find(build, SCOPE_top, key->text)
-			    ->read(build, NULL, key, build_value(build, key));
+		if (row)
+			row->read(build, NULL, key, build_value(build, key));
 	}
 }
 
@@ -376,11 +376,14 @@ static void root_read_some(struct build *build, const struct node *root, const c
 static void steps_index(struct build *build, const struct node *root)
 {
 	const struct node *key = root_key(build, root, "steps");
-	const struct node *map = key ? build_value(build, key) : NULL;
+	const struct node *map;
 	const struct node *value;
 	struct model *model = build->model;
 
-	if (!map || map->kind != NODE_MAP)
+	if (!key)
+		return;
+	map = build_value(build, key);
+	if (map->kind != NODE_MAP)
 		return;
 	model->steps = build_new(build, map->count + 1, sizeof(*model->steps));
 	build->step_nodes = mem_new(map->count + 1, sizeof(*build->step_nodes));

@@ -19,7 +19,7 @@
 #include <string.h>
 
 #define HOOK_EVERY   1000                  /* instructions */
-#define TIME_MAX_NS  INT64_C(250000000)    /* of one evaluation; hundreds of times what is usual */
+#define TIME_MAX_NS  INT64_C(100000000)    /* of one evaluation; hundreds of times what is usual */
 #define VOLUME_TIMES 4                     /* bytes allocated, as a multiple of bytes held */
 #define SORT_MAX     10000                 /* items of table.sort */
 #define STRING_BYTES (TEXT_BYTES_MAX + 64) /* of the block that holds one */
@@ -51,6 +51,8 @@ static void hook(lua_State *lua, lua_Debug *ar)
 
 	(void)ar;
 	expr->instructions += HOOK_EVERY;
+	if (expr->time_end_ns == 0) /* most evaluations never come here */
+		expr->time_end_ns = processor_time_ns() + TIME_MAX_NS;
 	if (expr->instructions <= expr->instructions_max &&
 	    processor_time_ns() <= expr->time_end_ns)
 		return;
@@ -64,7 +66,7 @@ void sandbox_begin(struct expr *expr, const struct expr_scope *scope)
 	expr->instructions = 0;
 	expr->steps = expr->steps_max;
 	expr->volume = 0;
-	expr->time_end_ns = processor_time_ns() + TIME_MAX_NS;
+	expr->time_end_ns = 0;
 	expr->is_short_of_memory = false;
 	lua_sethook(expr->lua, hook, LUA_MASKCOUNT, HOOK_EVERY);
 }

@@ -318,6 +318,7 @@ static int strings_format(lua_State *lua)
 		while (i < format.len && memchr("-+ #0123456789.", format.ptr[i], 15))
 			i++;
 		arg++;
+		sandbox_charge(lua, 32);
 		if (i >= format.len || !memchr("diuoxXcaAeEfFgGsq", format.ptr[i], 17))
 			luaL_error(lua, "invalid conversion in a format");
 		if (format.ptr[i] == 's' && lua_type(lua, arg) != LUA_TSTRING &&
