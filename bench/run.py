@@ -196,8 +196,11 @@ def main():
     for row in rows(build, args.scale):
         if args.rows and row.key not in args.rows:
             continue
-        parts.append(table(row, measure(build, row, args.repetitions, base)))
+        results = measure(build, row, args.repetitions, base)
+        parts.append(table(row, results))
         if row.key == "p8":
+            above = [1000 * (run - floor) for (run, _), (floor, _) in zip(results["sluice run"], results["floor"])]
+            parts[-1] += f"\n`sluice run` above the floor, ms: {spread(above, '.1f')}.\n"
             resident = memory_with_keeper(build, base)
             parts.append("Resident, engine and keeper, while a step runs: "
                          + (f"{resident:.1f} MB.\n" if resident else "the keeper was not seen.\n"))
