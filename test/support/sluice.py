@@ -1,0 +1,258 @@
+"""The binary under test, in a world of its own: state directory, sockets, processes."""
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from .checker import check_log
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT = 60
+
+
+def binary():
+    """The sluice under test: $SLUICE_BIN, else build/sluice or where the build puts it."""
+    given = os.environ.get("SLUICE_BIN")
+    places = [Path(given)] if given else [ROOT / "build/sluice", ROOT / "build/src/cli/sluice"]
+    for place in places:
+        if place.is_file():
+            return place.resolve()
+    raise FileNotFoundError(f"no sluice at {', '.join(map(str, places))}: set SLUICE_BIN")
+
+
+def keeper():
+    given = os.environ.get("SLUICE_KEEPER")
+    folder = binary().parent
+    places = [Path(given)] if given else [folder / "sluice-keeper", folder / "../keeper/sluice-keeper",
+                                          folder / "../libexec/sluice/sluice-keeper"]
+    for place in places:
+        if place.is_file():
+            return place.resolve()
+    raise FileNotFoundError(f"no sluice-keeper at {', '.join(map(str, places))}: set SLUICE_KEEPER")
+
+
+def install(folder, keeper_text=None):
+    """A folder with sluice, runner and sluice-keeper (or a script in its place); answers sluice."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(binary(), folder / "sluice")
+    if keeper_text is None:
+        shutil.copy2(keeper(), folder / "sluice-keeper")
+    else:
+        (folder / "sluice-keeper").write_text(keeper_text)
+        (folder / "sluice-keeper").chmod(0o755)
+    (folder / "runner").symlink_to("sluice")
+    return folder / "sluice"
+
+
+def until(what, timeout=10.0, every=0.005, of=None):
+    """Wait until `what()` is true; answers its value. `of` says in the error what was waited for."""
+    end = time.monotonic() + timeout
+    while True:
+        value = what()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {timeout} s: {of or what}")
+        time.sleep(every)
+
+
+def alive(pid):
+    """Is it there, and not a zombie?"""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rsplit(b")", 1)[1].split()[0] not in (b"Z", b"X")
+
+
+def processes(marker):
+    """Pids of processes whose environment or command line holds the bytes."""
+    marker = os.fsencode(marker)
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or int(entry) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            if marker in Path(f"/proc/{entry}/environ").read_bytes() or \
+                    marker in Path(f"/proc/{entry}/cmdline").read_bytes():
+                if alive(int(entry)):
+                    found.append(int(entry))
+    return found
+
+
+class Result(subprocess.CompletedProcess):
+    @property
+    def code(self):
+        return self.returncode
+
+    def __repr__(self):
+        return f"exit {self.returncode}\n--- stdout\n{self.stdout}\n--- stderr\n{self.stderr}"
+
+
+class Sluice:
+    """Runs the binary. Everything that it and its steps leave is below `root`."""
+
+    def __init__(self, root, program):
+        self.root = Path(root)
+        # Unique on this machine: tests run side by side.
+        self.id = f"r{os.getpid():x}-{secrets.token_hex(3)}"
+        self.program = Path(program)
+        self.home = self.root / "home"
+        # Short: the path of a socket holds 107 bytes.
+        self.sockets = Path(tempfile.mkdtemp(prefix="slt-"))
+        self.marker = f"SLUICE_TEST_ROOT={self.root}"
+        self.env = {
+            "PATH": os.environ["PATH"], "HOME": str(self.root), "LANG": "C.UTF-8",
+            "SLUICE_HOME": str(self.home), "XDG_RUNTIME_DIR": str(self.sockets),
+            "TMPDIR": os.environ.get("TMPDIR", "/tmp"), "SLUICE_TEST_ROOT": str(self.root),
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "detect_leaks=1"),
+        }
+        self.open = []
+
+    # ------------------------------------------------------------------------- processes
+
+    def command(self, *args, prefix=(), name="sluice"):
+        return [*map(str, prefix), str(self.program.parent / name), *map(str, args)]
+
+    def start(self, *args, env=None, prefix=(), name="sluice", **kwargs):
+        """A process that goes on; stdout and stderr are pipes."""
+        kwargs.setdefault("stdout", subprocess.PIPE)
+        kwargs.setdefault("stderr", subprocess.PIPE)
+        kwargs.setdefault("stdin", subprocess.DEVNULL)
+        process = subprocess.Popen(self.command(*args, prefix=prefix, name=name), text=True,
+                                   env={**self.env, **(env or {})}, cwd=kwargs.pop("cwd", self.root), **kwargs)
+        self.open.append(process)
+        return process
+
+    def __call__(self, *args, code=None, env=None, prefix=(), name="sluice", timeout=TIMEOUT, **kwargs):
+        """Run to its end. `code`: the exit status, or several, that it must have."""
+        kwargs.setdefault("stdin", subprocess.DEVNULL)
+        if "input" in kwargs:
+            del kwargs["stdin"]
+        done = subprocess.run(self.command(*args, prefix=prefix, name=name), text=True,
+                              errors="surrogateescape", capture_output=True,
+                              env={**self.env, **(env or {})}, cwd=kwargs.pop("cwd", self.root),
+                              timeout=timeout, check=False, **kwargs)
+        result = Result(done.args, done.returncode, done.stdout, done.stderr)
+        if code is not None:
+            assert result.returncode in (code if isinstance(code, tuple) else (code,)), \
+                f"{args}: expected exit {code}\n{result}"
+        return result
+
+    def runner(self, *args, **kwargs):
+        """The binary by its other name."""
+        return self(*args, name="runner", **kwargs)
+
+    def close(self):
+        """End what this test left: its own children, then keepers and steps below its root."""
+        for process in self.open:
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGCONT)
+                    process.kill()
+            process.communicate()
+        # Keepers first: whatever they own dies with them.
+        for _ in range(20):
+            left = processes(str(self.root))
+            if not left:
+                break
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
+        shutil.rmtree(self.sockets, ignore_errors=True)
+
+    # ------------------------------------------------------------------------- pipelines
+
+    def pipeline(self, steps, *, file="pipeline.yaml", **top):
+        """Write a pipeline file. `steps`: {name: step}; a text is a `run:`. JSON is YAML."""
+        steps = {name: {"run": step} if isinstance(step, str) else step for name, step in steps.items()}
+        path = self.root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"pipeline": "test", **top, "steps": steps}, indent=1))
+        return path
+
+    def go(self, steps, *args, run_id=None, code=0, env=None, timeout=TIMEOUT, **top):
+        """Write, run, check the log; answers it."""
+        run_id = run_id or self.id
+        path = self.pipeline(steps, **top)
+        self("run", path, "--run-id", run_id, *args, code=code, env=env, timeout=timeout)
+        return self.log(run_id)
+
+    # ------------------------------------------------------------------------------ runs
+
+    def run_dir(self, run_id=None):
+        return self.home / "runs" / (run_id or self.id)
+
+    def raw(self, run_id=None):
+        return (self.run_dir(run_id) / "events.jsonl").read_bytes()
+
+    def hard_gates(self, run_id=None):
+        frozen = json.loads((self.run_dir(run_id) / "pipeline.json").read_text())
+        steps = frozen["steps"]
+        named = steps.items() if isinstance(steps, dict) else ((s.get("id"), s) for s in steps)
+        return {name for name, step in named if step.get("gate") == "hard"}
+
+    def log(self, run_id=None, **kwargs):
+        return check_log(self.run_dir(run_id), run_id or self.id, hard_gates=self.hard_gates(run_id), **kwargs)
+
+    def output(self, step, attempt=0, run_id=None):
+        return (self.run_dir(run_id) / "logs" / f"{step}.{attempt}.log").read_bytes()
+
+    def has_event(self, event_type, step=None, run_id=None):
+        """Is such a line in the log, as far as it is written? For waiting, not for judging."""
+        try:
+            lines = self.raw(run_id).split(b"\n")[:-1]
+        except FileNotFoundError:
+            return False
+        for line in lines:
+            event = json.loads(line)
+            if event["event_type"] == event_type and step in (None, event.get("step_id")):
+                return True
+        return False
+
+    def wait_event(self, event_type, step=None, run_id=None, timeout=10.0):
+        until(lambda: self.has_event(event_type, step, run_id), timeout,
+              of=f"{event_type} of {step or self.id}")
+
+    def keepers(self, run_id=None):
+        """Pids of keepers of the run."""
+        found = []
+        for pid in processes(self.marker) + processes(str(self.sockets)):
+            with contextlib.suppress(OSError):
+                argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if b"keeper" in argv[0] and (run_id or self.id).encode() in argv[1:2]:
+                    found.append(pid)
+        return sorted(set(found))
+
+    def kill_machine(self, process, run_id=None):
+        """As a power cut kills: the engine, the keeper and everything below, at once."""
+        process.kill()
+        process.wait()
+        for _ in range(100):
+            left = processes(str(self.root)) + self.keepers(run_id)
+            if not left:
+                return
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.005)
+        raise TimeoutError("something cannot be killed")
+
+    def resume_to_end(self, run_id=None, code=(0,), times=12):
+        """Resume until it ends, as often as it takes."""
+        for _ in range(times):
+            result = self("resume", run_id or self.id)
+            if result.code in code:
+                return result
+            assert result.code in (0, 1, 4, 5, 6, 8), result
+            if result.code == 8:
+                time.sleep(0.02)
+        raise AssertionError(f"not at its end after {times} resumes: {result}")
