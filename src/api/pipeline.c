@@ -41,8 +41,11 @@ static enum err_code load(const struct sluice *sluice, struct sluice_pipeline *p
 		return err->code;
 	if (lang_load(buf_view(&pipeline->source), buf_view(&folder), &sluice->limits, &diags,
 		      &pipeline->model, err) != ERR_OK) {
-		if (diags.count > 0)
+		if (diags.count > 0) {
 			tell_errors(&diags, pipeline, ret_diagnostics);
+			(void)err_hint(err, "`sluice explain SLU%03d` says more",
+				       (int)diags.items[0].code);
+		}
 		return err_while(err, "%s", pipeline->path);
 	}
 	return ERR_OK;

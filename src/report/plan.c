@@ -8,7 +8,10 @@
 #include "lang/expr.h"
 #include "report/pretty.h"
 
-#define SECRET_MASK STR("***")
+#include <ctype.h>
+
+#define SECRET_MASK   STR("***")
+#define PARAMS_PREFIX "params."
 
 /* What is known of a step before anything runs. */
 enum forecast {
@@ -41,6 +44,27 @@ static bool is_static(struct str text)
 	       str_find(text, "env", 0) == SIZE_MAX;
 }
 
+/* Is the text the use of a secret? Such a text is nothing else (lang/use.c). */
+static bool is_secret(const struct plan *plan, const struct tmpl *tmpl)
+{
+	size_t at = tmpl->is_dynamic ? str_find(tmpl->text, PARAMS_PREFIX, 0) : SIZE_MAX;
+	struct str name;
+	size_t len = 0;
+
+	if (at == SIZE_MAX)
+		return false;
+	name = str_cut(tmpl->text, at + sizeof(PARAMS_PREFIX) - 1, tmpl->text.len);
+	while (len < name.len && (isalnum((unsigned char)name.ptr[len]) || name.ptr[len] == '_'))
+		len++;
+	name.len = len;
+	for (uint32_t i = 0; i < plan->model->params_count; i++) {
+		if (plan->model->params[i].type == VALUE_SECRET &&
+		    str_eq(plan->model->params[i].name, name))
+			return true;
+	}
+	return false;
+}
+
 /* Append the text with its `${}` parts filled if that can be done now, else as written. */
 static void resolve(struct plan *plan, uint32_t step, const struct tmpl *tmpl, struct buf *out)
 {
@@ -48,11 +72,13 @@ static void resolve(struct plan *plan, uint32_t step, const struct tmpl *tmpl, s
 	struct err ignored = ERR_INIT;
 
 	buf_clear(&plan->scratch);
+	if (is_secret(plan, tmpl)) {
+		buf_str(out, SECRET_MASK);
+		return;
+	}
 	if (!tmpl->is_dynamic || !is_static(tmpl->text) ||
 	    expr_fill(plan->expr, tmpl, &scope, &plan->scratch, &ignored) != ERR_OK)
 		buf_str(out, tmpl->text); /* a parameter is missing: the text itself says which */
-	else if (str_starts(buf_view(&plan->scratch), "{\"secret\":"))
-		buf_str(out, SECRET_MASK);
 	else
 		buf_str(out, buf_view(&plan->scratch));
 }
