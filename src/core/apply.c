@@ -146,7 +146,9 @@ static enum err_code on_created(const struct fold *f, struct err *err)
 
 static bool has_open_steps(const struct run_state *run)
 {
-	return run->count[STEP_PENDING] + run->count[STEP_WAITING] + run->count[STEP_RUNNING] > 0;
+	return run->count[STEP_PENDING] + run->count[STEP_WAITING] + run->count[STEP_RUNNING] +
+		       run->held >
+	       0;
 }
 
 static enum err_code on_state_changed(const struct fold *f, struct err *err)
@@ -210,16 +212,21 @@ static void reopen(struct run_state *run, struct step_state *step)
 	step->is_approved = false;
 	step->is_rejected = false;
 	step->is_gate_recorded = false;
+	step->is_stillborn = false;
 	step->approvers = NULL;
 	step->reason = STR_NONE;
 	step->outputs = STR_NONE;
 }
 
-/* Does a plain resume open this step again (S9.2)? */
-static bool opens_on_resume(const struct run_state *run, uint32_t index)
+/* Does a plain resume open this step again (S9.2)? While a run is not at rest only those that its stop
+ * cut short: the rest goes on by itself, with the budget that it had (S7.3). */
+static bool opens_on_resume(const struct run_state *run, uint32_t index, bool was_at_rest)
 {
 	const struct step_state *step = &run->steps[index];
 
+	if (!was_at_rest)
+		return step->state == STEP_FAILED && run_ends_stopped(run) &&
+		       (step->class == CLASS_CANCELLED || step->class == CLASS_INTERRUPTED);
 	if (step->state == STEP_FAILED)
 		return !step->is_waived || run->model->steps[index].gate == GATE_MANUAL;
 	if (step->state == STEP_SKIPPED)
@@ -252,6 +259,8 @@ static enum err_code reopen_from(const struct fold *f, uint32_t from, struct err
 	for (uint32_t i = 0; i < model->steps_count; i++) {
 		enum step_state_id state = f->run->steps[i].state;
 
+		if (marks[i] && f->run->steps[i].is_retry) /* what it needs comes first again */
+			reopen(f->run, &f->run->steps[i]);
 		if (marks[i] && (state == STEP_SUCCEEDED || state == STEP_FAILED ||
 				 state == STEP_SKIPPED) &&
 		    reopen_step(f, i, err) != ERR_OK)
@@ -265,6 +274,7 @@ static enum err_code on_resumed(const struct fold *f, struct err *err)
 	struct run_state *run = f->run;
 	struct str from = event_text(f->event, EVENT_FIELD_FROM);
 	bool was_at_rest = run->state == RUN_FAILED || run->state == RUN_STOPPED;
+	bool was_stopping;
 	uint32_t index = STEP_NONE;
 
 	if (run->state == RUN_ROLLED_BACK || run->state == RUN_SUCCEEDED)
@@ -272,9 +282,11 @@ static enum err_code on_resumed(const struct fold *f, struct err *err)
 			       run_state_name(run->state));
 	if (from.ptr && (index = model_find(run->model, from)) == STEP_NONE)
 		return err_set(err, f->refused, "there is no step '%.*s'", STR_ARG(from));
-	for (uint32_t i = 0; was_at_rest && i < run->model->steps_count; i++) {
-		if (opens_on_resume(run, i) && reopen_step(f, i, err) != ERR_OK)
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		if (opens_on_resume(run, i, was_at_rest) && reopen_step(f, i, err) != ERR_OK)
 			return err->code;
+		if (was_at_rest) /* also of a step whose retry was still to come (S7.3) */
+			run->steps[i].failures = 0;
 	}
 	if (index != STEP_NONE && reopen_from(f, index, err) != ERR_OK)
 		return err->code;
@@ -285,11 +297,13 @@ static enum err_code on_resumed(const struct fold *f, struct err *err)
 	run->is_resumed = true;
 	run->is_resuming = was_at_rest;
 	run->is_completed = false;
+	was_stopping = run->is_stopping;
 	run->is_stopping = false;
 	run->is_stop_now = false;
+	run->is_stop_late = false;
 	run->outcome = OUTCOME_NONE;
 	run->epoch = f->event->seq;
-	if (was_at_rest || index != STEP_NONE)
+	if (was_at_rest || was_stopping || index != STEP_NONE)
 		run_state_recount(run);
 	if (keep(run, event_text(f->event, EVENT_FIELD_BOOT_ID), &run->boot_id, err) != ERR_OK ||
 	    keep(run, event_text(f->event, EVENT_FIELD_DEFINITION_HASH), &run->definition_hash, err) !=
@@ -301,6 +315,8 @@ static enum err_code on_resumed(const struct fold *f, struct err *err)
 static enum err_code on_stop_requested(const struct fold *f, struct err *err)
 {
 	(void)err;
+	if (f->run->is_failing && !f->run->is_stopping)
+		f->run->is_stop_late = true;
 	f->run->is_stopping = true;
 	if (event_has(f->event, EVENT_FIELD_NOW))
 		f->run->is_stop_now = true;
@@ -329,14 +345,44 @@ static enum err_code on_projection_failed(const struct fold *f, struct err *err)
 
 /* ----------------------------------------------------------------- events about a step */
 
-static enum err_code on_started(const struct fold *f, struct err *err)
+static enum err_code keep_failure(const struct fold *f, enum error_class fallback, struct err *err)
 {
-	struct step_state *step = f->step;
+	if (!error_class_of(event_text(f->event, EVENT_FIELD_ERROR_CLASS), &f->step->class))
+		f->step->class = fallback;
+	return keep(f->run, event_text(f->event, EVENT_FIELD_REASON), &f->step->reason, err);
+}
+
+/* S1.3, S1.4: a log that starts what must not start is not ours. */
+static enum err_code check_start(const struct fold *f, bool is_stillborn, struct err *err)
+{
+	const struct run_state *run = f->run;
+	const struct step_state *step = f->step;
 	uint32_t expected = step->is_retry ? step->attempt : step->attempts ? step->attempt + 1 : 0;
+	struct str id = run->model->steps[f->index].id;
 
 	if (f->event->attempt != expected)
 		return err_set(err, f->refused, "attempt %u of '%.*s' cannot start, %u comes next",
-			       f->event->attempt, STR_ARG(f->run->model->steps[f->index].id), expected);
+			       f->event->attempt, STR_ARG(id), expected);
+	if (run->state != RUN_EXECUTING || run->is_failing || run->is_stopping)
+		return err_set(err, f->refused, "'%.*s' cannot start: the run is %s", STR_ARG(id),
+			       run->is_failing    ? "failing"
+			       : run->is_stopping ? "stopping"
+						  : run_state_name(run->state));
+	if (!step_needs_met(step))
+		return err_set(err, f->refused, "'%.*s' cannot start: what it needs is not there",
+			       STR_ARG(id));
+	if (run->model->steps[f->index].gate == GATE_MANUAL && !step->is_approved && !is_stillborn)
+		return err_set(err, f->refused, "'%.*s' cannot start: nobody approved it", STR_ARG(id));
+	return ERR_OK;
+}
+
+static enum err_code on_started(const struct fold *f, struct err *err)
+{
+	struct step_state *step = f->step;
+	bool is_stillborn = event_has(f->event, EVENT_FIELD_ERROR_CLASS);
+
+	if (check_start(f, is_stillborn, err) != ERR_OK)
+		return err->code;
 	if (move_step(f, f->index, STEP_EVENT_START, err) != ERR_OK)
 		return err->code;
 	set_flag(&step->is_retry, false, &f->run->retries_due);
@@ -346,18 +392,21 @@ static enum err_code on_started(const struct fold *f, struct err *err)
 	step->ended_ms = 0;
 	step->due_ms = 0;
 	step->is_final = false;
+	step->is_stillborn = is_stillborn;
 	step->boot_id = f->run->boot_id;
-	return ERR_OK;
+	return is_stillborn ? keep_failure(f, CLASS_UNKNOWN, err) : ERR_OK;
 }
 
-/* The attempt is over. A step that never started (rejected while waiting) has no duration. */
+/* The attempt is over. One that did not start (rejected while waiting) has no duration. */
 static void end_attempt(const struct fold *f)
 {
 	struct step_state *step = f->step;
 	int64_t elapsed = f->event->time_utc_ms - step->started_ms;
+	bool did_run = step->attempts && !step->ended_ms;
 
+	step->is_stillborn = false;
 	step->ended_ms = f->event->time_utc_ms;
-	if (step->started_ms && step->attempts)
+	if (did_run)
 		step->duration_ms += event_int(f->event, EVENT_FIELD_DURATION_MS,
 					       elapsed > 0 ? elapsed : 0);
 }
@@ -408,10 +457,11 @@ static enum err_code on_succeeded(const struct fold *f, struct err *err)
 	return ERR_OK;
 }
 
-/* Cancelled and interrupted attempts do not fail a gate: it is asked again at resume (S5.5). */
+/* Cancelled and interrupted attempts do not fail a gate: it is asked again at resume (S5.5). Whoever
+ * gives a lost attempt up rejects no gate: the step fails as `lost` (S8.4). */
 static bool fails_gate(const struct step *def, const struct step_state *step)
 {
-	if (step->is_rejected)
+	if (step->is_rejected && step->class != CLASS_LOST)
 		return true;
 	return def->gate == GATE_HARD && step->class != CLASS_CANCELLED &&
 	       step->class != CLASS_INTERRUPTED;
@@ -443,13 +493,6 @@ static void settle_failure(const struct fold *f)
 		fail_for_good(f);
 }
 
-static enum err_code keep_failure(const struct fold *f, enum error_class fallback, struct err *err)
-{
-	if (!error_class_of(event_text(f->event, EVENT_FIELD_ERROR_CLASS), &f->step->class))
-		f->step->class = fallback;
-	return keep(f->run, event_text(f->event, EVENT_FIELD_REASON), &f->step->reason, err);
-}
-
 static enum err_code on_failed(const struct fold *f, struct err *err)
 {
 	if (check_attempt(f, err) != ERR_OK ||
@@ -472,9 +515,11 @@ static enum err_code on_lost(const struct fold *f, struct err *err)
 	end_attempt(f);
 	f->step->class = CLASS_LOST;
 	f->step->losses++;
-	if (f->run->model->steps[f->index].on_lost == ON_LOST_ASK)
+	if (f->run->model->steps[f->index].on_lost == ON_LOST_ASK) {
 		set_flag(&f->step->is_held, true, &f->run->held);
-	else
+		f->step->is_approved = false; /* what was approved was the attempt that is lost */
+		f->step->approvers = NULL;
+	} else
 		settle_failure(f);
 	return ERR_OK;
 }
@@ -488,6 +533,9 @@ static enum err_code on_retried(const struct fold *f, struct err *err)
 			       f->event->attempt);
 	if (step->is_final)
 		return err_set(err, f->refused, "the failure of '%.*s' is final",
+			       STR_ARG(f->run->model->steps[f->index].id));
+	if (step->is_held && !step->is_approved)
+		return err_set(err, f->refused, "nobody decided on the lost attempt of '%.*s'",
 			       STR_ARG(f->run->model->steps[f->index].id));
 	if (move_step(f, f->index, STEP_EVENT_RETRY, err) != ERR_OK)
 		return err->code;
@@ -530,25 +578,44 @@ static enum err_code on_skipped(const struct fold *f, struct err *err)
 static enum err_code on_gate_failed(const struct fold *f, struct err *err)
 {
 	(void)err;
-	if (event_has(f->event, EVENT_FIELD_SOFT))
+	/* Once: a log that was cut behind it has it again when the result is taken again. */
+	if (event_has(f->event, EVENT_FIELD_SOFT) && !f->step->is_gate_recorded)
 		f->run->warnings++;
-	else
-		f->step->is_gate_recorded = true;
+	f->step->is_gate_recorded = true;
 	return ERR_OK;
+}
+
+/* Is there something that a person is asked for? */
+static enum err_code check_asked(const struct fold *f, struct err *err)
+{
+	const struct step_state *step = f->step;
+
+	if ((step->state == STEP_WAITING || step->is_held) && !step->is_rejected)
+		return ERR_OK;
+	return err_set(err, f->refused, "step '%.*s' is %s and waits for no decision",
+		       STR_ARG(f->run->model->steps[f->index].id), step_state_name(step->state));
 }
 
 static enum err_code on_approved(const struct fold *f, struct err *err)
 {
 	const struct approval *approval = f->run->model->steps[f->index].approval;
-	struct approver *approver = arena_new(&f->run->arena, 1, sizeof(*approver));
+	struct approver *approver;
 	uint32_t count = 1;
 
+	if (check_asked(f, err) != ERR_OK)
+		return err->code;
+	for (const struct approver *other = f->step->approvers; other; other = other->next) {
+		if (str_eq(other->name, f->event->actor)) /* S5.6: distinct names */
+			return err_set(err, f->refused, "'%.*s' approved '%.*s' twice",
+				       STR_ARG(other->name),
+				       STR_ARG(f->run->model->steps[f->index].id));
+		count++;
+	}
+	approver = arena_new(&f->run->arena, 1, sizeof(*approver));
 	if (!approver)
 		return mem_err(err);
 	if (keep(f->run, f->event->actor, &approver->name, err) != ERR_OK)
 		return err->code;
-	for (const struct approver *other = f->step->approvers; other; other = other->next)
-		count++;
 	approver->next = f->step->approvers;
 	f->step->approvers = approver;
 	f->step->is_approved = !approval || count >= approval->count;
@@ -557,6 +624,8 @@ static enum err_code on_approved(const struct fold *f, struct err *err)
 
 static enum err_code on_rejected(const struct fold *f, struct err *err)
 {
+	if (check_asked(f, err) != ERR_OK)
+		return err->code;
 	f->step->is_rejected = true;
 	if (keep(f->run, event_text(f->event, EVENT_FIELD_REASON), &f->step->reason, err) != ERR_OK)
 		return err->code;

@@ -36,6 +36,11 @@ void decide_queue_push(struct decide_queue *queue, uint32_t step)
 	queue->count++;
 }
 
+static uint32_t queue_at(const struct decide_queue *queue, uint32_t i)
+{
+	return queue->items[(queue->head + i) % queue->capacity];
+}
+
 static uint32_t queue_pop(struct decide_queue *queue)
 {
 	uint32_t step = queue->items[queue->head];
@@ -82,10 +87,20 @@ void decider_fini(struct decider *decider)
 	*decider = (struct decider){.run = NULL};
 }
 
+/* Has a person decided, and nothing followed from it yet? */
 static bool has_decision(const struct step_state *step)
 {
-	return (step->state == STEP_WAITING || step->state == STEP_FAILED) &&
-	       (step->is_approved || step->is_rejected);
+	if (step->state == STEP_WAITING)
+		return step->is_approved || step->is_rejected;
+	return step->is_held && step->is_approved;
+}
+
+/* Can it go on without a person? Asked when a run that is blocked is taken over: a held attempt that was
+ * given up leaves no other trace than what follows from it. */
+static bool goes_on(const struct step_state *step)
+{
+	return has_decision(step) ||
+	       (step->state == STEP_PENDING && (step->doom != SKIP_NONE || step_is_ready(step)));
 }
 
 void decider_rebuild(struct decider *decider)
@@ -101,10 +116,11 @@ void decider_rebuild(struct decider *decider)
 	decider->stuck = 0;
 	decider->sweep = 0;
 	decider->is_swept_marked = false;
-	decider->is_unblocked = run->count[STEP_RUNNING] > 0;
+	decider->is_unblocked = run->count[STEP_RUNNING] > 0 || run->is_failing ||
+				run->count[STEP_WAITING] + run->held == 0;
 	for (uint32_t i = 0; i < steps; i++) {
 		decide_queue_push(&decider->look, i);
-		if (has_decision(&run->steps[i]))
+		if (goes_on(&run->steps[i]))
 			decider->is_unblocked = true;
 	}
 }
@@ -139,7 +155,7 @@ void decider_observe(struct decider *decider, const struct event *event)
 		return;
 	step = model_find(model, event_text(event, EVENT_FIELD_STEP_ID));
 	BUG_IF(step == STEP_NONE); /* apply has found it */
-	if (has_decision(&run->steps[step]))
+	if (has_decision(&run->steps[step]) || event->type == EVENT_GATE_REJECTED)
 		decider->is_unblocked = true;
 	switch (run->steps[step].state) {
 	case STEP_RUNNING:
@@ -192,6 +208,17 @@ struct event *decider_step_event(const struct decider *decider, struct event *ev
 	event_put_text(event, EVENT_FIELD_STEP_ID, decider->run->model->steps[step].id);
 	event->attempt = decider->run->steps[step].attempt;
 	return event;
+}
+
+void decider_stillborn_event(const struct decider *decider, struct event *event, uint32_t step,
+			     int64_t now_ms)
+{
+	const struct step_state *at = &decider->run->steps[step];
+
+	decider_step_event(decider, event, EVENT_STEP_FAILED, step, now_ms);
+	event_put_text(event, EVENT_FIELD_NEW_STATE, STR("failed"));
+	event_put_text(event, EVENT_FIELD_ERROR_CLASS, str_of(error_class_name(at->class)));
+	event_put_text(event, EVENT_FIELD_REASON, at->reason.len ? at->reason : STR("Step failed"));
 }
 
 static void put_run_state(struct event *event, enum event_field field, enum run_state_id state)
@@ -336,12 +363,28 @@ static enum decide_answer look_at_waiting(struct decider *decider, uint32_t step
 		reject_step(decider, step, event, now_ms);
 		return DECIDE_EVENT;
 	}
-	if (at->is_approved && !decider->run->is_stopping && !decider->run->is_failing &&
+	if (decider->run->is_stopping || decider->run->is_failing)
+		return DECIDE_NOTHING;
+	if (at->doom != SKIP_NONE) { /* what it needs was run again by --from, and failed */
+		skip_step(decider, step, at->doom, at->doom_cause, event, now_ms);
+		return DECIDE_EVENT;
+	}
+	if (at->is_approved && step_needs_met(at) &&
 	    decider->phase[step] != PHASE_READY && decider->phase[step] != PHASE_PREPARING) {
 		decider_set_phase(decider, step, PHASE_READY);
 		decide_queue_push(&decider->ready, step);
 	}
 	return DECIDE_NOTHING;
+}
+
+/* A step that could not even begin (DEFECT-A-A): its failure is in its step.started. */
+static enum decide_answer look_at_running(struct decider *decider, uint32_t step,
+					  struct event *event, int64_t now_ms)
+{
+	if (!decider->run->steps[step].is_stillborn)
+		return DECIDE_NOTHING;
+	decider_stillborn_event(decider, event, step, now_ms);
+	return DECIDE_EVENT;
 }
 
 /* Look at the steps that something happened to, until one of them calls for something. */
@@ -363,6 +406,8 @@ static enum decide_answer look(struct decider *decider, struct event *event,
 			answer = look_at_waiting(decider, step, event, now_ms);
 			break;
 		case STEP_RUNNING:
+			answer = look_at_running(decider, step, event, now_ms);
+			break;
 		case STEP_SUCCEEDED:
 		case STEP_SKIPPED:
 		case STEP_COMPENSATED:
@@ -525,13 +570,20 @@ static struct str success_reason(const struct run_state *run)
 static bool is_idle(const struct decider *decider)
 {
 	const struct run_state *run = decider->run;
+	uint32_t retries_ready = 0;
 
 	if (run->count[STEP_RUNNING] > decider->stuck)
 		return false;
 	if (run->is_stopping || run->is_failing)
 		return true;
-	return decider->asked == 0 && decider->preparing == 0 && decider->ready.count == 0 &&
-	       run->retries_due == 0;
+	if (decider->asked || decider->preparing)
+		return false;
+	if (run->count[STEP_RUNNING] < run->model->concurrency)
+		return decider->ready.count == 0 && run->retries_due == 0;
+	/* Leftovers hold every slot (S7.4): what is ready cannot start, only timers are to come. */
+	for (uint32_t i = 0; i < decider->ready.count; i++)
+		retries_ready += run->steps[queue_at(&decider->ready, i)].is_retry;
+	return run->retries_due == retries_ready;
 }
 
 static bool end_or_block(struct decider *decider, struct event *event, int64_t now_ms)
@@ -546,7 +598,7 @@ static bool end_or_block(struct decider *decider, struct event *event, int64_t n
 			     STR("processes of a lost attempt still live"), now_ms);
 		return true;
 	}
-	if (run->is_stopping) {
+	if (run_ends_stopped(run)) {
 		change_state(decider, event, RUN_STOPPED, STR("Stopped on request"), now_ms);
 		return true;
 	}
@@ -588,7 +640,7 @@ static enum decide_answer next_executing(struct decider *decider, struct event *
 
 	if (answer != DECIDE_NOTHING)
 		return answer;
-	if (run->is_failing && !run->is_stopping && sweep(decider, event, now_ms))
+	if (run->is_failing && !run_ends_stopped(run) && sweep(decider, event, now_ms))
 		return DECIDE_EVENT;
 	if (!run->is_stopping && !run->is_failing) {
 		answer = start_ready(decider, event, query, now_ms);
@@ -601,7 +653,10 @@ static enum decide_answer next_executing(struct decider *decider, struct event *
 static enum decide_answer next_blocked(struct decider *decider, struct event *event, int64_t now_ms)
 {
 	if (decider->run->is_stopping) {
-		change_state(decider, event, RUN_STOPPED, STR("Stopped on request"), now_ms);
+		if (run_ends_stopped(decider->run))
+			change_state(decider, event, RUN_STOPPED, STR("Stopped on request"), now_ms);
+		else
+			change_state(decider, event, RUN_FAILED, failure_reason(decider), now_ms);
 		return DECIDE_EVENT;
 	}
 	if (!decider->is_unblocked)

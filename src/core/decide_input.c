@@ -121,8 +121,8 @@ static bool is_last_failure(const struct ask *ask, enum error_class class)
 {
 	const struct retry *retry = step_of(ask)->retry;
 
-	return !error_class_may_be_listed(class) || !(retry->classes >> class & 1) ||
-	       state_of(ask)->failures + 1 >= retry->max_attempts;
+	return ask->run->state == RUN_FAILED || !error_class_may_be_listed(class) ||
+	       !(retry->classes >> class & 1) || state_of(ask)->failures + 1 >= retry->max_attempts;
 }
 
 static void add_failed(const struct ask *ask, enum error_class class, struct str class_text,
@@ -177,16 +177,22 @@ static void end_with_verdict(const struct ask *ask)
 {
 	const struct decide_result *result = ask->in->result;
 	struct str class = str_of(error_class_name(CLASS_HARD_GATE_FAILED));
+	enum gate_verdict verdict = result->verdict;
+	struct str reason = result->verdict_reason;
 	struct event *event;
 
-	if (result->verdict == VERDICT_PASSED) {
+	if (step_of(ask)->pass.ptr && verdict == VERDICT_NONE) {
+		verdict = VERDICT_FAILED; /* S5.5: only an explicit pass passes */
+		reason = STR("`pass` was not evaluated");
+	}
+	if (verdict == VERDICT_PASSED) {
 		event = add_step(ask, EVENT_GATE_PASSED);
 		event_put_text(event, EVENT_FIELD_EVIDENCE, result->evidence);
-	} else if (result->verdict == VERDICT_FAILED && step_of(ask)->gate == GATE_SOFT) {
-		add_gate_failed(ask, class, result->verdict_reason, true);
-	} else if (result->verdict == VERDICT_FAILED) {
-		add_failed(ask, CLASS_HARD_GATE_FAILED, STR_NONE, result->verdict_reason);
-		add_gate_failed(ask, class, result->verdict_reason, false);
+	} else if (verdict == VERDICT_FAILED && step_of(ask)->gate == GATE_SOFT) {
+		add_gate_failed(ask, class, reason, true);
+	} else if (verdict == VERDICT_FAILED) {
+		add_failed(ask, CLASS_HARD_GATE_FAILED, STR_NONE, reason);
+		add_gate_failed(ask, class, reason, false);
 		return;
 	}
 	add_succeeded(ask);
@@ -236,7 +242,8 @@ static enum err_code on_leftovers(const struct ask *ask, struct err *err)
 
 /* --------------------------------------------------------------------------------- answers */
 
-/* A step that cannot even begin still leaves both lines: started and failed (DEFECT-A-A). */
+/* A step that cannot even begin still leaves both lines: started and failed (DEFECT-A-A). The first one
+ * says so too: a log that was cut behind it must not let the command run (S5.3, S11.2). */
 static void start_and_fail(const struct ask *ask, enum error_class class, struct str reason)
 {
 	uint32_t attempt = decider_next_attempt(state_of(ask));
@@ -246,6 +253,8 @@ static void start_and_fail(const struct ask *ask, enum error_class class, struct
 
 	event->attempt = attempt;
 	event_put_text(event, EVENT_FIELD_NEW_STATE, STR("running"));
+	event_put_text(event, EVENT_FIELD_ERROR_CLASS, str_of(error_class_name(class)));
+	event_put_text(event, EVENT_FIELD_REASON, reason);
 	in.attempt = attempt;
 	in.result = NULL;
 	failing.in = &in;
@@ -333,6 +342,14 @@ static enum err_code on_run_deadline(const struct ask *ask, struct err *err)
 	(void)err;
 	if (ask->run->state != RUN_EXECUTING && ask->run->state != RUN_BLOCKED)
 		return ERR_OK;
+	if (run_ends_stopped(ask->run)) { /* S3.3: it still ends in stopped, but now */
+		if (ask->run->is_stop_now)
+			return ERR_OK;
+		event = add(ask, EVENT_RUN_STOP_REQUESTED);
+		event_put_flag(event, EVENT_FIELD_NOW);
+		event_put_text(event, EVENT_FIELD_REASON, STR("the run's own deadline passed"));
+		return ERR_OK;
+	}
 	event = add(ask, EVENT_RUN_STATE_CHANGED);
 	event_put_text(event, EVENT_FIELD_PREVIOUS_STATE, str_of(run_state_name(ask->run->state)));
 	event_put_text(event, EVENT_FIELD_NEW_STATE, str_of(run_state_name(RUN_FAILED)));
@@ -437,9 +454,10 @@ static enum err_code on_reject(const struct ask *ask, struct err *err)
 
 /* --------------------------------------------------------------------------------- resume */
 
-static bool is_overridden(const struct decide_resume *resume, struct str id)
+/* Is the id among the first `count` overrides? */
+static bool is_overridden(const struct decide_resume *resume, size_t count, struct str id)
 {
-	for (size_t i = 0; i < resume->overrides_count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		if (str_eq(resume->overrides[i], id))
 			return true;
 	}
@@ -449,6 +467,8 @@ static bool is_overridden(const struct decide_resume *resume, struct str id)
 static enum err_code check_overrides(const struct run_state *run,
 				     const struct decide_resume *resume, struct err *err)
 {
+	if (resume->overrides_count > DECIDE_EVENTS_MAX / 2)
+		return err_set(err, ERR_LIMIT, "more than %d overrides", DECIDE_EVENTS_MAX / 2);
 	for (size_t i = 0; i < resume->overrides_count; i++) {
 		uint32_t step = model_find(run->model, resume->overrides[i]);
 
@@ -474,7 +494,7 @@ static enum err_code check_gates(const struct run_state *run, const struct decid
 	for (uint32_t i = 0; run->gates_barred && i < run->model->steps_count; i++) {
 		struct str id = run->model->steps[i].id;
 
-		if (run->steps[i].is_gate_failed && !is_overridden(resume, id))
+		if (run->steps[i].is_gate_failed && !is_overridden(resume, resume->overrides_count, id))
 			buf_fmt(&names, "%s%.*s", names.len ? ", " : "", STR_ARG(id));
 	}
 	if (!names.len)
@@ -488,6 +508,7 @@ static enum err_code check_from(const struct run_state *run, struct str from, st
 {
 	uint32_t step = model_find(run->model, from);
 	const struct step *def;
+	bool has_any = false;
 
 	if (step == STEP_NONE)
 		return err_set(err, ERR_NOT_FOUND, "there is no step '%.*s'", STR_ARG(from));
@@ -495,11 +516,14 @@ static enum err_code check_from(const struct run_state *run, struct str from, st
 		return err_set(err, ERR_REFUSED,
 			       "--from needs a run without running steps: resume it first");
 	def = &run->model->steps[step];
-	for (uint32_t i = 0; i < def->needs_count + def->needs_any_count; i++) {
-		uint32_t need = i < def->needs_count ? def->needs[i]
-						     : def->needs_any[i - def->needs_count];
+	for (uint32_t i = 0; i < def->needs_any_count; i++)
+		has_any = has_any || run->steps[def->needs_any[i]].state == STEP_SUCCEEDED;
+	if (def->needs_any_count && !has_any)
+		return err_set(err, ERR_REFUSED, "none of what '%.*s' needs succeeded", STR_ARG(from));
+	for (uint32_t i = 0; i < def->needs_count; i++) {
+		uint32_t need = def->needs[i];
 
-		if (run->steps[need].state != STEP_SUCCEEDED && i < def->needs_count)
+		if (run->steps[need].state != STEP_SUCCEEDED)
 			return err_set(err, ERR_REFUSED, "'%.*s' needs '%.*s', which is %s",
 				       STR_ARG(from), STR_ARG(run->model->steps[need].id),
 				       step_state_name(run->steps[need].state));
@@ -515,11 +539,27 @@ enum err_code decide_resume_check(const struct run_state *run, const struct deci
 			       run_state_name(run->state));
 	if (check_overrides(run, resume, err) != ERR_OK)
 		return err->code;
-	if (run->state == RUN_FAILED || run->state == RUN_STOPPED) {
-		if (check_gates(run, resume, err) != ERR_OK)
-			return err->code;
-	}
+	/* A run that fails at this moment may be taken over: it goes on failing. But --from would open the
+	 * gate again. */
+	if ((run->state == RUN_FAILED || run->state == RUN_STOPPED || resume->from.ptr) &&
+	    check_gates(run, resume, err) != ERR_OK)
+		return err->code;
 	return resume->from.ptr ? check_from(run, resume->from, err) : ERR_OK;
+}
+
+/* The log was cut between the two lines of a step that could not begin: the second one comes before
+ * anybody asks for what runs. There is one at most, as the two are made together. */
+static void add_stillborn(const struct ask *ask)
+{
+	uint32_t running = ask->run->count[STEP_RUNNING];
+
+	for (uint32_t i = 0; running && i < ask->run->model->steps_count; i++) {
+		if (!ask->run->steps[i].is_stillborn)
+			continue;
+		decider_stillborn_event(ask->decider, &ask->events->items[ask->events->count++], i,
+					ask->now_ms);
+		return;
+	}
 }
 
 static enum err_code on_resume(const struct ask *ask, struct err *err)
@@ -529,11 +569,12 @@ static enum err_code on_resume(const struct ask *ask, struct err *err)
 
 	if (decide_resume_check(ask->run, resume, err) != ERR_OK)
 		return err->code;
-	for (size_t i = 0; i < resume->overrides_count && i < DECIDE_EVENTS_MAX - 1; i++) {
+	add_stillborn(ask);
+	for (size_t i = 0; i < resume->overrides_count; i++) {
 		uint32_t step = model_find(ask->run->model, resume->overrides[i]);
 
-		if (ask->run->steps[step].is_waived)
-			continue;
+		if (ask->run->steps[step].is_waived || is_overridden(resume, i, resume->overrides[i]))
+			continue; /* recorded already */
 		event = add(ask, EVENT_RUN_OVERRIDE_APPLIED);
 		event->actor = decider_say(ask->decider, "manual:%.*s", STR_ARG(resume->person.name));
 		event_put_text(event, EVENT_FIELD_GATE, resume->overrides[i]);
@@ -558,7 +599,8 @@ uint32_t decide_resume_point(const struct run_state *run)
 		if (at->state == STEP_SKIPPED &&
 		    (at->skip == SKIP_CONDITION || at->skip == SKIP_CHOICE_NOT_TAKEN))
 			continue;
-		if (at->state == STEP_FAILED && at->is_waived)
+		if (at->state == STEP_FAILED && at->is_waived &&
+		    run->model->steps[i].gate != GATE_MANUAL)
 			continue;
 		return i;
 	}

@@ -13,6 +13,9 @@ struct event *decider_event(const struct decider *decider, struct event *event,
 			    enum event_type type, int64_t now_ms);
 struct event *decider_step_event(const struct decider *decider, struct event *event,
 				 enum event_type type, uint32_t step, int64_t now_ms);
+/* The step.failed of a step that could not begin, from what its step.started says. */
+void decider_stillborn_event(const struct decider *decider, struct event *event, uint32_t step,
+			     int64_t now_ms);
 /* Number of the attempt that a start would be. */
 uint32_t decider_next_attempt(const struct step_state *step);
 

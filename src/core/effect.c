@@ -3,8 +3,8 @@
 
 enum effect_kind effect_of(const struct run_state *run, const struct event *event)
 {
-	if (event->type == EVENT_STEP_STARTED)
-		return EFFECT_START;
+	if (event->type == EVENT_STEP_STARTED) /* with a class: it cannot begin */
+		return event_has(event, EVENT_FIELD_ERROR_CLASS) ? EFFECT_NONE : EFFECT_START;
 	if (event->type == EVENT_STEP_RETRIED || event->type == EVENT_STEP_WAITING)
 		return EFFECT_TIMER;
 	if (event->type == EVENT_RUN_STOP_REQUESTED)

@@ -183,10 +183,19 @@ bool step_is_resolved(const struct step_state *step)
 	       step->state == STEP_COMPENSATED || (step->state == STEP_FAILED && step->is_final);
 }
 
+bool step_needs_met(const struct step_state *step)
+{
+	return step->doom == SKIP_NONE && step->unmet == 0 && step->any_unresolved == 0;
+}
+
 bool step_is_ready(const struct step_state *step)
 {
-	return step->state == STEP_PENDING && step->doom == SKIP_NONE && step->unmet == 0 &&
-	       step->any_unresolved == 0;
+	return step->state == STEP_PENDING && step_needs_met(step);
+}
+
+bool run_ends_stopped(const struct run_state *run)
+{
+	return run->is_stopping && !run->is_stop_late;
 }
 
 static bool may_retry_class(const struct retry *retry, enum error_class class)
@@ -200,10 +209,10 @@ bool step_may_retry(const struct run_state *run, uint32_t step)
 	const struct step *def = &run->model->steps[step];
 
 	BUG_IF(at->state != STEP_FAILED);
-	if (at->is_rejected)
+	if (at->is_rejected || run->state == RUN_FAILED) /* S7.3: the run's own deadline has passed */
 		return false;
 	if (at->class == CLASS_LOST)
-		return def->on_lost == ON_LOST_RERUN && at->losses <= LOSSES_IN_ROW_MAX;
+		return def->on_lost == ON_LOST_RERUN && at->losses < LOSSES_IN_ROW_MAX;
 	return may_retry_class(def->retry, at->class) && at->failures < def->retry->max_attempts;
 }
 
@@ -245,16 +254,42 @@ static void doom(struct step_state *step, enum skip_reason reason, uint32_t caus
 	step->doom_cause = cause;
 }
 
-static void count_any(struct run_state *run, struct step_state *at, uint32_t need)
+static bool is_by_choice(enum skip_reason skip)
 {
+	return skip == SKIP_CONDITION || skip == SKIP_CHOICE_NOT_TAKEN;
+}
+
+/* None of needs_any succeeded: the first that failed or fell with a failure is the cause, whatever
+ * order they ended in, so that a resume which opens that one opens this one too; else the first. */
+static void doom_by_any(const struct run_state *run, uint32_t step)
+{
+	const struct step *def = &run->model->steps[step];
+	enum skip_reason reason = SKIP_NONE;
+	uint32_t cause = STEP_NONE;
+
+	for (uint32_t i = 0; i < def->needs_any_count; i++) {
+		const struct step_state *need = &run->steps[def->needs_any[i]];
+		enum skip_reason skip = need->state == STEP_SKIPPED ? need->skip : SKIP_UPSTREAM_FAILED;
+
+		if (need->is_gate_failed)
+			skip = SKIP_GATE_FAILED;
+		if (cause == STEP_NONE || (is_by_choice(reason) && !is_by_choice(skip))) {
+			reason = skip;
+			cause = def->needs_any[i];
+		}
+	}
+	doom(&run->steps[step], reason, cause);
+}
+
+static void count_any(struct run_state *run, uint32_t step, uint32_t need)
+{
+	struct step_state *at = &run->steps[step];
+
 	at->any_unresolved--;
 	if (run->steps[need].state == STEP_SUCCEEDED)
 		at->any_succeeded++;
 	if (at->any_unresolved == 0 && at->any_succeeded == 0)
-		doom(at,
-		     run->steps[need].state == STEP_SKIPPED ? run->steps[need].skip
-							    : SKIP_UPSTREAM_FAILED,
-		     need);
+		doom_by_any(run, step);
 }
 
 static void count_need(struct run_state *run, uint32_t step, uint32_t need)
@@ -274,7 +309,7 @@ void run_state_resolve(struct run_state *run, uint32_t step)
 
 	for (uint32_t d = model->dependents_at[step]; d < model->dependents_at[step + 1]; d++) {
 		if (model->dependent_is_any[d])
-			count_any(run, &run->steps[model->dependents[d]], step);
+			count_any(run, model->dependents[d], step);
 		else
 			count_need(run, model->dependents[d], step);
 	}

@@ -69,6 +69,7 @@ struct step_state {
 	bool is_gate_failed;      /* bars a resume without override (S9.1) */
 	bool is_gate_recorded;    /* its gate.failed is written */
 	bool is_waived;           /* by an override */
+	bool is_stillborn;        /* RUNNING: its step.started says why it cannot begin; nothing is executed */
 	int64_t started_ms;       /* of the last attempt; 0 = never started */
 	int64_t ended_ms;         /* of the last attempt; 0 while it runs */
 	int64_t duration_ms;      /* sum over the attempts that ended */
@@ -114,6 +115,7 @@ struct run_state {
 	bool is_resuming;    /* run.resumed opened a run at rest; executing follows */
 	bool is_stopping;    /* run.stop_requested: nothing new starts */
 	bool is_stop_now;
+	bool is_stop_late; /* the run was failing before it was asked to stop: it ends failed (S3.3) */
 	bool is_failing; /* a hard gate or on_failure: stop: nothing new starts, the rest is skipped */
 	uint32_t failing_step; /* which one; STEP_NONE = the run's own deadline */
 	uint32_t warnings;     /* soft gates, tolerated failures, failed projections */
@@ -129,7 +131,7 @@ struct run_state {
 	size_t artifacts_count, artifacts_capacity;
 };
 
-#define LOSSES_IN_ROW_MAX 5 /* on_lost: rerun gives up after so many (S8.4) */
+#define LOSSES_IN_ROW_MAX 5 /* on_lost: rerun gives up with the last of so many (S8.4) */
 
 /* Empty state of a run of `model`, before run.created. */
 MUST_CHECK enum err_code run_state_init(struct run_state *run, const struct model *model,
@@ -157,8 +159,12 @@ MUST_CHECK enum err_code run_state_check(enum run_state_id from, enum run_state_
 bool step_may_retry(const struct run_state *run, uint32_t step);
 /* Is the step resolved for those that need it: succeeded, skipped, compensated, or failed for good? */
 bool step_is_resolved(const struct step_state *step);
+/* Not doomed, and all needs are met (S5.2). */
+bool step_needs_met(const struct step_state *step);
 /* PENDING, not doomed, with all needs met: it may be started. */
 bool step_is_ready(const struct step_state *step);
+/* Was the run asked to stop before anything made it fail (S3.3: it ends in `stopped`)? */
+bool run_ends_stopped(const struct run_state *run);
 
 /* Set the counters of needs from the states of all steps: after a resume opened some again. */
 void run_state_recount(struct run_state *run);

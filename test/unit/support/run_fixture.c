@@ -621,10 +621,10 @@ static void dump_step(const struct step_state *at, struct buf *out)
 		"%d skip %d doom %d %u class %d attempt %u %u failures %u losses %u retries %u",
 		at->state, at->skip, at->doom, at->doom_cause, at->class, at->attempt, at->attempts,
 		at->failures, at->losses, at->retries);
-	buf_fmt(out, " unmet %u any %u %u flags %d%d%d%d%d%d%d%d times %lld %lld %lld %lld",
+	buf_fmt(out, " unmet %u any %u %u flags %d%d%d%d%d%d%d%d%d times %lld %lld %lld %lld",
 		at->unmet, at->any_unresolved, at->any_succeeded, at->is_final, at->is_retry,
 		at->is_approved, at->is_rejected, at->is_held, at->is_gate_failed,
-		at->is_gate_recorded, at->is_waived, (long long)at->started_ms,
+		at->is_gate_recorded, at->is_waived, at->is_stillborn, (long long)at->started_ms,
 		(long long)at->ended_ms, (long long)at->duration_ms, (long long)at->due_ms);
 	buf_fmt(out, " boot %.*s reason %.*s outputs %.*s by", STR_ARG(at->boot_id),
 		STR_ARG(at->reason), STR_ARG(at->outputs));
@@ -643,9 +643,9 @@ void fixture_dump(const struct run_state *run, struct buf *out)
 		(long long)run->created_ms, (long long)run->changed_ms, (long long)run->last_ms,
 		(long long)run->duration_ms);
 	buf_fmt(out,
-		" flags %d%d%d%d%d%d failing %u warnings %u barred %u waived %u held %u due %u\n",
+		" flags %d%d%d%d%d%d%d failing %u warnings %u barred %u waived %u held %u due %u\n",
 		run->is_completed, run->is_resumed, run->is_resuming, run->is_stopping,
-		run->is_stop_now, run->is_failing, run->failing_step, run->warnings,
+		run->is_stop_now, run->is_stop_late, run->is_failing, run->failing_step, run->warnings,
 		run->gates_barred, run->waived, run->held, run->retries_due);
 	for (uint32_t i = 0; i < run->model->steps_count; i++)
 		dump_step(&run->steps[i], out);
