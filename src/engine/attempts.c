@@ -125,23 +125,6 @@ enum err_code attempts_start(struct engine *engine, uint32_t step, struct err *e
 	return err->code;
 }
 
-/* The executor says that the token was never armed: the same token is started again (S8.3), after its
- * condition and inputs were looked at again, for the crash may have come between two events of one
- * batch. */
-static enum err_code start_again(struct engine *engine, uint32_t step, struct err *err)
-{
-	struct err own = ERR_INIT;
-	struct input input;
-
-	if (prepare_again(engine, step, &input, err) != ERR_OK)
-		return err->code;
-	if (!input.error.ptr)
-		return attempts_start(engine, step, err);
-	(void)err_set(&own, input.class == CLASS_CONFIGURATION ? ERR_INVALID : ERR_NOT_FOUND, "%.*s",
-		      STR_ARG(input.error));
-	return end_own(engine, step, &own, err);
-}
-
 /* ---------------------------------------------------------------------------------- cancel */
 
 static enum err_code cancel(struct engine *engine, uint32_t step, struct err *err)
@@ -229,7 +212,7 @@ static enum err_code act_on(struct engine *engine, uint32_t step, enum attempt_a
 	case ATTEMPT_DO_CANCEL:
 		return ERR_OK;
 	case ATTEMPT_DO_START:
-		return start_again(engine, step, err);
+		return attempts_start(engine, step, err);
 	case ATTEMPT_DO_END:
 		return tell_ended(engine, step, report, err);
 	case ATTEMPT_DO_END_CANCELLED:
@@ -277,8 +260,7 @@ static enum err_code hear_own(struct engine *engine, const struct own_end *end, 
 		if (harvest_verdict(engine, end->step, &result, err) != ERR_OK)
 			return err->code;
 	} else {
-		result.class = end->err.code == ERR_INVALID ? CLASS_CONFIGURATION
-							    : CLASS_CONTRACT_INPUT_MISSING;
+		result.class = CLASS_CONFIGURATION;
 		result.reason = secrets_mask(&engine->secrets, &engine->tick, str_of(end->err.text));
 	}
 	return tell(engine, INPUT_ENDED, end->step, &result, STR_NONE, err);

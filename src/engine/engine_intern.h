@@ -133,10 +133,6 @@ struct expr_scope prepare_scope(const struct engine *engine, uint32_t step, stru
 /* Answer a query of decide_next: the input is filled; its texts are in the tick's arena. */
 MUST_CHECK enum err_code prepare_answer(struct engine *engine, const struct decide_query *query,
 					struct input *ret_input, struct err *err);
-/* The inputs of a step once more, before the same token is started again. Fills ret_input as above;
- * its error.ptr is NULL when all is well. */
-MUST_CHECK enum err_code prepare_again(struct engine *engine, uint32_t step,
-				       struct input *ret_input, struct err *err);
 /* Resolve argv, environment and folder of a command (arena of the tick). INVALID: the step's own fault,
  * with a reason for its step.failed. */
 MUST_CHECK enum err_code prepare_command(struct engine *engine, uint32_t step,

@@ -190,25 +190,6 @@ enum err_code prepare_answer(struct engine *engine, const struct decide_query *q
 	return answer_inputs(engine, query->step, ret_input, err);
 }
 
-enum err_code prepare_again(struct engine *engine, uint32_t step, struct input *ret_input,
-			    struct err *err)
-{
-	const struct step *def = &engine->fold.model->steps[step];
-	struct decide_query query = {QUERY_WHEN, step};
-
-	*ret_input = (struct input){.step = step};
-	if (def->when.ptr && engine->fold.state.steps[step].retries == 0) {
-		if (prepare_answer(engine, &query, ret_input, err) != ERR_OK)
-			return err->code;
-		if (ret_input->error.ptr) {
-			ret_input->class = CLASS_CONFIGURATION;
-			return ERR_OK;
-		}
-	}
-	query.kind = QUERY_INPUTS;
-	return def->inputs_count ? prepare_answer(engine, &query, ret_input, err) : ERR_OK;
-}
-
 /* ----------------------------------------------------------------------------- commands */
 
 enum err_code prepare_value(struct engine *engine, struct str json, struct str *ret_text,
