@@ -10,6 +10,10 @@
 
 #include <string.h>
 
+/* Names compared, times the length of what was meant: suggestions are the dear part of an error,
+ * and a file with many steps could ask for many. */
+#define NEAREST_WORK_MAX 2000000
+
 #define KEY_READ_NOW(scope, name)    key_##scope##_##name
 #define KEY_READ_FROZEN(scope, name) key_##scope##_##name
 #define KEY_READ_LATER(scope, name)  NULL
@@ -81,10 +85,22 @@ bool build_expect(struct build *build, const struct node *key, const struct node
 	return false;
 }
 
+/* Further errors are only counted. */
+static bool build_is_full(const struct build *build)
+{
+	return build->diags->count >= build->diags->limit && build->diags->dropped > 0;
+}
+
 void build_nearest(struct build *build, struct str word, const char *const *names, size_t count)
 {
-	const char *nearest = str_nearest(word, names, count);
+	const char *nearest;
 
+	size_t work = count * (word.len + 1);
+
+	if (build_is_full(build) || build->nearest_work + work > NEAREST_WORK_MAX)
+		return;
+	build->nearest_work += work;
+	nearest = str_nearest(word, names, count);
 	if (nearest)
 		diags_hint(build->diags, "did you mean '%s'?", nearest);
 }
@@ -113,7 +129,7 @@ void build_place(const struct build *build, const struct node *node, struct str 
 
 	*ret_line = node->line;
 	*ret_column = node->column;
-	if (build->is_frozen || needle.len == 0)
+	if (build->is_frozen || needle.len == 0 || build_is_full(build))
 		return;
 	from = source_offset(build->source, node->line, node->column);
 	if (index + 1 < build->nodes.count)

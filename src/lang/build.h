@@ -72,6 +72,7 @@ struct build {
 	bool is_frozen;    /* the frozen form: accepted once, not judged by this machine */
 	bool has_steps_node;
 	uint64_t seed;
+	size_t nearest_work; /* spent on "did you mean" */
 	struct nodes nodes;
 	struct expr *expr; /* made at the first expression */
 	struct ref *refs;

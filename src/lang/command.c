@@ -324,7 +324,7 @@ void key_artifact_path(struct build *build, void *target, const struct node *key
 }
 
 static void artifact_read(struct build *build, const struct node *item, struct artifact *list,
-			  uint32_t count)
+			  uint32_t count, struct map *names)
 {
 	uint32_t at[2] = {0, 0};
 
@@ -334,20 +334,24 @@ static void artifact_read(struct build *build, const struct node *item, struct a
 			build_report(build, DIAG_MISSING_KEY, item,
 				     "'%s' of the artifact is missing", i ? "path" : "name");
 	}
-	for (uint32_t i = 0; i < count && list[count].name.ptr; i++) {
-		if (str_eq(list[i].name, list[count].name))
-			build_report(build, DIAG_TWICE, item, "there is an artifact '%.*s' already",
-				     STR_ARG(list[count].name));
-	}
+	if (!list[count].name.ptr)
+		return;
+	if (map_get(names, list[count].name) != MAP_NONE)
+		build_report(build, DIAG_TWICE, item, "there is an artifact '%.*s' already",
+			     STR_ARG(list[count].name));
+	else if (map_add(names, list[count].name, count, &build->err) != ERR_OK)
+		return; /* noted there */
 }
 
 void key_step_artifacts(struct build *build, void *target, const struct node *key,
 			const struct node *value)
 {
 	struct draft *draft = target;
+	AUTO(map_fini) struct map names;
 	struct artifact *list;
 	uint32_t count = 0;
 
+	map_init(&names, build->seed);
 	if (!build_expect(build, key, value, NODE_LIST, "a list of {name: ..., path: ...}"))
 		return;
 	list = build_new(build, value->count, sizeof(*list));
@@ -356,7 +360,7 @@ void key_step_artifacts(struct build *build, void *target, const struct node *ke
 	for (const struct node *item = build_child(build, value); item;
 	     item = build_next(build, item)) {
 		if (build_expect(build, key, item, NODE_MAP, "a list of {name: ..., path: ...}"))
-			artifact_read(build, item, list, count++);
+			artifact_read(build, item, list, count++, &names);
 	}
 	draft->step.artifacts = list;
 	draft->step.artifacts_count = count;

@@ -13,8 +13,9 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#define CACHE_MAX  512           /* compiled expressions */
-#define CHUNK_NAME "=expression" /* stripped from messages */
+#define SOURCE_BYTES_MAX 16384 /* the compiler's work grows with the square of a chain of `and` */
+#define CACHE_MAX        512   /* compiled expressions */
+#define CHUNK_NAME       "=expression" /* stripped from messages */
 
 enum want { WANT_JSON, WANT_BOOL, WANT_TEXT };
 
@@ -103,6 +104,8 @@ static void compile(lua_State *lua, const char *head, struct str source, const c
 {
 	struct chunk chunk = {.parts = {str_of(head), source, str_of(tail)}};
 
+	if (source.len > SOURCE_BYTES_MAX)
+		luaL_error(lua, "it is longer than %d bytes", SOURCE_BYTES_MAX);
 	if (lua_load(lua, chunk_read, &chunk, CHUNK_NAME, "t") != LUA_OK)
 		lua_error(lua);
 }

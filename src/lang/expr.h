@@ -4,7 +4,14 @@
  * require, coroutine, rawset of the environment, string.dump, collectgarbage, metatables of strings
  * are sealed; `pairs` in sorted order, no addresses in tostring, C locale; pattern functions are
  * bounded; an instruction hook (re-armed with count 1 when it fires) and an allocator with a cap.
- * No expression has an effect: names it sets are gone at its end. */
+ * No expression has an effect: names it sets are gone at its end. An expression has at most 16 KiB of
+ * text; besides instructions, bytes and the steps of functions in C, a tenth of a second of processor
+ * time ends it.
+ *
+ * Values: JSON integers are integers, numbers with a fraction or an exponent are floats, and a float
+ * is written in its shortest form, so 100.0 becomes 100. Null members of objects are absent, null
+ * items of lists are the value `null`. `outputs.<step>` is nil until the step succeeded. A secret
+ * is an error. */
 #ifndef LANG_EXPR_H
 #define LANG_EXPR_H
 

@@ -781,6 +781,25 @@ static void a_diagnostic_shows_its_line_and_a_caret(void **state)
 			       "                            ^\n"));
 }
 
+/* Every one of 90000 wrong words, steps and long names: well below a second. */
+static void hostile_files_are_refused_quickly(void **state)
+{
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+
+	(void)state;
+	buf_text(&text, "pipeline: p\nsteps: {a: {noop: true, when: 'x");
+	for (int i = 0; i < 90000; i++)
+		buf_fmt(&text, " and p%d", i);
+	buf_text(&text, "'}}\n");
+	expect(text.ptr, "SLU042@2:32");
+	buf_clear(&text);
+	buf_text(&text, "pipeline: p\nsteps:\n");
+	for (int i = 0; i < 7000; i++)
+		buf_fmt(&text, "  %050d: {noop: true, needs: [%049dx]}\n", i, i);
+	AUTO(loaded_fini) struct loaded loaded = load(text.ptr);
+	assert_int_equal(loaded.diags.count, 100);
+}
+
 static void every_code_has_a_title_and_an_explanation(void **state)
 {
 	unsigned count = 0;
@@ -859,6 +878,7 @@ int main(void)
 	    cmocka_unit_test(outputs_and_artifacts_are_checked),
 	    cmocka_unit_test(sync_takes_an_interval),
 	    cmocka_unit_test(a_diagnostic_shows_its_line_and_a_caret),
+	    cmocka_unit_test(hostile_files_are_refused_quickly),
 	    cmocka_unit_test(every_code_has_a_title_and_an_explanation),
 	    cmocka_unit_test(short_memory_is_an_error_at_every_allocation),
 	};
