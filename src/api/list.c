@@ -4,11 +4,10 @@
  * since its record was written is told by its own log. */
 #include "api/api.h"
 
+#include "base/json.h"
 #include "report/list.h"
+#include "store/runs_index.h"
 
-#include <string.h>
-
-#define RUNS_FILE      "runs.jsonl"
 #define LIMIT_DEFAULT  100
 #define CLOCK_SLACK_MS 2000 /* a record is written just after the log's last line */
 
@@ -16,7 +15,7 @@ struct gather {
 	const struct sluice *sluice;
 	int home; /* descriptor of the state directory */
 	struct list_rows *rows;
-	struct map by_id; /* run id -> its row: the last line of an id wins */
+	struct map by_id; /* run id -> its row */
 };
 
 static void gather_fini(struct gather *gather)
@@ -25,54 +24,44 @@ static void gather_fini(struct gather *gather)
 	vfs_close(gather->sluice->vfs, gather->home);
 }
 
-/* Take over one line; what is no record is passed over, as history is only a projection. */
-static enum err_code take_line(struct gather *gather, struct str line, struct err *err)
+static void names_put(struct buf *out, const struct str *names, size_t count)
 {
-	struct list_rows *rows = gather->rows;
-	struct err bad = ERR_INIT;
-	struct str id;
-	uint32_t known;
-
-	if (str_trim(line).len == 0)
-		return ERR_OK;
-	if (list_add_record(rows, line, &bad) != ERR_OK) {
-		if (bad.code == ERR_INVALID)
-			return ERR_OK;
-		*err = bad;
-		return err->code;
+	buf_byte(out, '[');
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			buf_byte(out, ',');
+		json_put_str(out, names[i]);
 	}
-	id = rows->items[rows->count - 1].run_id;
-	known = map_get(&gather->by_id, id);
-	if (known == MAP_NONE)
-		return map_add(&gather->by_id, id, (uint32_t)(rows->count - 1), err);
-	rows->items[known] = rows->items[rows->count - 1];
-	rows->count--;
-	return ERR_OK;
+	buf_byte(out, ']');
 }
 
-static enum err_code take_records(struct gather *gather, struct err *err)
+static enum err_code take_record(void *arg, const struct run_record *record, struct err *err)
 {
-	AUTO(buf_fini) struct buf text = BUF_INIT;
-	struct err missing = ERR_INIT;
-	size_t from = 0;
+	struct gather *gather = arg;
+	struct list_rows *rows = gather->rows;
+	AUTO(buf_fini) struct buf executed = BUF_INIT;
+	AUTO(buf_fini) struct buf failed = BUF_INIT;
+	struct list_row row = {.run_id = record->run_id,
+			       .pipeline = record->pipeline,
+			       .result = record->result,
+			       .outcome = record->outcome,
+			       .failure_reason = record->failure_reason,
+			       .trigger = record->trigger,
+			       .started_ms = record->started_ms,
+			       .ended_ms = record->ended_ms,
+			       .retries = record->retry_count};
 
-	if (vfs_read_all(gather->sluice->vfs, gather->home, RUNS_FILE, BUF_LIMIT_DEFAULT, &text,
-			 &missing) != ERR_OK) {
-		if (missing.code == ERR_NOT_FOUND)
-			return ERR_OK;
-		*err = missing;
+	names_put(&executed, record->stages_executed, record->stages_executed_count);
+	names_put(&failed, record->stages_failed, record->stages_failed_count);
+	if (buf_check(&executed, "steps", err) != ERR_OK ||
+	    buf_check(&failed, "steps", err) != ERR_OK)
 		return err->code;
-	}
-	while (from < text.len) {
-		size_t end = str_find(buf_view(&text), "\n", from);
-
-		if (end == SIZE_MAX)
-			break; /* a line that is being written */
-		if (take_line(gather, str_cut(buf_view(&text), from, end), err) != ERR_OK)
-			return err->code;
-		from = end + 1;
-	}
-	return ERR_OK;
+	row.executed = buf_view(&executed);
+	row.failed = buf_view(&failed);
+	if (list_add_record(rows, &row, err) != ERR_OK)
+		return err->code;
+	return map_add(&gather->by_id, rows->items[rows->count - 1].run_id,
+		       (uint32_t)(rows->count - 1), err);
 }
 
 static enum err_code fold_run_dir(struct gather *gather, const char *path, struct err *err)
@@ -156,7 +145,7 @@ static enum err_code gather_all(const struct sluice *sluice, struct list_rows *r
 		*err = missing;
 		return err->code;
 	}
-	if (take_records(&gather, err) != ERR_OK ||
+	if (runs_index_read(sluice->vfs, sluice->home, take_record, &gather, err) != ERR_OK ||
 	    rundir_list(sluice->vfs, sluice->home, &arena, &ids, &count, err) != ERR_OK)
 		return err->code;
 	for (size_t i = 0; i < count; i++) {

@@ -42,42 +42,6 @@ static bool keep(struct list_rows *rows, struct str text, struct str *ret_kept)
 	return ret_kept->ptr != NULL;
 }
 
-/* The decoded text of a string member; ptr NULL when it is absent or of another type. */
-static bool keep_member(struct list_rows *rows, struct str object, const char *key,
-			struct str *ret_text)
-{
-	AUTO(buf_fini) struct buf text = BUF_INIT;
-	struct str value = json_get(object, key);
-
-	*ret_text = STR_NONE;
-	if (!value.ptr || json_type_of(value) != JSON_STRING)
-		return true;
-	json_decode(value, &text);
-	return text.failed == ERR_OK && keep(rows, text.ptr ? buf_view(&text) : STR(""), ret_text);
-}
-
-static bool keep_list(struct list_rows *rows, struct str object, const char *key,
-		      struct str *ret_list)
-{
-	struct str value = json_get(object, key);
-
-	if (!value.ptr || json_type_of(value) != JSON_ARRAY)
-		value = STR("[]");
-	return keep(rows, value, ret_list);
-}
-
-static int64_t stamp_member(struct str object, const char *key)
-{
-	struct str value = json_get(object, key);
-	struct str text;
-	int64_t utc_ms;
-
-	if (!value.ptr || json_type_of(value) != JSON_STRING || !json_plain(value, &text) ||
-	    !stamp_read(text, &utc_ms))
-		return 0;
-	return utc_ms;
-}
-
 /* What a run with this result has come to, in our words. */
 static struct str state_of_record(struct str result, struct str outcome)
 {
@@ -88,37 +52,20 @@ static struct str state_of_record(struct str result, struct str outcome)
 	return str_is(result, "stopped") ? STR("stopped") : STR("failed");
 }
 
-enum err_code list_add_record(struct list_rows *rows, struct str line, struct err *err)
+enum err_code list_add_record(struct list_rows *rows, const struct list_row *record,
+			      struct err *err)
 {
-	struct list_row row = {.retries = 0};
-	struct str record = str_trim(line);
-	struct str metadata;
+	struct list_row row = *record;
 
-	if (json_check(record, JSON_DEPTH_MAX, err) != ERR_OK)
-		return err->code;
-	if (json_type_of(record) != JSON_OBJECT)
-		return err_set(err, ERR_INVALID, "a record of a run is an object");
-	metadata = json_get(record, "metadata");
-	if (!metadata.ptr || json_type_of(metadata) != JSON_OBJECT)
-		metadata = STR("{}");
-	if (!keep_member(rows, record, "run_id", &row.run_id) ||
-	    !keep_member(rows, record, "result", &row.result) ||
-	    !keep_member(rows, record, "failure_reason", &row.failure_reason) ||
-	    !keep_member(rows, metadata, "pipeline", &row.pipeline) ||
-	    !keep_member(rows, metadata, "outcome", &row.outcome) ||
-	    !keep_member(rows, metadata, "trigger", &row.trigger) ||
-	    !keep_list(rows, record, "stages_executed", &row.executed) ||
-	    !keep_list(rows, record, "stages_failed", &row.failed))
+	if (!keep(rows, record->run_id, &row.run_id) || !keep(rows, record->result, &row.result) ||
+	    !keep(rows, record->failure_reason, &row.failure_reason) ||
+	    !keep(rows, record->pipeline, &row.pipeline) ||
+	    !keep(rows, record->outcome.ptr ? record->outcome : record->result, &row.outcome) ||
+	    !keep(rows, record->trigger, &row.trigger) ||
+	    !keep(rows, record->executed, &row.executed) ||
+	    !keep(rows, record->failed, &row.failed))
 		return mem_err(err);
-	if (!row.run_id.ptr || !row.result.ptr)
-		return err_set(err, ERR_INVALID, "a record of a run has run_id and result");
-	if (!json_to_u64(json_get(record, "retry_count"), &row.retries))
-		row.retries = 0;
-	if (!row.outcome.ptr)
-		row.outcome = row.result;
 	row.state = state_of_record(row.result, row.outcome);
-	row.started_ms = stamp_member(record, "started_at");
-	row.ended_ms = stamp_member(record, "ended_at");
 	return add_row(rows, &row, err);
 }
 

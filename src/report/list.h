@@ -32,9 +32,9 @@ struct list_rows {
 
 void list_rows_fini(struct list_rows *rows);
 
-/* Add the row of a line of runs.jsonl. Unknown members are ignored; a line that is no record of a
- * run is INVALID (and nothing is added). */
-MUST_CHECK enum err_code list_add_record(struct list_rows *rows, struct str line, struct err *err);
+/* Add a copy of a row that a record of runs.jsonl gave: `state` follows from result and outcome. */
+MUST_CHECK enum err_code list_add_record(struct list_rows *rows, const struct list_row *record,
+					 struct err *err);
 /* Add the row of a folded run. */
 MUST_CHECK enum err_code list_add_fold(struct list_rows *rows, const struct fold_run *fold,
 				       const struct run_lock_info *owner, struct err *err);
