@@ -35,7 +35,10 @@ struct world {
 	struct limits limits;
 };
 
-static char *const environment[] = {"LANG=C.UTF-8", "EMPTY=", "HOME=/home/x=y", NULL};
+static char lang[] = "LANG=C.UTF-8";
+static char empty[] = "EMPTY=";
+static char home[] = "HOME=/home/x=y";
+static char *const environment[] = {lang, empty, home, NULL};
 static struct world world;
 
 static int setup(void **state)
