@@ -175,6 +175,8 @@ static enum err_code start_engine(struct sluice *sluice, const struct sluice_pip
 			&arena, params, err) != ERR_OK ||
 	    fresh_trace_id(trace_id, &start.seed, err) != ERR_OK)
 		return err->code;
+	if (!utf8_valid(adjusted.folder)) /* it is recorded as text, and read back at a resume */
+		return err_set(err, ERR_INVALID, "the path of the pipeline's folder is not UTF-8");
 	start.run_id = str_of(id);
 	start.reason = str_of(options->reason);
 	if (start.reason.len > sluice->limits.reason_bytes || !utf8_valid(start.reason))

@@ -97,9 +97,16 @@ static bool is_leap(int64_t year)
 	return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 }
 
+static int64_t days_in_month(int64_t year, int64_t month)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+	return days[month - 1] + (month == 2 && is_leap);
+}
+
 bool stamp_read(struct str text, int64_t *ret_utc_ms)
 {
-	static const int days_in[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	int64_t year, month, day, hour, minute, second, offset_ms;
 	int64_t ms = 0;
 	size_t at = 19;
@@ -112,7 +119,7 @@ bool stamp_read(struct str text, int64_t *ret_utc_ms)
 	    !digits_read(text, 8, 2, &day) || !digits_read(text, 11, 2, &hour) ||
 	    !digits_read(text, 14, 2, &minute) || !digits_read(text, 17, 2, &second))
 		return false;
-	if (month < 1 || month > 12 || day < 1 || day > days_in[month - 1] || hour > 23 ||
+	if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 ||
 	    minute > 59 || second > 60)
 		return false;
 	if (month == 2 && day == 29 && !is_leap(year))
