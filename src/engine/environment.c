@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "lang/template.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -114,21 +115,6 @@ static enum err_code put_secret(struct building *b, struct str name, uint32_t pa
 
 /* ------------------------------------------------------------------ entries of the file */
 
-/* `${params.NAME}` of a secret, and nothing else: its index; STEP_NONE otherwise. */
-static uint32_t secret_of(const struct model *model, struct str text)
-{
-	static const char start[] = "${params.";
-
-	if (!str_starts(text, start) || !str_ends(text, "}"))
-		return STEP_NONE;
-	text = str_cut(text, sizeof(start) - 1, text.len - 1);
-	for (uint32_t i = 0; i < model->params_count; i++) {
-		if (model->params[i].type == VALUE_SECRET && str_eq(model->params[i].name, text))
-			return i;
-	}
-	return STEP_NONE;
-}
-
 static enum err_code put_from_engine(struct building *b, struct str name, struct err *err)
 {
 	for (char *const *env = b->engine->ports.env; env && *env; env++) {
@@ -144,13 +130,13 @@ static enum err_code put_listed(struct building *b, const struct env_entry *list
 				struct err *err)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		uint32_t secret = secret_of(b->engine->fold.model, list[i].value.text);
+		uint32_t secret = template_secret(b->engine->fold.model, &list[i].value);
 		struct str value;
 		enum err_code code;
 
 		if (list[i].from_env)
 			code = put_from_engine(b, list[i].name, err);
-		else if (secret != STEP_NONE)
+		else if (secret != UINT32_MAX)
 			code = put_secret(b, list[i].name, secret, err);
 		else if ((code = prepare_text(b->engine, b->step, &list[i].value, &value, err)) ==
 			 ERR_OK)

@@ -146,40 +146,26 @@ static void put_member(struct buf *object, struct str name, struct str value)
 	buf_str(object, value);
 }
 
-static void close_object(struct buf *object)
-{
-	buf_text(object, object->len ? "}" : "{}");
-}
-
-/* What `-p` changes, as one JSON object: the recorded parameters stand for a params file, so that the
- * same conversion and checks apply as at the start. */
+/* What `-p` changes, as one JSON object. */
 static enum err_code convert_params(struct engine *engine, const struct engine_resume *resume,
 				    struct decide_resume *decided, struct err *err)
 {
-	const struct run_state *run = &engine->fold.state;
-	const struct model *model = run->model;
+	const struct model *model = engine->fold.model;
 	struct str *values = arena_new(&engine->life, model->params_count + 1, sizeof(*values));
-	AUTO(buf_fini) struct buf recorded = BUF_INIT;
 	AUTO(buf_fini) struct buf changed = BUF_INIT;
 
 	if (!resume->params_count)
 		return ERR_OK;
 	if (!values)
 		return mem_err(err);
-	for (uint32_t i = 0; i < model->params_count; i++) {
-		if (run->params[i].ptr && model->params[i].type != VALUE_SECRET)
-			put_member(&recorded, model->params[i].name, run->params[i]);
-	}
-	close_object(&recorded);
-	if (buf_check(&recorded, "the parameters", err) != ERR_OK ||
-	    lang_params(model, resume->params, resume->params_count, buf_view(&recorded),
-			engine->ports.limits, &engine->life, values, err) != ERR_OK)
+	if (lang_params_override(model, resume->params, resume->params_count, engine->ports.limits,
+				 &engine->life, values, err) != ERR_OK)
 		return err->code;
 	for (uint32_t i = 0; i < model->params_count; i++) {
-		if (values[i].ptr && !str_eq(values[i], run->params[i]))
+		if (values[i].ptr)
 			put_member(&changed, model->params[i].name, values[i]);
 	}
-	close_object(&changed);
+	buf_byte(&changed, '}');
 	decided->params = arena_str(&engine->life, buf_view(&changed));
 	return decided->params.ptr && changed.failed == ERR_OK ? ERR_OK : mem_err(err);
 }
