@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ROUNDS 7
+#define ROUNDS 21
 
 static char *const argv_true[] = {(char *)(uintptr_t) "/bin/true", NULL};
 static char *const envp_plain[] = {(char *)(uintptr_t) "PATH=/usr/bin:/bin", NULL};
@@ -197,7 +197,7 @@ static void dir_remove(const char *path)
 int main(int argc, char **argv)
 {
 	static const unsigned widths[] = {1, 2, 8};
-	unsigned commands = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 2000;
+	unsigned commands = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 200;
 
 	if (argc < 2 || commands == 0) {
 		fprintf(stderr, "usage: keeper_bench KEEPER [COMMANDS]\n");
@@ -208,6 +208,7 @@ int main(int argc, char **argv)
 	for (size_t w = 0; w < ARRAY_LEN(widths); w++) {
 		double floors[ROUNDS];
 		double keepers[ROUNDS];
+		double ratios[ROUNDS];
 
 		for (int i = 0; i < ROUNDS; i++) {
 			char path[64];
@@ -221,10 +222,13 @@ int main(int argc, char **argv)
 			(void)close(dir);
 			dir_remove(path);
 		}
+		for (int i = 0; i < ROUNDS; i++)
+			ratios[i] = floors[i] / keepers[i];
+		qsort(ratios, ROUNDS, sizeof(ratios[0]), by_value);
 		qsort(floors, ROUNDS, sizeof(floors[0]), by_value);
 		qsort(keepers, ROUNDS, sizeof(keepers[0]), by_value);
 		printf("%8u %12.0f %12.0f %8.3f %14.1f\n", widths[w], floors[ROUNDS / 2],
-		       keepers[ROUNDS / 2], floors[ROUNDS / 2] / keepers[ROUNDS / 2],
+		       keepers[ROUNDS / 2], ratios[ROUNDS / 2],
 		       1e6 / keepers[ROUNDS / 2] - 1e6 / floors[ROUNDS / 2]);
 	}
 	return 0;

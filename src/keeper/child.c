@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "keeper/token_table.h"
 #include "sys/cgroup.h"
-#include "sys/proc.h"
 #include "sys/spawn.h"
 
 #include <errno.h>
@@ -23,9 +22,6 @@
 #define PUMP_BYTES       65536
 #define OOM_ADJUST       "500"
 #define OOM_ADJUST_VALUE 500
-#define CHILDREN_MAX     16384 /* children looked at when one may be a stray */
-#define STRAY_ROUNDS     1000
-#define STRAY_NAP_US     2000
 
 /* Attempt + 1 of a command that was not reaped, by process id. Zero pages cost nothing. */
 static uint32_t by_pid[HOST_PIDS];
@@ -36,12 +32,12 @@ static void pid_set(int32_t pid, uint32_t value)
 	by_pid[pid] = value;
 }
 
-static uint32_t pid_get(int32_t pid)
+uint32_t child_by_pid(int32_t pid)
 {
 	return pid > 0 && (size_t)pid < HOST_PIDS ? by_pid[pid] : 0;
 }
 
-static struct child *child_of(const struct host *host, uint32_t attempt)
+struct child *child_of(const struct host *host, uint32_t attempt)
 {
 	BUG_IF(attempt >= host->children_capacity || !host->children[attempt]);
 	return host->children[attempt];
@@ -340,6 +336,8 @@ void child_forget(struct host *host, uint32_t attempt)
 	if (attempt >= host->children_capacity || !host->children[attempt])
 		return; /* it was refused before there was anything */
 	child = TAKE(host->children[attempt], NULL);
+	if (child->pid && child_by_pid(child->pid) == attempt + 1)
+		pid_set(child->pid, 0);
 	slot_release(host, child->slot);
 	fd_close(&child->log_fd);
 	pump_free(child->pump);
@@ -419,136 +417,7 @@ void child_look(struct host *host, uint32_t attempt)
 						 .size_bytes = (uint64_t)stat.st_size});
 }
 
-/* --- trees --- */
-
-/* Children of ours that are no command: adopted when their parent ended. */
-static size_t strays_list(int32_t *pids)
-{
-	static int32_t all[CHILDREN_MAX];
-	size_t count = proc_children(all, CHILDREN_MAX);
-	size_t strays = 0;
-
-	if (count == SIZE_MAX)
-		return SIZE_MAX;
-	for (size_t i = 0; i < count; i++) {
-		if (!pid_get(all[i]))
-			pids[strays++] = all[i];
-	}
-	return strays;
-}
-
-static struct proc_tree tree_of(const struct host *host, uint32_t attempt,
-				char value[TOKEN_TEXT_BYTES])
-{
-	const struct child *child = child_of(host, attempt);
-	struct exec_token token = machine_token(host->machine, attempt);
-	uint32_t owner = pid_get(child->pid);
-
-	token_text(host->run_id, &token, value);
-	return (struct proc_tree){
-	    /* Not when the number went to another command of ours. */
-	    .leader = owner == 0 || owner == attempt + 1 ? child->pid : 0,
-	    .below = host->pid,
-	    .name = TOKEN_VARIABLE,
-	    .value = value,
-	};
-}
-
-/* Does a stray belong to the attempt? One that left its session and hides its environment belongs
- * to whoever is left when no other command runs. */
-static bool stray_is_of(const struct host *host, uint32_t attempt, int32_t pid)
-{
-	const struct child *child = child_of(host, attempt);
-	struct exec_token token = machine_token(host->machine, attempt);
-	char own[TOKEN_TEXT_BYTES];
-	char value[TOKEN_TEXT_BYTES];
-	struct proc_stat stat;
-
-	if (!proc_stat_read(pid, &stat) || stat.state == 'Z')
-		return false;
-	if (stat.session == child->pid)
-		return true;
-	token_text(host->run_id, &token, own);
-	if (proc_environ_get(pid, TOKEN_VARIABLE, value, sizeof(value)))
-		return strcmp(own, value) == 0;
-	return machine_live(host->machine) == 1;
-}
-
-static bool tree_is_left(const struct host *host, uint32_t attempt)
-{
-	static int32_t strays[CHILDREN_MAX];
-	const struct child *child = child_of(host, attempt);
-	size_t count;
-
-	if (child->slot != RECORD_NO_SLOT)
-		return cgroup_is_populated(host->slots[child->slot]);
-	count = strays_list(strays);
-	if (count == SIZE_MAX) {
-		char value[TOKEN_TEXT_BYTES];
-		struct proc_tree tree = tree_of(host, attempt, value);
-		struct err err = ERR_INIT;
-
-		/* Unknown counts as left: KILL and the next look follow. */
-		return proc_tree_pass(&tree, 0, NULL, NULL, &count, &err) != ERR_OK || count;
-	}
-	for (size_t i = 0; i < count; i++) {
-		if (stray_is_of(host, attempt, strays[i]))
-			return true;
-	}
-	return false;
-}
-
-/* One pass over a tree; one that fails is made up for by the next (the timer's). */
-static void pass(const struct proc_tree *tree, int number)
-{
-	struct err err = ERR_INIT;
-	size_t count;
-
-	if (proc_tree_pass(tree, number, NULL, NULL, &count, &err) != ERR_OK)
-		return;
-}
-
-/* Without a group: the command and its process group, then all of /proc. */
-static void tree_signal(const struct host *host, uint32_t attempt, int number)
-{
-	static int32_t strays[CHILDREN_MAX];
-	const struct child *child = child_of(host, attempt);
-	char value[TOKEN_TEXT_BYTES];
-	struct proc_tree tree = tree_of(host, attempt, value);
-	size_t count;
-
-	if (pid_get(child->pid) == attempt + 1) { /* not reaped: the number is its own */
-		(void)kill(-child->pid, number);
-		(void)kill(child->pid, number);
-	}
-	pass(&tree, number);
-	count = strays_list(strays);
-	for (size_t i = 0; count != SIZE_MAX && i < count; i++) {
-		struct proc_tree stray = {.leader = strays[i], .below = host->pid};
-
-		if (stray_is_of(host, attempt, strays[i]))
-			pass(&stray, number);
-	}
-}
-
-void child_signal(struct host *host, uint32_t attempt, enum machine_signal signal)
-{
-	const struct child *child = child_of(host, attempt);
-
-	if (child->slot != RECORD_NO_SLOT) {
-		int group = host->slots[child->slot];
-
-		if (signal == MACHINE_KILL && cgroup_kill(group))
-			return;
-		(void)cgroup_signal(group, signal == MACHINE_KILL ? SIGKILL : SIGTERM);
-		if (signal == MACHINE_TERM)
-			(void)cgroup_signal(group, SIGCONT);
-		return;
-	}
-	tree_signal(host, attempt, signal == MACHINE_KILL ? SIGKILL : SIGTERM);
-	if (signal == MACHINE_TERM)
-		tree_signal(host, attempt, SIGCONT);
-}
+/* --- ends --- */
 
 static void tree_input(struct host *host, uint32_t attempt, bool is_left)
 {
@@ -585,8 +454,6 @@ static void sweeps_look(struct host *host)
 			tree_input(host, attempt, false);
 	}
 }
-
-/* --- ends --- */
 
 struct ended {
 	uint32_t attempt;
@@ -645,42 +512,21 @@ void child_reap(struct host *host)
 				has_children = pid == 0;
 				break;
 			}
-			if (!pid_get(pid)) {
+			if (!child_by_pid(pid) ||
+			    child_of(host, child_by_pid(pid) - 1)->is_reaped) {
 				has_strays = true;
 				continue;
 			}
-			ended->attempt = pid_get(pid) - 1;
-			pid_set(pid, 0);
+			ended->attempt = child_by_pid(pid) - 1;
+			child_of(host, ended->attempt)->is_reaped = true;
 			count++;
 		}
+		tree_stale(host); /* orphans of this batch are ours by now */
 		for (size_t i = 0; i < count; i++)
 			ended_input(host, &batch[i], has_children);
 	} while (count == ENDED_BATCH);
 	if (has_strays || !has_children)
 		sweeps_look(host);
-}
-
-/* Processes that we adopted and could not attribute to an attempt. */
-static void strays_kill(const struct host *host)
-{
-	static int32_t strays[CHILDREN_MAX];
-
-	for (int round = 0; round < STRAY_ROUNDS; round++) {
-		pid_t pid = waitpid(-1, NULL, WNOHANG);
-		size_t count;
-
-		if (pid < 0)
-			return; /* ECHILD */
-		if (pid > 0)
-			continue;
-		count = strays_list(strays);
-		for (size_t i = 0; count != SIZE_MAX && i < count; i++) {
-			struct proc_tree stray = {.leader = strays[i], .below = host->pid};
-
-			pass(&stray, SIGKILL);
-		}
-		(void)usleep(STRAY_NAP_US);
-	}
 }
 
 void child_init(struct host *host)
@@ -702,7 +548,7 @@ void child_fini(struct host *host)
 {
 	char name[RECORD_SLOT_NAME_BYTES];
 
-	strays_kill(host);
+	tree_end(host);
 	for (uint32_t i = 0; i < HOST_SLOTS; i++) {
 		if (host->slots[i] < 0)
 			continue;

@@ -19,6 +19,12 @@ enum host_fd {
 #define HOST_PIDS  ((size_t)1 << 22) /* PID_MAX_LIMIT of 64-bit Linux */
 #define HOST_SLOTS 64                /* cgroups at most; more commands at once do without */
 
+/* A child of ours that is no command: its parent ended. */
+struct stray {
+	int32_t pid;
+	uint32_t owner; /* attempt, UINT32_MAX = cannot be told */
+};
+
 /* A secret-masking pump: the command's output passes through us. */
 struct pump {
 	int from_fd; /* our end of the pipe */
@@ -34,6 +40,9 @@ struct child {
 	char *log;  /* file name below logs/ */
 	int log_fd; /* between ARM and SPAWN, else -1 */
 	int32_t pid;
+	bool is_reaped;
+	bool is_told; /* `told` has to reach the rest of its tree */
+	enum machine_signal told;
 	uint32_t slot;     /* cgroup, RECORD_NO_SLOT = none */
 	struct pump *pump; /* NULL: straight to the file */
 };
@@ -71,7 +80,12 @@ struct host {
 	bool cgroup_tried;
 	int slots[HOST_SLOTS]; /* directory descriptors, -1: not made */
 	bool slots_used[HOST_SLOTS];
-	bool is_draining; /* host_input is at work */
+	bool is_draining;     /* host_input is at work */
+	bool is_telling;      /* some child is_told */
+	struct stray *strays; /* adopted processes, as known */
+	size_t strays_count;
+	size_t strays_capacity;
+	bool strays_known;
 	struct conn conns[HOST_CONNS];
 	size_t conns_count;
 	uint32_t conn_last_id;
@@ -86,7 +100,6 @@ void host_input(struct host *host, const struct machine_input *input);
 void child_arm(struct host *host, uint32_t attempt);
 void child_spawn(struct host *host, uint32_t attempt);
 void child_note(struct host *host, uint32_t attempt);
-void child_signal(struct host *host, uint32_t attempt, enum machine_signal signal);
 void child_tree(struct host *host, uint32_t attempt);
 void child_look(struct host *host, uint32_t attempt);
 void child_record(struct host *host, uint32_t attempt);
@@ -100,6 +113,18 @@ void child_pump(struct host *host, uint32_t attempt);
 void child_init(struct host *host);
 /* Before the end: kill what nobody could be blamed for, remove the groups. */
 void child_fini(struct host *host);
+
+struct child *child_of(const struct host *host, uint32_t attempt);
+/* Attempt + 1 of the command with this pid that is not over, else 0. */
+uint32_t child_by_pid(int32_t pid);
+
+/* tree.c: does something of the attempt live, beside the command itself? */
+bool tree_is_left(struct host *host, uint32_t attempt);
+void tree_stale(struct host *host); /* what is known of adopted processes is old */
+void tree_signal(struct host *host, uint32_t attempt, enum machine_signal signal);
+/* Signals that have to go to more than a process group, all in one pass over /proc. */
+void tree_signals_run(struct host *host);
+void tree_end(struct host *host);
 
 /* 0 or errno. */
 int record_append(struct host *host, const struct record *record);

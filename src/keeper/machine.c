@@ -286,6 +286,11 @@ static struct exec_token token_of(const struct attempt *attempt)
 				   .attempt = attempt->number};
 }
 
+uint32_t machine_find(const struct machine *machine, const struct exec_token *token)
+{
+	return token_table_get(&machine->table, token);
+}
+
 struct exec_token machine_token(const struct machine *machine, uint32_t attempt)
 {
 	return token_of(attempt_at(machine, attempt));

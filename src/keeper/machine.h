@@ -126,6 +126,8 @@ uint32_t machine_count(const struct machine *machine);
 size_t machine_live(const struct machine *machine);                /* attempts in a LIVE state */
 uint32_t machine_live_at(const struct machine *machine, size_t i); /* order may change */
 enum keeper_state machine_state(const struct machine *machine, uint32_t attempt);
+/* Index of a token, UINT32_MAX if it is not known. */
+uint32_t machine_find(const struct machine *machine, const struct exec_token *token);
 struct exec_token machine_token(const struct machine *machine, uint32_t attempt);
 
 /* The record of this kind for an attempt, as known now (pid, slot and keeper_pid are the driver's).

@@ -293,7 +293,7 @@ static void output_run(struct host *host, const struct machine_output *output)
 		child_note(host, output->attempt);
 		break;
 	case MACHINE_OUT_SIGNAL:
-		child_signal(host, output->attempt, output->signal);
+		tree_signal(host, output->attempt, output->signal);
 		break;
 	case MACHINE_OUT_TREE:
 		child_tree(host, output->attempt);
@@ -486,6 +486,7 @@ static void host_loop(struct host *host)
 		for (int i = 0; i < count; i++)
 			event_take(host, events[i].data.u64);
 		now_ns = host_now();
+		tree_stale(host);
 		if (machine_due(host->machine) <= now_ns)
 			host_input(host, &(struct machine_input){.kind = MACHINE_IN_TICK,
 								 .now_ns = now_ns});
@@ -493,6 +494,7 @@ static void host_loop(struct host *host)
 			gone_ns = now_ns + GONE_NS;
 			dir_look(host);
 		}
+		tree_signals_run(host);
 		conns_flush(host);
 	}
 }

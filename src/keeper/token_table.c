@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void token_table_fini(struct token_table *table)
 {
@@ -119,4 +120,44 @@ void token_text(struct str run_id, const struct exec_token *token, char text[TOK
 		     STR_ARG(token->path), token_role_name(token->role), (unsigned)token->attempt);
 
 	BUG_IF(len < 0 || len >= TOKEN_TEXT_BYTES);
+}
+
+/* Split off what follows the last slash. */
+static struct str tail_take(struct str *text)
+{
+	size_t at = text->len;
+	struct str tail;
+
+	while (at > 0 && text->ptr[at - 1] != '/')
+		at--;
+	tail = str_cut(*text, at, text->len);
+	*text = str_cut(*text, 0, at ? at - 1 : 0);
+	return tail;
+}
+
+bool token_parse(struct str run_id, struct str text, struct exec_token *ret_token)
+{
+	struct exec_token token;
+	struct str role;
+	uint64_t attempt;
+
+	if (text.len <= run_id.len || memcmp(text.ptr, run_id.ptr, run_id.len) != 0 ||
+	    text.ptr[run_id.len] != '/')
+		return false;
+	text = str_cut(text, run_id.len + 1, text.len);
+	if (!str_to_u64(tail_take(&text), &attempt) || attempt > UINT32_MAX)
+		return false;
+	role = tail_take(&text);
+	if (str_is(role, "run"))
+		token.role = EXEC_ROLE_RUN;
+	else if (str_is(role, "comp"))
+		token.role = EXEC_ROLE_COMP;
+	else
+		return false;
+	if (text.len == 0)
+		return false;
+	token.path = text;
+	token.attempt = (uint32_t)attempt;
+	*ret_token = token;
+	return true;
 }

@@ -36,5 +36,7 @@ const char *token_role_name(enum exec_role role);
 #define TOKEN_TEXT_BYTES 352
 #define TOKEN_VARIABLE   "SLUICE_TOKEN"
 void token_text(struct str run_id, const struct exec_token *token, char text[TOKEN_TEXT_BYTES]);
+/* The token within such a text of this run: the path points into it. False when it is not one. */
+bool token_parse(struct str run_id, struct str text, struct exec_token *ret_token);
 
 #endif

@@ -64,6 +64,11 @@ bool proc_stat_read(int32_t pid, struct proc_stat *ret_stat)
 	return true;
 }
 
+bool proc_is_alive(const struct proc_stat *stat)
+{
+	return stat->state != 'Z' && stat->state != 'X';
+}
+
 bool proc_environ_get(int32_t pid, const char *name, char *value, size_t value_bytes)
 {
 	size_t name_len = strlen(name);
@@ -111,15 +116,14 @@ bool proc_descends(int32_t pid, int32_t ancestor)
 	return false;
 }
 
-size_t proc_children(int32_t *pids, size_t pids_max)
+bool proc_children(proc_child_fn *visit, void *arg)
 {
 	int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
 	char text[4096];
 	size_t held = 0;
-	size_t count = 0;
 
 	if (fd < 0)
-		return SIZE_MAX;
+		return false;
 	for (;;) {
 		ssize_t got = read(fd, text + held, sizeof(text) - 1 - held);
 		char *at = text;
@@ -129,15 +133,13 @@ size_t proc_children(int32_t *pids, size_t pids_max)
 		if (got <= 0)
 			break;
 		text[held + (size_t)got] = '\0';
-		for (char *end; (end = strchr(at, ' ')) != NULL; at = end + 1) {
-			if (count < pids_max)
-				pids[count++] = (int32_t)strtol(at, NULL, 10);
-		}
+		for (char *end; (end = strchr(at, ' ')) != NULL; at = end + 1)
+			visit(arg, (int32_t)strtol(at, NULL, 10));
 		held = strlen(at);
 		memmove(text, at, held);
 	}
 	(void)close(fd); /* only read from */
-	return count;
+	return true;
 }
 
 static int pidfd_of(int32_t pid)
@@ -159,30 +161,28 @@ bool proc_signal(int32_t pid, uint64_t start_ticks, int signal)
 	return is_sent;
 }
 
-struct entry {
-	struct proc_stat stat;
-	bool is_member;
-	bool is_below;
-};
-
-struct table {
-	struct entry *entries; /* by pid, as /proc lists them */
-	size_t count;
-	size_t capacity;
-};
-
-static void table_fini(struct table *table)
+void proc_table_fini(struct proc_table *table)
 {
-	mem_free(table->entries);
+	mem_free(table->items);
+	*table = (struct proc_table){.items = NULL};
 }
 
-static enum err_code table_read(struct table *table, struct err *err)
+static int by_pid(const void *a, const void *b)
+{
+	int32_t left = ((const struct proc_stat *)a)->pid;
+	int32_t right = ((const struct proc_stat *)b)->pid;
+
+	return (left > right) - (left < right);
+}
+
+enum err_code proc_table_read(struct proc_table *table, struct err *err)
 {
 	DIR *dir = opendir("/proc");
 	const struct dirent *item;
 
 	if (!dir)
 		return err_sys(err, "open '/proc'");
+	table->count = 0;
 	while ((item = readdir(dir)) != NULL) {
 		struct proc_stat stat;
 		char *end;
@@ -190,46 +190,26 @@ static enum err_code table_read(struct table *table, struct err *err)
 
 		if (*end || pid <= 0 || !proc_stat_read((int32_t)pid, &stat))
 			continue;
-		if (mem_grow((void **)&table->entries, &table->capacity, table->count + 1,
-			     sizeof(*table->entries), err) != ERR_OK) {
+		if (mem_grow((void **)&table->items, &table->capacity, table->count + 1,
+			     sizeof(*table->items), err) != ERR_OK) {
 			(void)closedir(dir);
 			return err->code;
 		}
-		table->entries[table->count++] = (struct entry){.stat = stat};
+		table->items[table->count++] = stat;
 	}
 	(void)closedir(dir);
+	if (table->count)
+		qsort(table->items, table->count, sizeof(*table->items), by_pid);
 	return ERR_OK;
 }
 
-static bool is_alive(const struct proc_stat *stat)
+size_t proc_table_find(const struct proc_table *table, int32_t pid)
 {
-	return stat->state != 'Z' && stat->state != 'X';
-}
+	struct proc_stat key = {.pid = pid};
+	const struct proc_stat *found =
+	    table->count ? bsearch(&key, table->items, table->count, sizeof(key), by_pid) : NULL;
 
-/* Whoever descends from a marked process is marked too. One round marks at least one more level;
- * process ids mostly grow downwards, so few rounds are needed. */
-static void mark_down(struct table *table, size_t offset)
-{
-	bool grew = true;
-
-	while (grew) {
-		grew = false;
-		for (size_t i = 0; i < table->count; i++) {
-			struct entry *entry = &table->entries[i];
-			bool *mark = (bool *)(void *)((char *)entry + offset);
-
-			for (size_t j = 0; !*mark && j < table->count; j++) {
-				const struct entry *parent = &table->entries[j];
-
-				if (parent->stat.pid != entry->stat.parent)
-					continue;
-				*mark =
-				    *(const bool *)(const void *)((const char *)parent + offset);
-				grew = grew || *mark;
-				break;
-			}
-		}
-	}
+	return found ? (size_t)(found - table->items) : SIZE_MAX;
 }
 
 static bool carries(const struct proc_tree *tree, int32_t pid)
@@ -243,46 +223,61 @@ static bool carries(const struct proc_tree *tree, int32_t pid)
 	return strcmp(value, tree->value) == 0;
 }
 
-static void members_mark(const struct proc_tree *tree, struct table *table)
-{
-	for (size_t i = 0; i < table->count; i++)
-		table->entries[i].is_below =
-		    tree->below == 0 || table->entries[i].stat.pid == tree->below;
-	mark_down(table, offsetof(struct entry, is_below));
-	for (size_t i = 0; i < table->count; i++) {
-		struct entry *entry = &table->entries[i];
+enum mark { MARK_UNKNOWN, MARK_NO, MARK_YES };
 
-		if (entry->stat.pid == (int32_t)getpid())
-			continue;
-		if (tree->leader && entry->is_below &&
-		    (entry->stat.session == tree->leader || entry->stat.pid == tree->leader))
-			entry->is_member = true;
-		else if (carries(tree, entry->stat.pid))
-			entry->is_member = true;
+/* A member by itself, or through the nearest ancestor that is one. */
+static enum mark mark_of(const struct proc_tree *tree, const struct proc_table *table,
+			 enum mark *marks, size_t index)
+{
+	size_t at = index;
+	enum mark mark = MARK_NO;
+
+	for (size_t i = 0; i < CHAIN_MAX && at != SIZE_MAX; i++) {
+		const struct proc_stat *stat = &table->items[at];
+
+		if (marks[at] != MARK_UNKNOWN) {
+			mark = marks[at];
+			break;
+		}
+		if (carries(tree, stat->pid)) {
+			mark = MARK_YES;
+			break;
+		}
+		at = proc_table_find(table, stat->parent);
 	}
-	mark_down(table, offsetof(struct entry, is_member));
+	for (size_t i = index; i != at; i = proc_table_find(table, table->items[i].parent))
+		marks[i] = mark; /* all that hang below the one that decided */
+	if (at != SIZE_MAX)
+		marks[at] = mark;
+	return mark;
 }
 
 enum err_code proc_tree_pass(const struct proc_tree *tree, int signal, proc_visit_fn *visit,
 			     void *arg, size_t *ret_count, struct err *err)
 {
-	AUTO(table_fini) struct table table = {.entries = NULL};
+	AUTO(proc_table_fini) struct proc_table table = {.items = NULL};
+	AUTO(mem_drop) enum mark *marks = NULL;
 	size_t count = 0;
+	size_t self;
 
-	if (table_read(&table, err) != ERR_OK)
+	if (proc_table_read(&table, err) != ERR_OK)
 		return err_while(err, "look for processes");
-	members_mark(tree, &table);
+	marks = mem_new(table.count, sizeof(*marks));
+	if (!marks)
+		return mem_err(err);
+	self = proc_table_find(&table, (int32_t)getpid());
+	if (self != SIZE_MAX)
+		marks[self] = MARK_NO;
 	for (size_t i = 0; i < table.count; i++) {
-		const struct entry *entry = &table.entries[i];
+		const struct proc_stat *stat = &table.items[i];
 
-		if (!entry->is_member || !is_alive(&entry->stat) ||
-		    entry->stat.pid == (int32_t)getpid())
+		if (mark_of(tree, &table, marks, i) != MARK_YES || !proc_is_alive(stat))
 			continue;
 		count++;
 		if (signal)
-			(void)proc_signal(entry->stat.pid, entry->stat.start_ticks, signal);
+			(void)proc_signal(stat->pid, stat->start_ticks, signal);
 		if (visit)
-			visit(arg, &entry->stat);
+			visit(arg, stat);
 	}
 	*ret_count = count;
 	return ERR_OK;

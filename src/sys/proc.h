@@ -23,6 +23,9 @@ struct proc_stat {
 /* False when there is no such process. */
 bool proc_stat_read(int32_t pid, struct proc_stat *ret_stat);
 
+/* Not a zombie. */
+bool proc_is_alive(const struct proc_stat *stat);
+
 /* Copy the value of `name` out of a process's environment, as it was at its exec, NUL-ended. False
  * when it is not there, is longer than the room, or may not be read. */
 bool proc_environ_get(int32_t pid, const char *name, char *value, size_t value_bytes);
@@ -30,25 +33,37 @@ bool proc_environ_get(int32_t pid, const char *name, char *value, size_t value_b
 /* Is `pid` the process `ancestor` or does its chain of parents lead to it? */
 bool proc_descends(int32_t pid, int32_t ancestor);
 
-/* The process of the other end of a thread's children list: pids of the calling process's children
- * (/proc/thread-self/children), as many as fit; SIZE_MAX where the kernel does not offer it. */
-size_t proc_children(int32_t *pids, size_t pids_max);
+typedef void proc_child_fn(void *arg, int32_t pid);
 
-/* Which processes a tree is: every live (not zombie) process that fits one of the rules, and all
- * descendants of those. */
+/* Visit the children of the calling thread (/proc/thread-self/children); false where the kernel
+ * does not offer that. */
+bool proc_children(proc_child_fn *visit, void *arg);
+
+/* All processes at one time, by pid. */
+struct proc_table {
+	struct proc_stat *items;
+	size_t count;
+	size_t capacity;
+};
+
+/* MEMORY; IO when /proc cannot be read. */
+MUST_CHECK enum err_code proc_table_read(struct proc_table *table, struct err *err);
+void proc_table_fini(struct proc_table *table);
+/* Index of a pid, SIZE_MAX if it is not there. */
+size_t proc_table_find(const struct proc_table *table, int32_t pid);
+
+/* Which processes a tree is: those whose environment says so, and all descendants of those. */
 struct proc_tree {
-	int32_t leader;   /* its session and itself; 0: no such rule */
-	int32_t below;    /* the leader rule counts for descendants of this process only; 0: all */
-	const char *name; /* environment variable ... */
-	const char
-	    *value; /* ... whose value it has, or begins with when `is_prefix`; NULL: no rule */
+	const char *name;  /* environment variable ... */
+	const char *value; /* ... whose value it has, or begins with when `is_prefix` */
 	bool is_prefix;
 };
 
 typedef void proc_visit_fn(void *arg, const struct proc_stat *member);
 
-/* One pass: visit the members, and send each `signal` first unless it is 0. The calling process is
- * never a member. *ret_count: how many there were. MEMORY; IO when /proc cannot be read. */
+/* One pass: visit the live members, and send each `signal` first unless it is 0. The calling
+ * process is never a member. *ret_count: how many there were. MEMORY; IO when /proc cannot be read.
+ */
 MUST_CHECK enum err_code proc_tree_pass(const struct proc_tree *tree, int signal,
 					proc_visit_fn *visit, void *arg, size_t *ret_count,
 					struct err *err);
