@@ -406,6 +406,9 @@ static enum err_code check_asked(const struct ask *ask, struct err *err)
 	bool is_asked = (at->state == STEP_WAITING && !at->is_rejected && !at->is_approved) ||
 			(at->is_held && !at->is_approved);
 
+	if (is_asked && at->due_ms && ask->now_ms >= at->due_ms)
+		return err_set(err, ERR_REFUSED, "the time to decide on '%.*s' is over",
+			       STR_ARG(step_of(ask)->id)); /* S7.6: whoever owns the run next rejects */
 	if (is_asked && !(run_state_is_end(ask->run->state) && !ask->run->is_resuming))
 		return ERR_OK;
 	return err_set(err, ERR_REFUSED, "step '%.*s' is %s and waits for no decision",
