@@ -112,11 +112,11 @@ static struct exec_token flight_token(const struct flight *flight)
 				   .attempt = flight->attempt};
 }
 
-/* Room for one more report is made with each flight, so that a report cannot fail. */
+/* Room for its reports is made with each flight, so that an end cannot fail. */
 static enum err_code reports_reserve(struct keeper_client *client, struct err *err)
 {
-	/* A STARTED and an end for each, beside what waits to be taken. */
-	size_t need = client->reports_count + 2 * (client->flights_open + 1);
+	/* One more, and a STARTED and an end for each, beside what waits to be taken. */
+	size_t need = client->reports_count + 1 + 2 * (client->flights_open + 1);
 
 	return mem_grow((void **)&client->reports, &client->reports_capacity, need,
 			sizeof(*client->reports), err);
@@ -127,8 +127,7 @@ static enum err_code report_put(struct keeper_client *client, const struct exec_
 {
 	struct exec_report own = *report;
 
-	if (mem_grow((void **)&client->reports, &client->reports_capacity,
-		     client->reports_count + 1, sizeof(*client->reports), err) != ERR_OK)
+	if (reports_reserve(client, err) != ERR_OK)
 		return err->code;
 	own.token.path.ptr = mem_text(report->token.path.ptr, report->token.path.len);
 	if (!own.token.path.ptr)
@@ -501,14 +500,15 @@ static enum err_code settle_by_log(struct keeper_client *client, struct err *err
 }
 
 /* Greet the keeper and wait for its table; *ret_done false when it went away instead. */
-static enum err_code settle_by_keeper(struct keeper_client *client, int64_t *left_ns,
-				      bool *ret_done, struct err *err)
+static enum err_code settle_by_keeper(struct keeper_client *client, int64_t end_ns, bool *ret_done,
+				      struct err *err)
 {
 	bool is_broken = false;
 	enum err_code code;
 
 	greet(client);
-	while (!is_broken && client->phase != PHASE_TABLED && *left_ns > 0) {
+	while (!is_broken && client->phase != PHASE_TABLED &&
+	       client->link.ops->now(client->link.self) < end_ns) {
 		if (!flush(client, &code, err))
 			break;
 		if (code != ERR_OK || receive(client, &is_broken, err) != ERR_OK)
@@ -516,7 +516,6 @@ static enum err_code settle_by_keeper(struct keeper_client *client, int64_t *lef
 		if (is_broken || client->phase == PHASE_TABLED)
 			break;
 		client->link.ops->wait(client->link.self, NAP_NS);
-		*left_ns -= NAP_NS;
 	}
 	*ret_done = client->phase == PHASE_TABLED;
 	if (!*ret_done) {
@@ -549,9 +548,9 @@ static void flights_forget(struct keeper_client *client)
 static enum err_code settle(struct keeper_client *client, struct err *err)
 {
 	const struct keeper_link_ops *ops = client->link.ops;
-	int64_t left_ns = CLIENT_PATIENCE_NS;
+	int64_t end_ns = ops->now(client->link.self) + CLIENT_PATIENCE_NS;
 
-	while (left_ns > 0) {
+	while (ops->now(client->link.self) < end_ns) {
 		bool is_ours = false;
 		bool is_done = false;
 
@@ -566,13 +565,12 @@ static enum err_code settle(struct keeper_client *client, struct err *err)
 		}
 		if (ops->connect(client->link.self, &is_done, err) != ERR_OK)
 			return err->code;
-		if (is_done && settle_by_keeper(client, &left_ns, &is_done, err) != ERR_OK)
+		if (is_done && settle_by_keeper(client, end_ns, &is_done, err) != ERR_OK)
 			return err->code;
 		if (is_done)
 			return ERR_OK;
 		/* It is just starting or just ending: the lock says more in a moment. */
 		ops->wait(client->link.self, NAP_NS);
-		left_ns -= NAP_NS;
 	}
 	(void)err_set(err, ERR_GONE, "keeper.lock is held, but its keeper does not answer");
 	return err_hint(err, "its pid is in keeper.lock");
@@ -585,7 +583,9 @@ static enum err_code join(struct keeper_client *client, struct err *err)
 {
 	const struct keeper_link_ops *ops = client->link.ops;
 
-	for (int64_t left_ns = CLIENT_PATIENCE_NS; left_ns > 0; left_ns -= NAP_NS) {
+	int64_t end_ns = ops->now(client->link.self) + CLIENT_PATIENCE_NS;
+
+	while (ops->now(client->link.self) < end_ns) {
 		bool is_ours = false;
 		bool is_connected = false;
 

@@ -36,7 +36,9 @@ struct keeper_link_ops {
 	/* Also become ready when sending is possible again. */
 	enum err_code (*watch)(void *self, bool writes, struct err *err);
 	void (*wake)(void *self, bool on); /* reports wait in the client */
+	/* Block until something can be received or the time is over. */
 	void (*wait)(void *self, int64_t timeout_ns);
+	int64_t (*now)(void *self); /* ns; never goes back */
 
 	/* With the lock: the content of attempts.log, nothing when there is none. */
 	enum err_code (*read_log)(void *self, struct buf *out, struct err *err);

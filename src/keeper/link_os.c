@@ -223,7 +223,13 @@ static void os_wait(void *self, int64_t timeout_ns)
 {
 	const struct link *link = self;
 
-	poller_wait(&link->poller, timeout_ns);
+	socket_wait(link->fd, timeout_ns);
+}
+
+static int64_t os_now(void *self)
+{
+	(void)self;
+	return clock_boot_ns(&clock_os);
 }
 
 static enum err_code os_read_log(void *self, struct buf *out, struct err *err)
@@ -309,7 +315,7 @@ static enum err_code os_sweep(void *self, const char *token_text, const struct r
 		clean = found ? 0 : clean + 1;
 		if (!found)
 			continue;
-		poller_wait(&link->poller, nap_ns);
+		socket_wait(-1, nap_ns);
 		nap_ns = nap_ns * 2 < NAP_MAX_NS ? nap_ns * 2 : NAP_MAX_NS;
 	}
 	groups_remove(spawned, count);
@@ -349,6 +355,7 @@ static const struct keeper_link_ops os_ops = {
     .watch = os_watch,
     .wake = os_wake,
     .wait = os_wait,
+    .now = os_now,
     .read_log = os_read_log,
     .sweep = os_sweep,
     .fd = os_fd,

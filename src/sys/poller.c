@@ -60,11 +60,3 @@ void poller_wake(struct poller *poller, bool on)
 	else
 		(void)!read(poller->wake_fd, &count, sizeof(count)); /* there is 1 to read */
 }
-
-void poller_wait(const struct poller *poller, int64_t timeout_ns)
-{
-	struct epoll_event event;
-
-	/* An early end (EINTR) is harmless: callers look again. */
-	(void)epoll_wait(poller->fd, &event, 1, (int)((timeout_ns + 999999) / 1000000));
-}

@@ -28,7 +28,5 @@ MUST_CHECK enum err_code poller_watch(const struct poller *poller, int fd, bool 
 void poller_unwatch(const struct poller *poller, int fd);
 /* Be readable, or no longer so on our own account. */
 void poller_wake(struct poller *poller, bool on);
-/* Block until something is ready or the time is over. */
-void poller_wait(const struct poller *poller, int64_t timeout_ns);
 
 #endif

@@ -2,6 +2,7 @@
 #include "sys/unix_socket.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +152,14 @@ ssize_t socket_receive(int fd, void *bytes, size_t len)
 	if (got < 0 && errno == EAGAIN)
 		return 0;
 	return got == 0 ? -1 : got;
+}
+
+void socket_wait(int fd, int64_t timeout_ns)
+{
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+
+	/* An early end (EINTR) is harmless: callers look again. */
+	(void)poll(&ready, 1, (int)((timeout_ns + 999999) / 1000000));
 }
 
 void socket_close(int *fd)

@@ -504,6 +504,35 @@ static void another_boot_means_lost(void **state)
 	assert_int_equal(recover_one(place, "old", false).kind, EXEC_LOST);
 }
 
+static void many_of_both_kinds_are_recovered(void **state)
+{
+	enum { MANY = 100 };
+	struct place *place = opened(state);
+	static char paths[MANY][16];
+	struct exec_token tokens[MANY];
+	bool same_boot[MANY];
+	unsigned lost = 0;
+	unsigned absent = 0;
+
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(paths[i], sizeof(paths[i]), "m%d", i);
+		tokens[i] = token_of(paths[i]);
+		same_boot[i] = i % 7 == 0;
+	}
+	assert_int_equal(
+	    place->exec.ops->recover(place->exec.self, tokens, same_boot, MANY, &place->err),
+	    ERR_OK);
+	for (int i = 0; i < MANY; i++) {
+		struct exec_report report = wait_report(place);
+
+		lost += report.kind == EXEC_LOST;
+		absent += report.kind == EXEC_ABSENT;
+	}
+	assert_int_equal(absent, 15);
+	assert_int_equal(lost, 85);
+	assert_false(has_report(place, 20));
+}
+
 /* S8.3: an engine that comes back finds its commands running. */
 static void a_new_engine_attaches_to_what_runs(void **state)
 {
@@ -788,6 +817,7 @@ int main(int argc, char **argv)
 	    KEEPER_TEST(a_token_is_executed_once),
 	    KEEPER_TEST(what_was_never_armed_may_be_started),
 	    KEEPER_TEST(another_boot_means_lost),
+	    KEEPER_TEST(many_of_both_kinds_are_recovered),
 	    KEEPER_TEST(a_new_engine_attaches_to_what_runs),
 	    KEEPER_TEST(an_end_while_nobody_was_there_is_not_lost),
 	    KEEPER_TEST(deadlines_hold_without_an_engine),
