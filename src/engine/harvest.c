@@ -130,11 +130,14 @@ static enum err_code keep_json(struct gathering *g, struct buf *json, struct str
 			       struct str *ret_ref, struct err *err)
 {
 	struct str text = keep(g, buf_view(json));
+	struct err own = ERR_INIT;
 
 	if (!json->len)
 		return ERR_OK;
-	if (json_check(text, JSON_DEPTH_MAX, err) != ERR_OK)
-		return err_while(err, "a secret stood where its mask breaks the JSON");
+	if (json_check(text, JSON_DEPTH_MAX, &own) != ERR_OK) {
+		fail(g, CLASS_VALIDATION_FAILED, STR("a secret is no part of a text in the result"));
+		return ERR_OK;
+	}
 	*ret_text = text;
 	if (text.len > g->engine->ports.limits->inline_bytes) {
 		char ref[SHA256_HEX_BYTES + 1];
@@ -175,7 +178,7 @@ static enum err_code keep_result(struct gathering *g, struct result_file *file, 
 	if (keep_json(g, &file->outputs, &g->result->outputs, &g->result->outputs_ref, err) != ERR_OK ||
 	    keep_json(g, &file->updates, &g->result->updates, &g->result->updates_ref, err) != ERR_OK)
 		return err->code;
-	if (g->result->outputs.ptr)
+	if (g->result->is_ok && g->result->outputs.ptr)
 		hash_outputs(g);
 	return ERR_OK;
 }
@@ -227,6 +230,41 @@ static enum err_code read_result(struct gathering *g, struct err *err)
 	if (g->result->is_ok)
 		fail(g, CLASS_VALIDATION_FAILED, say(g, "%s", own.text));
 	return ERR_OK;
+}
+
+/* The result file stays in the run directory, so a secret that the command wrote there is masked in it.
+ * What is too large or no plain text to be masked goes. Doing it twice changes nothing: what is
+ * recorded is masked in the same way. */
+static enum err_code hide_secrets(const struct gathering *g, struct err *err)
+{
+	const struct rundir *dir = g->engine->dir;
+	const struct vfs *vfs = g->engine->ports.vfs;
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+	struct err own = ERR_INIT;
+	struct str masked = STR_NONE;
+	enum err_code code;
+	bool is_found = false;
+	char name[192];
+	int out;
+
+	if (!g->engine->secrets.masks_count)
+		return ERR_OK;
+	if (rundir_result(dir, g->def->id, g->attempt, g->engine->ports.limits, &text, &is_found,
+			  &own) == ERR_OK) {
+		masked = secrets_mask(&g->engine->secrets, &g->engine->tick, buf_view(&text));
+		if (!is_found || str_eq(masked, buf_view(&text)))
+			return ERR_OK;
+	} else if (!is_steps_fault(&own)) {
+		*err = own;
+		return err->code;
+	}
+	if (vfs_open(vfs, rundir_fd(dir), "out", VFS_DIR, &out, err) != ERR_OK)
+		return err->code;
+	(void)snprintf(name, sizeof(name), "%.*s.%u.json", STR_ARG(g->def->id), g->attempt);
+	code = masked.ptr ? vfs_replace(vfs, out, name, masked.ptr, masked.len, err)
+			  : vfs_unlink(vfs, out, name, err);
+	vfs_close(vfs, out);
+	return code;
 }
 
 /* ----------------------------------------------------------------------------- artifacts */
@@ -392,6 +430,8 @@ enum err_code harvest(struct engine *engine, uint32_t step, const struct exec_re
 	if (report->end != EXEC_END_SPAWN_FAILED && report->cause == EXEC_CAUSE_NONE &&
 	    read_result(&g, err) != ERR_OK)
 		return err->code;
+	if (hide_secrets(&g, err) != ERR_OK)
+		return err_while(err, "mask a result file");
 	if (ret_result->is_ok && read_artifacts(&g, err) != ERR_OK)
 		return err->code;
 	if (ret_result->is_ok && judge(&g, err) != ERR_OK)
