@@ -116,7 +116,8 @@ static void tell_lines(struct str text)
 	while (from < text.len) {
 		size_t end = str_find(text, "\n", from);
 
-		note("  | %.*s\n", STR_ARG(str_cut(text, from, end == SIZE_MAX ? text.len : end)));
+		print_note("  | %.*s\n",
+			   STR_ARG(str_cut(text, from, end == SIZE_MAX ? text.len : end)));
 		from = end == SIZE_MAX ? text.len : end + 1;
 	}
 }
@@ -133,7 +134,7 @@ static void tell_failed(const struct carry *carry)
 		if (sluice_logs(carry->cli->sluice, sluice_run_dir(carry->run), &options, keep_last,
 				&last, &ignored) == SLUICE_OK &&
 		    last.len > 0) {
-			note("\nlast lines of '%s':\n", options.step);
+			print_note("\nlast lines of '%s':\n", options.step);
 			tell_lines(buf_view(&last));
 		}
 	}
@@ -156,7 +157,7 @@ static void tell_next(const struct carry *carry)
 		AUTO(buf_fini) struct buf command = BUF_INIT;
 
 		json_decode(item, &command);
-		note("next: %.*s\n", STR_ARG(buf_view(&command)));
+		print_note("next: %.*s\n", STR_ARG(buf_view(&command)));
 	}
 out:
 	sluice_free(status);
@@ -180,11 +181,11 @@ int carry_on(struct carry *carry, struct sluice_run *run)
 	struct sluice_error err;
 
 	if (!is_quiet)
-		note("run %s\n", sluice_run_id(run));
+		print_note("run %s\n", sluice_run_id(run));
 	if (wait_for_end(carry, run, &end, &err) != SLUICE_OK) {
 		progress_end(carry->progress);
 		if (!err.hint[0])
-			note("sluice: run '%s' can be resumed\n", sluice_run_id(run));
+			print_note("sluice: run '%s' can be resumed\n", sluice_run_id(run));
 		return print_error(&err);
 	}
 	progress_end(carry->progress);

@@ -130,7 +130,7 @@ bool print_end(void)
 	buf_fini(&screen.out);
 	if (screen.failed == 0)
 		return true;
-	note("sluice: write the answer: %s\n", strerror(screen.failed));
+	print_note("sluice: write the answer: %s\n", strerror(screen.failed));
 	return false;
 }
 
@@ -147,7 +147,7 @@ bool print_is_live(void)
 	return screen.is_live;
 }
 
-void outside_put(struct buf *out, struct str text)
+void print_outside(struct buf *out, struct str text)
 {
 	if (screen.is_err_terminal)
 		(void)escape_put(out, text, true);
@@ -155,7 +155,7 @@ void outside_put(struct buf *out, struct str text)
 		buf_str(out, text);
 }
 
-void style_put(struct buf *out, enum style style, struct str text)
+void print_style(struct buf *out, enum style style, struct str text)
 {
 	static const char *const codes[] = {
 	    [STYLE_PLAIN] = "",        [STYLE_GOOD] = "\033[32m", [STYLE_BAD] = "\033[31m",
@@ -170,7 +170,7 @@ void style_put(struct buf *out, enum style style, struct str text)
 	buf_text(out, "\033[0m");
 }
 
-void note(const char *format, ...)
+void print_note(const char *format, ...)
 {
 	AUTO(buf_fini) struct buf text = BUF_INIT;
 	AUTO(buf_fini) struct buf shown = BUF_INIT;
@@ -179,7 +179,7 @@ void note(const char *format, ...)
 	va_start(args, format);
 	buf_vfmt(&text, format, args);
 	va_end(args);
-	outside_put(&shown, buf_view(&text));
+	print_outside(&shown, buf_view(&text));
 	flush_out(); /* in the order in which it was said */
 	print_raw(buf_view(&shown));
 }
@@ -193,14 +193,14 @@ void print_problem(const char *text, const char *hint)
 {
 	AUTO(buf_fini) struct buf line = BUF_INIT;
 
-	style_put(&line, STYLE_BAD, screen.is_runner ? STR("Error:") : STR("sluice:"));
+	print_style(&line, STYLE_BAD, screen.is_runner ? STR("Error:") : STR("sluice:"));
 	buf_byte(&line, ' ');
-	outside_put(&line, str_of(text));
+	print_outside(&line, str_of(text));
 	buf_byte(&line, '\n');
 	if (hint && hint[0]) {
-		style_put(&line, STYLE_BOLD, STR("hint:"));
+		print_style(&line, STYLE_BOLD, STR("hint:"));
 		buf_byte(&line, ' ');
-		outside_put(&line, str_of(hint));
+		print_outside(&line, str_of(hint));
 		buf_byte(&line, '\n');
 	}
 	flush_out();

@@ -27,7 +27,7 @@ bool print_sink(void *arg, const char *bytes, size_t len);
 void print_at_once(void);
 
 /* Everything else. */
-void note(const char *format, ...) PRINTF_LIKE(1, 2);
+void print_note(const char *format, ...) PRINTF_LIKE(1, 2);
 /* `sluice: <text>` and `hint: <hint>` (NULL or empty = none). */
 void print_problem(const char *text, const char *hint);
 /* The same for an error of the library; returns its exit status. */
@@ -40,8 +40,8 @@ void print_as_runner(void);
 void print_raw(struct str text);
 bool print_is_live(void); /* stderr is a terminal that can be redrawn */
 /* Append `text` in a style to a line for stderr; plain when colours are off. */
-void style_put(struct buf *out, enum style style, struct str text);
+void print_style(struct buf *out, enum style style, struct str text);
 /* Append text from outside, escaped if stderr is a terminal. */
-void outside_put(struct buf *out, struct str text);
+void print_outside(struct buf *out, struct str text);
 
 #endif

@@ -239,7 +239,7 @@ static void reason_put(struct buf *out, const struct said *said)
 	if (said->reason.len == 0)
 		return;
 	buf_text(out, ": ");
-	outside_put(out, buf_view(&said->reason));
+	print_outside(out, buf_view(&said->reason));
 	for (size_t i = from; i < out->len; i++) {
 		if (out->ptr[i] == '\n')
 			out->ptr[i] = ' ';
@@ -261,13 +261,13 @@ static void started_put(struct buf *out, const struct said *said)
 
 static void succeeded_put(struct buf *out, const struct said *said)
 {
-	style_put(out, STYLE_GOOD, STR(" succeeded"));
+	print_style(out, STYLE_GOOD, STR(" succeeded"));
 	duration_put(out, said);
 }
 
 static void failed_put(struct buf *out, const struct said *said)
 {
-	style_put(out, STYLE_BAD, STR(" failed"));
+	print_style(out, STYLE_BAD, STR(" failed"));
 	duration_put(out, said);
 	buf_fmt(out, " [%.*s]", STR_ARG(buf_view(&said->class)));
 	reason_put(out, said);
@@ -281,26 +281,26 @@ static void retried_put(struct buf *out, const struct said *said)
 
 static void waiting_put(struct buf *out, const struct said *said)
 {
-	style_put(out, STYLE_WARN, STR(" waits"));
+	print_style(out, STYLE_WARN, STR(" waits"));
 	reason_put(out, said);
 }
 
 static void skipped_put(struct buf *out, const struct said *said)
 {
-	style_put(out, STYLE_DIM, STR(" skipped"));
+	print_style(out, STYLE_DIM, STR(" skipped"));
 	reason_put(out, said);
 }
 
 static void lost_put(struct buf *out, const struct said *said)
 {
-	style_put(out, STYLE_BAD, STR(" lost"));
+	print_style(out, STYLE_BAD, STR(" lost"));
 	reason_put(out, said);
 }
 
 static void gate_failed_put(struct buf *out, const struct said *said)
 {
-	style_put(out, said->is_soft ? STYLE_WARN : STYLE_BAD,
-		  said->is_soft ? STR(" soft gate failed") : STR(" gate failed"));
+	print_style(out, said->is_soft ? STYLE_WARN : STYLE_BAD,
+		    said->is_soft ? STR(" soft gate failed") : STR(" gate failed"));
 	reason_put(out, said);
 }
 
@@ -314,19 +314,19 @@ static void gate_passed_put(struct buf *out, const struct said *said)
 static void actor_put(struct buf *out, const struct said *said)
 {
 	buf_text(out, " by ");
-	outside_put(out, buf_view(&said->actor));
+	print_outside(out, buf_view(&said->actor));
 	reason_put(out, said);
 }
 
 static void approved_put(struct buf *out, const struct said *said)
 {
-	style_put(out, STYLE_GOOD, STR(" approved"));
+	print_style(out, STYLE_GOOD, STR(" approved"));
 	actor_put(out, said);
 }
 
 static void rejected_put(struct buf *out, const struct said *said)
 {
-	style_put(out, STYLE_BAD, STR(" rejected"));
+	print_style(out, STYLE_BAD, STR(" rejected"));
 	actor_put(out, said);
 }
 
@@ -356,7 +356,7 @@ static void repaired_put(struct buf *out, const struct said *said)
 
 static void projection_put(struct buf *out, const struct said *said)
 {
-	style_put(out, STYLE_WARN, STR("a projection could not be written"));
+	print_style(out, STYLE_WARN, STR("a projection could not be written"));
 	reason_put(out, said);
 }
 
@@ -399,7 +399,7 @@ static bool line_put(struct progress *progress, const struct said *said)
 		clock_put(out, said->utc_ms);
 		buf_byte(out, ' ');
 		if (phrases[i].is_step)
-			outside_put(out, buf_view(&said->step));
+			print_outside(out, buf_view(&said->step));
 		phrases[i].put(out, said);
 		buf_byte(out, '\n');
 		return true;
@@ -459,7 +459,7 @@ void progress_event(void *arg, const char *line, size_t len)
 		return;
 	buf_clear(&progress->text);
 	if (progress->kind == PROGRESS_EVERYTHING) {
-		outside_put(&progress->text, str_from(line, len));
+		print_outside(&progress->text, str_from(line, len));
 		buf_byte(&progress->text, '\n');
 		print_raw(buf_view(&progress->text));
 		return;

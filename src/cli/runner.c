@@ -109,7 +109,7 @@ static void help(void)
 
 static int wrong_usage(const char *text, const char *hint)
 {
-	note("usage: runner {start,resume,status,events,summary} DIR [options]\n");
+	print_note("usage: runner {start,resume,status,events,summary} DIR [options]\n");
 	print_problem(text, hint);
 	return CLI_USAGE;
 }

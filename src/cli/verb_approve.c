@@ -15,7 +15,7 @@ static int run(struct cli *cli)
 	    SLUICE_OK)
 		return print_error(&err);
 	if (!given->given[OPT_QUIET])
-		note("%s approved\n", given->words[1]);
+		print_note("%s approved\n", given->words[1]);
 	return CLI_OK;
 }
 

@@ -10,13 +10,13 @@ static int run(struct cli *cli)
 	if (sluice_pipeline_load(cli->sluice, cli->options.words[0], &pipeline, &diagnostics,
 				 &err) != SLUICE_OK) {
 		if (diagnostics)
-			note("%s", diagnostics);
+			print_note("%s", diagnostics);
 		sluice_free(diagnostics);
 		return print_error(&err);
 	}
 	if (!cli->options.given[OPT_QUIET])
-		note("%s: valid, %zu steps\n", cli->options.words[0],
-		     sluice_pipeline_steps(pipeline));
+		print_note("%s: valid, %zu steps\n", cli->options.words[0],
+			   sluice_pipeline_steps(pipeline));
 	sluice_pipeline_free(pipeline);
 	return CLI_OK;
 }

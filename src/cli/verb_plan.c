@@ -31,7 +31,7 @@ static int run(struct cli *cli)
 	if (sluice_pipeline_load(cli->sluice, cli->options.words[0], &pipeline, &diagnostics,
 				 &err) != SLUICE_OK) {
 		if (diagnostics)
-			note("%s", diagnostics);
+			print_note("%s", diagnostics);
 		sluice_free(diagnostics);
 		return print_error(&err);
 	}

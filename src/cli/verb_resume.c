@@ -19,8 +19,8 @@ static void tell_nothing(const struct cli *cli, int status)
 
 	if (cli->options.given[OPT_QUIET])
 		return;
-	note(status == CLI_OK ? "nothing to do: the run has succeeded\n"
-			      : "the run is blocked, and nobody has decided\n");
+	print_note(status == CLI_OK ? "nothing to do: the run has succeeded\n"
+				    : "the run is blocked, and nobody has decided\n");
 	if (sluice_status(cli->sluice, cli->options.words[0], SLUICE_TEXT, &text, &err) !=
 	    SLUICE_OK)
 		(void)print_error(&err); /* the exit status is that of the resume */

@@ -23,7 +23,7 @@ static bool load(struct cli *cli, struct sluice_pipeline **ret_pipeline, int *re
 				 &err) == SLUICE_OK)
 		return true;
 	if (diagnostics)
-		note("%s", diagnostics);
+		print_note("%s", diagnostics);
 	sluice_free(diagnostics);
 	*ret_status = print_error(&err);
 	return false;

@@ -11,7 +11,7 @@ static int run(struct cli *cli)
 	if (sluice_stop(cli->sluice, cli->options.words[0], &options, &err) != SLUICE_OK)
 		return print_error(&err);
 	if (!cli->options.given[OPT_QUIET])
-		note("stop requested\n");
+		print_note("stop requested\n");
 	return CLI_OK;
 }
 

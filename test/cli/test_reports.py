@@ -187,7 +187,7 @@ def test_list_shows_a_run_that_was_resumed_as_what_it_is_now(sluice):
 
 
 def test_list_shows_an_interrupted_run_and_a_broken_one(sluice):
-    process = sluice.start("run", sluice.write("p.yaml", SLOW), "--run-id", "cut")
+    process = sluice.start("run", sluice.write("p.yaml", SLOW.replace("30", "1")), "--run-id", "cut")
     sluice.wait_for("cut", "executing")
     process.kill()
     process.communicate()
@@ -197,8 +197,7 @@ def test_list_shows_an_interrupted_run_and_a_broken_one(sluice):
     rows = {row["run_id"]: row for row in json.loads(sluice.run("list", "--json", check=0).stdout)["runs"]}
     assert rows["cut"]["state"] == "interrupted" and rows["broken"]["state"] == "corrupt"
     assert "interrupted" in sluice.run("status", "cut", check=0).stdout
-    sluice.run("stop", "cut", "--now")
-    sluice.run("resume", "cut", timeout=60)
+    sluice.run("resume", "cut", check=0)
 
 
 def test_bad_lines_of_the_index_are_passed_over_D_4_1(sluice):
