@@ -58,6 +58,58 @@ static void queue_clear(struct decide_queue *queue)
 		(void)queue_pop(queue);
 }
 
+static enum err_code set_init(struct decide_set *set, uint32_t steps, struct err *err)
+{
+	uint32_t words = steps / 64 + 1;
+
+	*set = (struct decide_set){.groups_count = words / 64 + 1};
+	set->words = mem_new(words, sizeof(*set->words));
+	set->groups = mem_new(set->groups_count, sizeof(*set->groups));
+	return set->words && set->groups ? ERR_OK : mem_err(err);
+}
+
+static void set_fini(struct decide_set *set)
+{
+	mem_free(set->words);
+	mem_free(set->groups);
+}
+
+void decide_set_push(struct decide_set *set, uint32_t step)
+{
+	uint64_t bit = UINT64_C(1) << step % 64;
+
+	if (set->words[step / 64] & bit)
+		return;
+	set->words[step / 64] |= bit;
+	set->groups[step / 4096] |= UINT64_C(1) << step / 64 % 64;
+	set->count++;
+}
+
+/* Remove the least. */
+static uint32_t set_pop(struct decide_set *set)
+{
+	uint32_t group = 0;
+	uint32_t word;
+	uint32_t step;
+
+	BUG_IF(set->count == 0);
+	while (!set->groups[group])
+		group++;
+	word = group * 64 + (uint32_t)__builtin_ctzll(set->groups[group]);
+	step = word * 64 + (uint32_t)__builtin_ctzll(set->words[word]);
+	set->words[word] &= set->words[word] - 1;
+	if (!set->words[word])
+		set->groups[group] &= set->groups[group] - 1;
+	set->count--;
+	return step;
+}
+
+static void set_clear(struct decide_set *set)
+{
+	while (set->count)
+		(void)set_pop(set);
+}
+
 /* ---------------------------------------------------------------------------- life and look */
 
 enum err_code decider_init(struct decider *decider, const struct run_state *run, struct err *err)
@@ -68,7 +120,7 @@ enum err_code decider_init(struct decider *decider, const struct run_state *run,
 	decider->phase = mem_new(steps, 1);
 	decider->marks = mem_new(steps, 1);
 	if (!decider->phase || !decider->marks ||
-	    queue_init(&decider->look, steps, err) != ERR_OK ||
+	    set_init(&decider->look, steps, err) != ERR_OK ||
 	    queue_init(&decider->ready, steps, err) != ERR_OK) {
 		decider_fini(decider);
 		return mem_err(err);
@@ -81,7 +133,7 @@ void decider_fini(struct decider *decider)
 {
 	mem_free(decider->phase);
 	mem_free(decider->marks);
-	queue_fini(&decider->look);
+	set_fini(&decider->look);
 	queue_fini(&decider->ready);
 	arena_fini(&decider->texts);
 	*decider = (struct decider){.run = NULL};
@@ -95,11 +147,12 @@ static bool has_decision(const struct step_state *step)
 	return step->is_held && step->is_approved;
 }
 
-/* Can it go on without a person? Asked when a run that is blocked is taken over: a held attempt that was
- * given up leaves no other trace than what follows from it. */
+/* Can it go on without a person? Asked when a run that is blocked is taken over: what ended its block may
+ * have left no other trace than what follows from it. */
 static bool goes_on(const struct step_state *step)
 {
 	return has_decision(step) ||
+	       (step->state == STEP_FAILED && !step->is_final && !step->is_held) ||
 	       (step->state == STEP_PENDING && (step->doom != SKIP_NONE || step_is_ready(step)));
 }
 
@@ -108,7 +161,7 @@ void decider_rebuild(struct decider *decider)
 	const struct run_state *run = decider->run;
 	uint32_t steps = run->model->steps_count;
 
-	queue_clear(&decider->look);
+	set_clear(&decider->look);
 	queue_clear(&decider->ready);
 	memset(decider->phase, PHASE_IDLE, steps);
 	decider->asked = 0;
@@ -119,7 +172,7 @@ void decider_rebuild(struct decider *decider)
 	decider->is_unblocked = run->count[STEP_RUNNING] > 0 || run->is_failing ||
 				run->count[STEP_WAITING] + run->held == 0;
 	for (uint32_t i = 0; i < steps; i++) {
-		decide_queue_push(&decider->look, i);
+		decide_set_push(&decider->look, i);
 		if (goes_on(&run->steps[i]))
 			decider->is_unblocked = true;
 	}
@@ -169,11 +222,11 @@ void decider_observe(struct decider *decider, const struct event *event)
 	case STEP_WAITING:
 		break;
 	}
-	decide_queue_push(&decider->look, step);
+	decide_set_push(&decider->look, step);
 	if (!step_is_resolved(&run->steps[step]))
 		return;
 	for (uint32_t d = model->dependents_at[step]; d < model->dependents_at[step + 1]; d++)
-		decide_queue_push(&decider->look, model->dependents[d]);
+		decide_set_push(&decider->look, model->dependents[d]);
 }
 
 /* -------------------------------------------------------------------------------- events */
@@ -392,7 +445,7 @@ static enum decide_answer look(struct decider *decider, struct event *event,
 			       struct decide_query *query, int64_t now_ms)
 {
 	while (decider->look.count) {
-		uint32_t step = queue_pop(&decider->look);
+		uint32_t step = set_pop(&decider->look);
 		enum decide_answer answer = DECIDE_NOTHING;
 
 		switch (decider->run->steps[step].state) {

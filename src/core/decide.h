@@ -35,10 +35,19 @@ struct decide_queue {
 	uint32_t count;
 };
 
+/* A set of step indexes that gives the least one first: what a decider looks at next depends on the
+ * state alone, not on the order in which things happened. A bit for each step, and one for each word. */
+struct decide_set {
+	uint64_t *words;
+	uint64_t *groups;
+	uint32_t groups_count;
+	uint32_t count;
+};
+
 struct decider {
 	const struct run_state *run;
 	uint8_t *phase;            /* enum decide_phase, by step */
-	struct decide_queue look;  /* steps whose state may call for something */
+	struct decide_set look;    /* steps whose state may call for something */
 	struct decide_queue ready; /* steps that wait for a slot */
 	uint32_t asked;            /* in PHASE_ASKED */
 	uint32_t preparing;

@@ -282,7 +282,7 @@ static enum err_code on_when(const struct ask *ask, struct err *err)
 		return ERR_OK;
 	}
 	decider_set_phase(ask->decider, ask->in->step, PHASE_CLEARED);
-	decide_queue_push(&ask->decider->look, ask->in->step);
+	decide_set_push(&ask->decider->look, ask->in->step);
 	return ERR_OK;
 }
 

@@ -327,6 +327,23 @@ static void s8_3_leftovers_block_and_are_never_run_beside(void **state)
 			   "step.started a 1");
 }
 
+/* The report that ended the block is the last line: what follows from it unblocks the run. */
+static void s11_2_a_block_that_a_loss_ended_ends_after_a_cut(void **state)
+{
+	static const char steps[] = "a lost=rerun; m needs= gate=manual";
+	AUTO(fixture_close) struct fixture f;
+	size_t lost;
+
+	RUN(whole, steps);
+	fixture_leftovers(&whole, "a");
+	lost = whole.log_count + 1;
+	fixture_lose(&whole, "a");
+	fixture_replay(&f, steps, &whole, lost);
+	assert_int_equal(f.run.state, RUN_BLOCKED);
+	fixture_settle(&f);
+	fixture_expect(&f, "run.state_changed executing\nstep.retried a 1");
+}
+
 static void s7_4_leftovers_keep_their_slot_and_the_run_blocks(void **state)
 {
 	AUTO(fixture_close) struct fixture f;
@@ -697,6 +714,7 @@ static void s11_4_a_repaired_log_says_so_and_goes_on(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(s11_2_a_block_that_a_loss_ended_ends_after_a_cut),
 	    cmocka_unit_test(s7_1_max_attempts_counts_all),
 	    cmocka_unit_test(s7_1_without_retry_there_is_one_attempt),
 	    cmocka_unit_test(s6_only_listed_classes_are_retried),
