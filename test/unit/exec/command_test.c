@@ -585,10 +585,12 @@ static void deadlines_hold_without_an_engine(void **state)
 	assert_int_equal(wait_report(place).kind, EXEC_STARTED);
 	keeper = keeper_pid(place);
 	engine_close(place);
-	assert_true(wait_gone(keeper, 5000));
+	assert_true(keeper > 0 && wait_gone(keeper, 5000));
 	engine_open(place, 2);
 	report = recover_one(place, "alone", true);
 	assert_int_equal(report.kind, EXEC_ENDED);
+	assert_int_equal(report.exit_code, 0);
+	assert_int_equal(report.signal, SIGTERM);
 	assert_int_equal(report.cause, EXEC_CAUSE_TIMEOUT);
 }
 
