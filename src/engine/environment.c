@@ -251,35 +251,21 @@ static enum err_code put_format(struct building *b, const char *name, struct err
 	return put(b, str_of(name), buf_view(&text), err);
 }
 
-static enum err_code make_artifacts_dir(const struct engine *engine, const char *name,
-					struct err *err)
-{
-	const struct vfs *vfs = engine->ports.vfs;
-	enum err_code code;
-	int dir = -1;
-
-	if (vfs_make_dir(vfs, rundir_fd(engine->dir), "artifacts", err) != ERR_OK ||
-	    vfs_open(vfs, rundir_fd(engine->dir), "artifacts", VFS_DIR, &dir, err) != ERR_OK)
-		return err->code;
-	code = vfs_make_dir(vfs, dir, name, err);
-	vfs_close(vfs, dir);
-	return code;
-}
-
 static enum err_code put_artifacts_dir(struct building *b, struct err *err)
 {
 	const struct engine *engine = b->engine;
 	const struct step *def = &engine->fold.model->steps[b->step];
+	int dir = rundir_fd(engine->dir);
 	char name[128];
 
 	if (!def->artifacts_count)
 		return ERR_OK;
-	(void)snprintf(name, sizeof(name), "%.*s.%u", STR_ARG(def->id),
+	(void)snprintf(name, sizeof(name), "artifacts/%.*s.%u", STR_ARG(def->id),
 		       engine->fold.state.steps[b->step].attempt);
-	if (make_artifacts_dir(engine, name, err) != ERR_OK)
+	if (vfs_make_dir(engine->ports.vfs, dir, "artifacts", err) != ERR_OK ||
+	    vfs_make_dir(engine->ports.vfs, dir, name, err) != ERR_OK)
 		return err->code;
-	return put_format(b, "SLUICE_ARTIFACTS", err, "%s/artifacts/%s", rundir_path(engine->dir),
-			  name);
+	return put_format(b, "SLUICE_ARTIFACTS", err, "%s/%s", rundir_path(engine->dir), name);
 }
 
 static enum err_code put_sluice(struct building *b, struct err *err)

@@ -23,7 +23,7 @@
 static int beneath(int dir, const char *path, uint64_t flags)
 {
 	struct open_how how = {
-	    .flags = flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY,
+	    .flags = flags | O_CLOEXEC | O_NOFOLLOW | (flags & O_PATH ? 0 : O_NOCTTY),
 	    .mode = flags & O_CREAT ? FILE_MODE : 0,
 	    .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};

@@ -54,6 +54,8 @@ static void no_path_leads_out_of_its_directory(void **unused)
 	assert_int_not_equal(vfs_make_dir(&vfs_os, dir.fd, "../beside", &err), ERR_OK);
 	assert_int_not_equal(vfs_make_dir(&vfs_os, dir.fd, "..", &err), ERR_OK);
 	assert_int_equal(vfs_make_dir(&vfs_os, dir.fd, "sub", &err), ERR_OK);
+	assert_int_equal(vfs_make_dir(&vfs_os, dir.fd, "sub/below.0", &err), ERR_OK);
+	assert_int_equal(vfs_make_dir(&vfs_os, dir.fd, "sub/below.0", &err), ERR_OK);
 	assert_int_not_equal(vfs_make_dir(&vfs_os, dir.fd, "sublink", &err), ERR_OK);
 	assert_int_not_equal(vfs_make_dir(&vfs_os, dir.fd, "plain", &err), ERR_OK);
 	temp_dir_remove(&dir);
