@@ -1,4 +1,5 @@
-/* commit.c - decided events become durable lines: apply in memory, one append, one sync. */
+/* commit.c - inputs become events, events become durable lines: decide and apply in memory, then one
+ * append and one sync. */
 #include "engine/engine_intern.h"
 
 #include "base/mem.h"
@@ -42,6 +43,19 @@ enum err_code engine_record(struct engine *engine, struct event *event, struct e
 		return err_while(err, "apply '%s'", event_type_name(event->type));
 	decider_observe(&engine->decider, event);
 	return add_effect(engine, event, err);
+}
+
+enum err_code engine_feed(struct engine *engine, const struct input *input, struct err *err)
+{
+	struct decide_events events = {engine->events, 0};
+
+	if (decide_input(&engine->decider, input, engine->now_ms, &events, err) != ERR_OK)
+		return err->code;
+	for (size_t i = 0; i < events.count; i++) {
+		if (engine_record(engine, &events.items[i], err) != ERR_OK)
+			return err->code;
+	}
+	return ERR_OK;
 }
 
 static bool syncs_now(const struct engine *engine)

@@ -62,19 +62,6 @@ static enum err_code fire_timers(struct engine *engine, struct err *err)
 
 /* ----------------------------------------------------------------------------- 4 decide */
 
-enum err_code engine_feed(struct engine *engine, const struct input *input, struct err *err)
-{
-	struct decide_events events = {engine->events, 0};
-
-	if (decide_input(&engine->decider, input, engine->now_ms, &events, err) != ERR_OK)
-		return err->code;
-	for (size_t i = 0; i < events.count; i++) {
-		if (engine_record(engine, &events.items[i], err) != ERR_OK)
-			return err->code;
-	}
-	return ERR_OK;
-}
-
 static enum err_code answer_query(struct engine *engine, const struct decide_query *query,
 				  struct err *err)
 {

@@ -1,11 +1,12 @@
 /* engine_intern.h - the engine's own state, shared by the files of this folder; nobody else includes it.
  *
- *   birth.c     start, open, free            prepare.c     what an attempt needs before it can start
- *   recover.c   resume                       environment.c what a command finds in its environment
- *   engine.c    the tick                     attempts.c    starts, cancels, reports
- *   commit.c    events to durable lines      harvest.c     what an attempt leaves behind
- *   history.c   the end in runs.jsonl        result.c      the result file
- *                                            secrets.c     values that never reach a file */
+ *   birth.c       start, open, free         prepare.c   a step's condition, inputs, texts
+ *   recover.c     resume                    command.c   argv, folder and environment of an attempt
+ *   engine.c      the tick                  attempts.c  starts, cancels, reports
+ *   commit.c      inputs to durable lines   harvest.c   what an attempt leaves behind
+ *   environment.c what a command finds      result.c    the result file
+ *   secrets.c     values never stored       history.c   the end in runs.jsonl
+ *   control.c     people, by the socket     drive.c     the loop of a process with one run */
 #ifndef ENGINE_ENGINE_INTERN_H
 #define ENGINE_ENGINE_INTERN_H
 
@@ -95,8 +96,11 @@ struct engine {
 	bool has_more;               /* the next tick has something to do at once */
 };
 
-/* commit.c: append one event to the tick, and fold it; make the tick durable; sync: interval */
+/* commit.c: append one event to the tick, and fold it; decide on an input and record what follows; make
+ * the tick durable; sync: interval */
 MUST_CHECK enum err_code engine_record(struct engine *engine, struct event *event, struct err *err);
+MUST_CHECK enum err_code engine_feed(struct engine *engine, const struct input *input,
+				     struct err *err);
 MUST_CHECK enum err_code engine_commit(struct engine *engine, struct err *err);
 MUST_CHECK enum err_code engine_sync_due(struct engine *engine, struct err *err);
 
@@ -110,8 +114,6 @@ MUST_CHECK enum err_code engine_begin(struct engine *engine, struct err *err);
 MUST_CHECK enum err_code engine_arm_deadline(struct engine *engine, int64_t left_ns, struct err *err);
 
 /* engine.c */
-MUST_CHECK enum err_code engine_feed(struct engine *engine, const struct input *input,
-				     struct err *err);
 /* Ask decide_next until it has nothing more. */
 MUST_CHECK enum err_code engine_settle(struct engine *engine, struct err *err);
 MUST_CHECK enum err_code engine_perform(struct engine *engine, struct err *err);
@@ -133,16 +135,18 @@ struct expr_scope prepare_scope(const struct engine *engine, uint32_t step, stru
 /* Answer a query of decide_next: the input is filled; its texts are in the tick's arena. */
 MUST_CHECK enum err_code prepare_answer(struct engine *engine, const struct decide_query *query,
 					struct input *ret_input, struct err *err);
-/* Resolve argv, environment and folder of a command (arena of the tick). INVALID: the step's own fault,
- * with a reason for its step.failed. */
-MUST_CHECK enum err_code prepare_command(struct engine *engine, uint32_t step,
-					 struct prepared *ret_prepared, struct err *err);
 /* A path of the pipeline file made absolute, from the step's cwd or the pipeline's folder. */
 MUST_CHECK enum err_code prepare_path(struct engine *engine, uint32_t step, const struct tmpl *tmpl,
 				      bool from_cwd, char **ret_path, struct err *err);
 /* A template filled (tick's arena). INVALID: the step's own fault. */
 MUST_CHECK enum err_code prepare_text(struct engine *engine, uint32_t step, const struct tmpl *tmpl,
 				      struct str *ret_text, struct err *err);
+
+/* command.c */
+/* Resolve argv, environment and folder of a command (arena of the tick). INVALID: the step's own fault,
+ * with a reason for its step.failed. */
+MUST_CHECK enum err_code prepare_command(struct engine *engine, uint32_t step,
+					 struct prepared *ret_prepared, struct err *err);
 
 /* environment.c */
 MUST_CHECK enum err_code prepare_env(struct engine *engine, uint32_t step,

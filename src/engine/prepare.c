@@ -24,9 +24,8 @@ struct expr_scope prepare_scope(const struct engine *engine, uint32_t step, stru
 	};
 }
 
-/* Fill a template into the tick's arena. INVALID is the step's own fault. */
-static enum err_code fill(struct engine *engine, uint32_t step, const struct tmpl *tmpl,
-			  struct str *ret_text, struct err *err)
+enum err_code prepare_text(struct engine *engine, uint32_t step, const struct tmpl *tmpl,
+			   struct str *ret_text, struct err *err)
 {
 	struct expr_scope scope = prepare_scope(engine, step, STR_NONE);
 	AUTO(buf_fini) struct buf text = BUF_INIT;
@@ -71,7 +70,7 @@ enum err_code prepare_path(struct engine *engine, uint32_t step, const struct tm
 	char *folder = NULL;
 	struct str name;
 
-	if (fill(engine, step, tmpl, &name, err) != ERR_OK)
+	if (prepare_text(engine, step, tmpl, &name, err) != ERR_OK)
 		return err->code;
 	if (!name.len)
 		return err_set(err, ERR_INVALID, "'%.*s' is an empty path", STR_ARG(tmpl->text));
@@ -190,7 +189,7 @@ enum err_code prepare_answer(struct engine *engine, const struct decide_query *q
 	return answer_inputs(engine, query->step, ret_input, err);
 }
 
-/* ----------------------------------------------------------------------------- commands */
+/* ------------------------------------------------------------------------------- values */
 
 enum err_code prepare_value(struct engine *engine, struct str json, struct str *ret_text,
 			    struct err *err)
@@ -206,57 +205,4 @@ enum err_code prepare_value(struct engine *engine, struct str json, struct str *
 		return err->code;
 	*ret_text = arena_str(&engine->tick, buf_view(&text));
 	return ret_text->ptr ? ERR_OK : mem_err(err);
-}
-
-static enum err_code fill_argv(struct engine *engine, uint32_t step, struct prepared *prepared,
-			       struct err *err)
-{
-	const struct command *command = engine->fold.model->steps[step].command;
-	bool is_shell = engine->fold.model->steps[step].kind == STEP_KIND_RUN;
-	uint32_t count = is_shell ? command->shell_count + 1 : command->argv_count;
-
-	prepared->argv = arena_new(&engine->tick, count + 1, sizeof(*prepared->argv));
-	if (!prepared->argv)
-		return mem_err(err);
-	for (uint32_t i = 0; i < count; i++) {
-		struct str text;
-
-		if (is_shell)
-			text = i < command->shell_count ? command->shell[i] : command->text;
-		else if (fill(engine, step, &command->argv[i], &text, err) != ERR_OK)
-			return err->code;
-		if (str_has(text, '\0'))
-			return err_set(err, ERR_INVALID, "argument %u has a NUL byte", i);
-		text = arena_str(&engine->tick, text); /* NUL-ended */
-		if (!text.ptr)
-			return mem_err(err);
-		prepared->argv[i] = (char *)(uintptr_t)text.ptr;
-	}
-	return ERR_OK;
-}
-
-enum err_code prepare_command(struct engine *engine, uint32_t step, struct prepared *ret_prepared,
-			      struct err *err)
-{
-	static const struct tmpl here = {{".", 1}, false};
-	const struct command *command = engine->fold.model->steps[step].command;
-	const struct tmpl *cwd = command->cwd.text.ptr ? &command->cwd : &here;
-	struct prepared prepared = {0};
-
-	if (fill_argv(engine, step, &prepared, err) != ERR_OK)
-		return err->code;
-	if (cwd == &here)
-		prepared.cwd = (char *)(uintptr_t)engine->fold.model->folder.ptr;
-	else if (prepare_path(engine, step, cwd, false, &prepared.cwd, err) != ERR_OK)
-		return err->code;
-	if (prepare_env(engine, step, &prepared, err) != ERR_OK)
-		return err->code;
-	*ret_prepared = prepared;
-	return ERR_OK;
-}
-
-enum err_code prepare_text(struct engine *engine, uint32_t step, const struct tmpl *tmpl,
-			   struct str *ret_text, struct err *err)
-{
-	return fill(engine, step, tmpl, ret_text, err);
 }

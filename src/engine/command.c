@@ -1,0 +1,52 @@
+/* command.c - a command as it will be executed: argv, folder, environment, from the step's definition and
+ * the context as it is now. */
+#include "engine/engine_intern.h"
+
+#include "base/mem.h"
+
+static enum err_code fill_argv(struct engine *engine, uint32_t step, struct prepared *prepared,
+			       struct err *err)
+{
+	const struct command *command = engine->fold.model->steps[step].command;
+	bool is_shell = engine->fold.model->steps[step].kind == STEP_KIND_RUN;
+	uint32_t count = is_shell ? command->shell_count + 1 : command->argv_count;
+
+	prepared->argv = arena_new(&engine->tick, count + 1, sizeof(*prepared->argv));
+	if (!prepared->argv)
+		return mem_err(err);
+	for (uint32_t i = 0; i < count; i++) {
+		struct str text;
+
+		if (is_shell)
+			text = i < command->shell_count ? command->shell[i] : command->text;
+		else if (prepare_text(engine, step, &command->argv[i], &text, err) != ERR_OK)
+			return err->code;
+		if (str_has(text, '\0'))
+			return err_set(err, ERR_INVALID, "argument %u has a NUL byte", i);
+		text = arena_str(&engine->tick, text); /* NUL-ended */
+		if (!text.ptr)
+			return mem_err(err);
+		prepared->argv[i] = (char *)(uintptr_t)text.ptr;
+	}
+	return ERR_OK;
+}
+
+enum err_code prepare_command(struct engine *engine, uint32_t step, struct prepared *ret_prepared,
+			      struct err *err)
+{
+	static const struct tmpl here = {{".", 1}, false};
+	const struct command *command = engine->fold.model->steps[step].command;
+	const struct tmpl *cwd = command->cwd.text.ptr ? &command->cwd : &here;
+	struct prepared prepared = {0};
+
+	if (fill_argv(engine, step, &prepared, err) != ERR_OK)
+		return err->code;
+	if (cwd == &here)
+		prepared.cwd = (char *)(uintptr_t)engine->fold.model->folder.ptr;
+	else if (prepare_path(engine, step, cwd, false, &prepared.cwd, err) != ERR_OK)
+		return err->code;
+	if (prepare_env(engine, step, &prepared, err) != ERR_OK)
+		return err->code;
+	*ret_prepared = prepared;
+	return ERR_OK;
+}
