@@ -86,6 +86,7 @@ void terminal_ignore_pipe(void)
 
 	(void)sigemptyset(&action.sa_mask);
 	(void)sigaction(SIGPIPE, &action, NULL); /* cannot fail: the number is valid */
+	(void)sigaction(SIGXFSZ, &action, NULL); /* RLIMIT_FSIZE: the write fails with EFBIG */
 }
 
 /* ---------------------------------------------------------------------------- background */

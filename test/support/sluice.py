@@ -234,10 +234,13 @@ class Sluice:
 
     def kill_machine(self, process, run_id=None):
         """As a power cut kills: the engine, the keeper and everything below, at once."""
-        process.kill()
+        # Keepers first: one that outlives its command by a moment would record how that ended.
+        for pid in [process.pid, *self.keepers(run_id)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait()
         for _ in range(100):
-            left = processes(str(self.root)) + self.keepers(run_id)
+            left = self.keepers(run_id) + processes(str(self.root))
             if not left:
                 return
             for pid in left:
