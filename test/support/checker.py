@@ -23,7 +23,7 @@ FIELDS = {
     "run.resumed": ("definition_hash boot_id", "from params reason"),
     "run.stop_requested": ("", "now reason peer_uid peer_pid"),
     "run.override_applied": ("gate override_reason", ""),
-    "step.started": ("step_id new_state", "inputs_hash"),
+    "step.started": ("step_id new_state", "inputs_hash error_class reason"),
     "step.succeeded": ("step_id new_state", "outputs outputs_ref outputs_hash context_updates "
                        "context_updates_ref exit_code duration_ms cached_from"),
     "step.failed": ("step_id new_state error_class", "reason exit_code signal core errno duration_ms"),
@@ -117,6 +117,8 @@ class Step:
         self.lost = 0
         self.reopened = 0        # by a resume, after at least one attempt
         self.gate_barred = False
+        self.may_reopen = False
+        self.cannot_begin = None # class of a start that executes nothing
         self.open_end = None     # the event that must follow, for a hard gate
 
 
@@ -284,7 +286,7 @@ class Log:
 
     def reopen(self, step):
         """Resumes open steps without an event of their own: take that into account when one moves."""
-        if getattr(step, "may_reopen", False):
+        if step.may_reopen:
             step.may_reopen = False
             if step.state in ("failed", "succeeded", "skipped"):
                 if step.started:
@@ -310,6 +312,7 @@ class Log:
         step.announced = None
         step.attempt = event["attempt"]
         step.started.append(event["attempt"])
+        step.cannot_begin = event.get("error_class")
 
     def end(self, event, step):
         """The end of an attempt; a step that waited for a person may fail without one."""
@@ -324,14 +327,16 @@ class Log:
     def on_step_succeeded(self, event, step, _gate):
         self.end(event, step)
         self.move(step, "succeeded")
-        if event["new_state"] != "succeeded":
-            raise Damage("step.succeeded says succeeded")
+        if event["new_state"] != "succeeded" or step.cannot_begin:
+            raise Damage("step.succeeded says succeeded, of a step that began")
 
     def on_step_failed(self, event, step, gate):
         self.end(event, step)
         self.move(step, "failed")
         if event["new_state"] != "failed":
             raise Damage("step.failed says failed")
+        if step.cannot_begin and event["error_class"] != step.cannot_begin:
+            raise Damage(f"it could not begin for {step.cannot_begin}")
         if gate and event["error_class"] == "hard_gate_failed":
             step.open_end = event
 
