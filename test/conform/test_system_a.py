@@ -136,8 +136,7 @@ def test_backoff_defaults_are_those_of_the_predecessor(sluice):
     path = sluice.pipeline({"a": {"run": "exit 75", "retry": {"max_attempts": 2}}})
     engine = sluice.start("run", path, "--run-id", sluice.id)
     sluice.wait_event("step.retried")
-    engine.kill()
-    engine.wait()
+    sluice.cut(engine)
     assert 2000 <= sluice.log().of("step.retried")[0]["delay_ms"] <= 2200
 
 
@@ -571,8 +570,7 @@ def test_defect_a_h_a_step_that_a_crash_left_running_is_the_resume_point(sluice)
     path = sluice.pipeline({"a": "true", "b": "sleep 1", "c": "true"})
     engine = sluice.start("run", path, "--run-id", sluice.id)
     sluice.wait_event("step.started", "b")
-    engine.kill()
-    engine.wait()
+    sluice.cut(engine)
     point = sluice("resume", sluice.id, "--check", code=0).stdout.splitlines()[-1]
     assert re.search(r"\bb\b", point), point
     sluice("resume", sluice.id, code=0)
@@ -583,8 +581,7 @@ def test_defect_a_i_a_resume_is_in_the_log(sluice):
     path = sluice.pipeline({"a": "sleep 0.5", "b": "true"})
     engine = sluice.start("run", path, "--run-id", sluice.id)
     sluice.wait_event("step.started", "a")
-    engine.kill()
-    engine.wait()
+    sluice.cut(engine)
     sluice("resume", sluice.id, code=0)
     assert len(sluice.log(ended="succeeded").of("run.resumed")) == 1
 

@@ -26,8 +26,7 @@ def test_d23_many_resumers_of_a_run_that_was_cut_off(sluice, attempt):
     path = sluice.pipeline({"a": "echo x >>count; sleep 0.5", "b": "echo x >>count; sleep 0.3"})
     engine = sluice.start("run", path, "--run-id", sluice.id)
     until(lambda: (sluice.root / "count").exists(), of="a")
-    engine.kill()
-    engine.wait()
+    sluice.cut(engine)
     crowd = [sluice.start("resume", sluice.id) for _ in range(STARTERS)]
     codes = [process.wait(60) for process in crowd]
     assert set(codes) <= {0, 8} and codes.count(0) >= 1, codes
@@ -55,8 +54,7 @@ def test_d24_a_paused_keeper_is_waited_for_and_nothing_runs_twice(sluice):
     until(lambda: (sluice.root / "count").exists(), of="a")
     keeper, = sluice.keepers()
     os.kill(keeper, signal.SIGSTOP)
-    engine.kill()
-    engine.wait()
+    sluice.cut(engine)
     second = sluice.start("resume", sluice.id)
     time.sleep(1)
     os.kill(keeper, signal.SIGCONT)
@@ -73,7 +71,6 @@ def test_d25_an_engine_that_was_killed_leaves_no_lock(sluice):
         engine = sluice.start(*begin)
         until(lambda: (sluice.run_dir() / "events.jsonl").exists())
         time.sleep(0.1)
-        engine.kill()
-        engine.wait()
+        sluice.cut(engine)
     sluice("resume", sluice.id, code=0)
     assert sluice.log(ended="succeeded").steps["a"].started == [0]

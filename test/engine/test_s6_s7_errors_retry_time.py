@@ -107,8 +107,7 @@ def test_s7_3_recovery_after_a_crash_keeps_the_budget(sluice):
     path = sluice.pipeline({"a": {"run": "exit 75", "retry": {"max_attempts": 3, "initial": "600ms", "jitter": "0%"}}})
     engine = sluice.start("run", path, "--run-id", sluice.id)
     sluice.wait_event("step.retried")
-    engine.kill()
-    engine.wait()
+    sluice.cut(engine)
     sluice("resume", sluice.id, code=1)
     assert sluice.log(ended="failed").steps["a"].started == [0, 1, 2]
 
