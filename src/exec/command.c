@@ -87,9 +87,10 @@ enum err_code exec_command_is_own_step(int run_dir, struct str run_id, int32_t p
 	*ret_is = true;
 	if (keeper && proc_descends(pid, keeper))
 		return ERR_OK;
-	if (proc_environ_get(pid, "SLUICE_RUN_ID", value, sizeof(value)) && str_is(run_id, value))
+	if (proc_environ_get(pid, "SLUICE_RUN_ID", value, sizeof(value)) == PROC_ENVIRON_HAS &&
+	    str_is(run_id, value))
 		return ERR_OK;
-	if (proc_environ_get(pid, TOKEN_VARIABLE, value, sizeof(value)) &&
+	if (proc_environ_get(pid, TOKEN_VARIABLE, value, sizeof(value)) == PROC_ENVIRON_HAS &&
 	    strncmp(value, run_id.ptr, run_id.len) == 0 && value[run_id.len] == '/')
 		return ERR_OK;
 	*ret_is = false;

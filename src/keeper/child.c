@@ -174,13 +174,13 @@ static uint32_t slot_take(struct host *host)
 	}
 	while (slot < HOST_SLOTS && host->slots_used[slot])
 		slot++;
-	if (host->cgroup_base < 0 || slot == HOST_SLOTS)
+	if (host->cgroup_base < 0 || host->cgroup_refused || slot == HOST_SLOTS)
 		return RECORD_NO_SLOT;
 	if (host->slots[slot] < 0) {
 		record_slot_name(host->pid, slot, name);
 		host->slots[slot] = cgroup_make(host->cgroup_base, name);
 		if (host->slots[slot] < 0) {
-			fd_close(&host->cgroup_base);
+			host->cgroup_refused = true;
 			return RECORD_NO_SLOT;
 		}
 	}
@@ -307,9 +307,15 @@ static int spawn_one(struct host *host, uint32_t attempt, int32_t *ret_pid)
 	if (start->masks_count)
 		failure = pump_open(host, attempt, start, &to_fd);
 	if (!failure) {
+		int out_fd = to_fd < 0 ? child->log_fd : to_fd;
+
 		child->slot = slot_take(host);
-		failure = spawn_into(host, start, envp, child->slot,
-				     to_fd < 0 ? child->log_fd : to_fd, ret_pid);
+		failure = spawn_into(host, start, envp, child->slot, out_fd, ret_pid);
+		if (failure && child->slot != RECORD_NO_SLOT) {
+			/* The group may be what was refused. Nothing was executed. */
+			slot_release(host, TAKE(child->slot, RECORD_NO_SLOT));
+			failure = spawn_into(host, start, envp, RECORD_NO_SLOT, out_fd, ret_pid);
+		}
 	}
 	fd_close(&to_fd);
 	fd_close(&child->log_fd);
@@ -461,7 +467,9 @@ struct ended {
 	struct rusage usage;
 };
 
-#define ENDED_BATCH 256
+#define REMOVE_TRIES  50
+#define REMOVE_NAP_US 1000
+#define ENDED_BATCH   256
 
 static int64_t micros(const struct timeval *time)
 {
@@ -544,16 +552,29 @@ void child_init(struct host *host)
 		fd_close(&host->oom_fd);
 }
 
+/* A group stays busy for a moment after its last process was reaped. */
+static void group_remove(int base, const char *name)
+{
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		if (cgroup_remove(base, name))
+			return;
+		(void)usleep(REMOVE_NAP_US);
+	}
+	/* In use: whoever is in it was reported, and stays. */
+}
+
 void child_fini(struct host *host)
 {
 	char name[RECORD_SLOT_NAME_BYTES];
 
 	tree_end(host);
+	if (host->cgroup_base >= 0)
+		cgroup_clear(host->cgroup_base, RECORD_SLOT_PREFIX);
 	for (uint32_t i = 0; i < HOST_SLOTS; i++) {
 		if (host->slots[i] < 0)
 			continue;
 		fd_close(&host->slots[i]);
 		record_slot_name(host->pid, i, name);
-		(void)cgroup_remove(host->cgroup_base, name); /* in use: whoever is in it stays */
+		group_remove(host->cgroup_base, name);
 	}
 }

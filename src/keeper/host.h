@@ -41,7 +41,8 @@ struct child {
 	int log_fd; /* between ARM and SPAWN, else -1 */
 	int32_t pid;
 	bool is_reaped;
-	bool is_told; /* `told` has to reach the rest of its tree */
+	unsigned unclear_looks; /* at processes that might be of its tree */
+	bool is_told;           /* `told` has to reach the rest of its tree */
 	enum machine_signal told;
 	uint32_t slot;     /* cgroup, RECORD_NO_SLOT = none */
 	struct pump *pump; /* NULL: straight to the file */
@@ -78,6 +79,7 @@ struct host {
 	size_t children_capacity;
 	int cgroup_base; /* -1: none to be had */
 	bool cgroup_tried;
+	bool cgroup_refused;   /* no further ones */
 	int slots[HOST_SLOTS]; /* directory descriptors, -1: not made */
 	bool slots_used[HOST_SLOTS];
 	bool is_draining;     /* host_input is at work */

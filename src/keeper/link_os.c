@@ -18,6 +18,7 @@
 
 #define SWEEP_NS      INT64_C(10000000000) /* then what still lives is a leftover */
 #define NAP_MAX_NS    INT64_C(50000000)
+#define UNCLEAR_WAITS 20 /* passes that a process in the middle of an exec is waited for */
 #define LOG_BYTES_MAX ((size_t)4 << 30)
 #define HINT_BYTES    512
 
@@ -287,7 +288,7 @@ static void survivor_tell(void *arg, const struct proc_stat *stat)
 	const struct survivors *survivors = arg;
 	char value[TOKEN_TEXT_BYTES];
 
-	if (proc_environ_get(stat->pid, TOKEN_VARIABLE, value, sizeof(value)))
+	if (proc_environ_get(stat->pid, TOKEN_VARIABLE, value, sizeof(value)) == PROC_ENVIRON_HAS)
 		survivors->visit(survivors->arg, str_of(value), stat->pid);
 }
 
@@ -301,7 +302,9 @@ static enum err_code os_sweep(void *self, const char *token_text, const struct r
 	int64_t end_ns = clock_boot_ns(&clock_os) + SWEEP_NS;
 	int64_t nap_ns = 1000000;
 	int clean = 0;
+	unsigned waits = 0; /* for what was unclear */
 	size_t found = 0;
+	size_t unclear = 0;
 
 	(void)snprintf(prefix, sizeof(prefix), "%s/", link->run_id);
 	if (!token_text) {
@@ -310,18 +313,23 @@ static enum err_code os_sweep(void *self, const char *token_text, const struct r
 	}
 	groups_kill(spawned, count);
 	while (clean < 2 && clock_boot_ns(&clock_os) < end_ns) {
-		if (proc_tree_pass(&tree, SIGKILL, NULL, NULL, &found, err) != ERR_OK)
+		if (proc_tree_pass(&tree, SIGKILL, NULL, NULL, &found, &unclear, err) != ERR_OK)
 			return err->code;
-		clean = found ? 0 : clean + 1;
-		if (!found)
+		if (!found && unclear && waits < UNCLEAR_WAITS)
+			waits++;
+		else if (!found)
+			clean++;
+		if (!found && !unclear)
 			continue;
+		if (found)
+			clean = 0;
 		socket_wait(-1, nap_ns);
 		nap_ns = nap_ns * 2 < NAP_MAX_NS ? nap_ns * 2 : NAP_MAX_NS;
 	}
 	groups_remove(spawned, count);
 	if (clean == 2)
 		return ERR_OK;
-	return proc_tree_pass(&tree, 0, survivor_tell, &survivors, &found, err);
+	return proc_tree_pass(&tree, 0, survivor_tell, &survivors, &found, &unclear, err);
 }
 
 static int os_fd(void *self)

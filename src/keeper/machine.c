@@ -101,8 +101,10 @@ bool keeper_row_find(enum keeper_state state, enum keeper_event event, enum keep
 
 /* What only an attempt that is not over needs. */
 struct live {
-	int64_t deadline_ns; /* absolute, 0 = none */
-	int64_t due_ns;      /* the next TIMER, 0 = none */
+	int64_t deadline_ns;   /* absolute, 0 = none */
+	int64_t due_ns;        /* the next TIMER, 0 = none */
+	int64_t tree_ns;       /* the next look at what is left of the tree, 0 = none */
+	int64_t tree_every_ns; /* between two looks */
 	int64_t grace_ns;
 	int64_t silence_ns; /* 0 = none */
 	int64_t changed_ns; /* when its output was last seen to grow */
@@ -771,6 +773,17 @@ static enum err_code take_record(struct machine *machine, const struct record *r
 	return ERR_OK;
 }
 
+/* Some of the tree lives, or seems to: on newer kernels a group is populated for a moment after its
+ * last process was reaped. So the next look is soon, and those after it later and later. */
+static void tree_later(struct machine *machine, struct live *live, int64_t now_ns)
+{
+	live->tree_every_ns = live->tree_every_ns ? 2 * live->tree_every_ns : KEEPER_TREE_NS;
+	if (live->tree_every_ns > KEEPER_KILL_NS)
+		live->tree_every_ns = KEEPER_KILL_NS;
+	live->tree_ns = after(now_ns, live->tree_every_ns);
+	due_by(machine, live->tree_ns);
+}
+
 static enum err_code take_exited(struct machine *machine, const struct machine_input *input,
 				 struct err *err)
 {
@@ -788,6 +801,8 @@ static enum err_code take_exited(struct machine *machine, const struct machine_i
 	live->user_us = input->user_us;
 	live->system_us = input->system_us;
 	live->resident_kib = input->resident_kib;
+	if (input->is_left)
+		tree_later(machine, live, input->now_ns);
 	return step(machine, input->attempt,
 		    input->is_left ? KEEPER_EVENT_LEFT : KEEPER_EVENT_CLEAN, input, err);
 }
@@ -833,10 +848,12 @@ static enum err_code tick_one(struct machine *machine, uint32_t index, bool look
 			put(machine, MACHINE_OUT_LOOK, index);
 		return ERR_OK;
 	}
+	if (is_sweeping(attempt) && live->tree_ns <= input->now_ns) {
+		put(machine, MACHINE_OUT_TREE, index);
+		tree_later(machine, live, input->now_ns);
+	}
 	if (!live->due_ns || live->due_ns > input->now_ns)
 		return ERR_OK;
-	if (is_sweeping(attempt))
-		put(machine, MACHINE_OUT_TREE, index);
 	if ((attempt->state == KEEPER_KILLING || attempt->state == KEEPER_CLEARING) &&
 	    input->now_ns - live->killed_ns >= KEEPER_PATIENCE_NS)
 		return step(machine, index, KEEPER_EVENT_PATIENCE, input, err);
@@ -862,6 +879,8 @@ static enum err_code take_tick(struct machine *machine, const struct machine_inp
 		const struct attempt *attempt = attempt_at(machine, machine->lives[i]);
 
 		due_by(machine, attempt->live->due_ns);
+		if (is_sweeping(attempt))
+			due_by(machine, attempt->live->tree_ns);
 		if (attempt->state == KEEPER_RUNNING)
 			due_by(machine, attempt->live->deadline_ns);
 	}

@@ -13,6 +13,7 @@
 #define KEEPER_LOOK_NS     INT64_C(1000000000)  /* between two looks at the size of a log */
 #define KEEPER_ORPHAN_NS   INT64_C(5000000000)  /* at most, for what a command left behind */
 #define KEEPER_KILL_NS     INT64_C(100000000)   /* between two passes of KILL */
+#define KEEPER_TREE_NS     INT64_C(1000000)     /* before a second look at a tree; then doubled */
 #define KEEPER_PATIENCE_NS INT64_C(60000000000) /* after KILL, before a survivor is reported */
 #define KEEPER_RETRY_NS    INT64_C(1000000000)  /* before an unwritten end is tried again */
 

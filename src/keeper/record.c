@@ -90,7 +90,7 @@ bool record_decode(const unsigned char bytes[RECORD_BYTES], struct record *ret_r
 
 void record_slot_name(int32_t keeper_pid, uint32_t slot, char name[RECORD_SLOT_NAME_BYTES])
 {
-	(void)snprintf(name, RECORD_SLOT_NAME_BYTES, "sluice-%d-%u", (int)keeper_pid,
+	(void)snprintf(name, RECORD_SLOT_NAME_BYTES, RECORD_SLOT_PREFIX "%d-%u", (int)keeper_pid,
 		       (unsigned)slot);
 }
 

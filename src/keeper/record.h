@@ -62,6 +62,7 @@ bool record_decode(const unsigned char bytes[RECORD_BYTES], struct record *ret_r
 
 /* Name of the cgroup of a slot of the keeper with this pid, into name[RECORD_SLOT_NAME_BYTES]. */
 #define RECORD_SLOT_NAME_BYTES 64
+#define RECORD_SLOT_PREFIX     "sluice-"
 void record_slot_name(int32_t keeper_pid, uint32_t slot, char name[RECORD_SLOT_NAME_BYTES]);
 
 /* Called for each record in order; what it returns ends the walk unless OK. */

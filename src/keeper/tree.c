@@ -16,11 +16,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define NOBODYS    UINT32_MAX
-#define UNDECIDED  (UINT32_MAX - 1)
-#define CHAIN_MAX  4096
-#define END_ROUNDS 1000
-#define END_NAP_US 2000
+#define NOBODYS       UINT32_MAX
+#define UNCLEAR       (UINT32_MAX - 2) /* in the middle of an exec: ask again */
+#define UNDECIDED     (UINT32_MAX - 1)
+#define CHAIN_MAX     4096
+#define UNCLEAR_LOOKS 12
+#define END_ROUNDS    1000
+#define END_NAP_US    2000
 
 /* --- whose is it --- */
 
@@ -28,9 +30,11 @@ static uint32_t owner_by_environ(const struct host *host, int32_t pid)
 {
 	char value[TOKEN_TEXT_BYTES];
 	struct exec_token token;
+	enum proc_environ found = proc_environ_get(pid, TOKEN_VARIABLE, value, sizeof(value));
 
-	if (!proc_environ_get(pid, TOKEN_VARIABLE, value, sizeof(value)) ||
-	    !token_parse(host->run_id, str_of(value), &token))
+	if (found == PROC_ENVIRON_UNCLEAR)
+		return UNCLEAR;
+	if (found == PROC_ENVIRON_HAS_NOT || !token_parse(host->run_id, str_of(value), &token))
 		return NOBODYS;
 	return machine_find(host->machine, &token);
 }
@@ -49,7 +53,7 @@ static uint32_t owner_of_stray(const struct host *host, const struct proc_stat *
 {
 	uint32_t owner = owner_of(host, stat);
 
-	if (owner == NOBODYS && machine_live(host->machine) == 1)
+	if ((owner == NOBODYS || owner == UNCLEAR) && machine_live(host->machine) == 1)
 		return machine_live_at(host->machine, 0);
 	return owner;
 }
@@ -108,7 +112,8 @@ void tree_stale(struct host *host)
 
 bool tree_is_left(struct host *host, uint32_t attempt)
 {
-	const struct child *child = child_of(host, attempt);
+	struct child *child = child_of(host, attempt);
+	bool is_unclear = false;
 
 	if (child->slot != RECORD_NO_SLOT)
 		return cgroup_is_populated(host->slots[child->slot]);
@@ -119,8 +124,10 @@ bool tree_is_left(struct host *host, uint32_t attempt)
 	for (size_t i = 0; i < host->strays_count; i++) {
 		if (host->strays[i].owner == attempt)
 			return true;
+		is_unclear = is_unclear || host->strays[i].owner == UNCLEAR;
 	}
-	return false;
+	/* Looks come at doubled distances: this is enough for an exec from a slow disk. */
+	return is_unclear && child->unclear_looks++ < UNCLEAR_LOOKS;
 }
 
 /* --- signals --- */

@@ -4,8 +4,10 @@
 #include "base/mem.h"
 #include "sys/proc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,23 +56,6 @@ static bool own_find(char *path, size_t bytes)
 	return is_found;
 }
 
-/* A base is of use only when groups can be made below it and killed. */
-static bool base_works(int base)
-{
-	char name[64];
-	int group;
-	bool works;
-
-	(void)snprintf(name, sizeof(name), "sluice-try-%d", (int)getpid());
-	group = cgroup_make(base, name);
-	if (group < 0)
-		return false;
-	works = faccessat(group, "cgroup.kill", W_OK, 0) == 0;
-	(void)close(group);              /* only a handle */
-	(void)cgroup_remove(base, name); /* it is empty */
-	return works;
-}
-
 int cgroup_base(void)
 {
 	char point[2048];
@@ -81,24 +66,27 @@ int cgroup_base(void)
 	if (!mount_find(point, sizeof(point)) || !own_find(own, sizeof(own)))
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s%s", point, own);
-	base = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (base < 0)
-		return -1;
-	if (base_works(base))
-		return base;
-	(void)close(base); /* only a handle */
-	return -1;
+	base = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* cgroup.kill is not in the root, but in every other group of a kernel that has it. */
+	return base;
 }
 
 int cgroup_make(int base, const char *name)
 {
-	if (mkdirat(base, name, 0755) == 0)
-		return cgroup_open(base, name);
-	/* One of this name was left behind: of no use unless it is empty. */
-	if (errno != EEXIST || unlinkat(base, name, AT_REMOVEDIR) < 0 ||
-	    mkdirat(base, name, 0755) < 0)
+	int group;
+
+	/* One of this name that was left behind is of no use unless it is empty. */
+	if (mkdirat(base, name, 0755) < 0 &&
+	    (errno != EEXIST || unlinkat(base, name, AT_REMOVEDIR) < 0 ||
+	     mkdirat(base, name, 0755) < 0))
 		return -errno;
-	return cgroup_open(base, name);
+	group = cgroup_open(base, name);
+	if (group >= 0 && faccessat(group, "cgroup.kill", W_OK, 0) < 0) {
+		(void)close(group);
+		(void)unlinkat(base, name, AT_REMOVEDIR);
+		return -EOPNOTSUPP;
+	}
+	return group;
 }
 
 int cgroup_open(int base, const char *name)
@@ -199,4 +187,27 @@ int32_t cgroup_any(int group)
 bool cgroup_remove(int base, const char *name)
 {
 	return unlinkat(base, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
+}
+
+void cgroup_clear(int base, const char *prefix)
+{
+	int fd = openat(base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *item;
+
+	if (!dir) {
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	while ((item = readdir(dir)) != NULL) {
+		long pid;
+
+		if (strncmp(item->d_name, prefix, strlen(prefix)) != 0)
+			continue;
+		pid = strtol(item->d_name + strlen(prefix), NULL, 10);
+		if (pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH)
+			(void)unlinkat(base, item->d_name, AT_REMOVEDIR); /* busy: it stays */
+	}
+	(void)closedir(dir);
 }

@@ -2,7 +2,8 @@
  *
  * Used to see and to end whole trees (cgroup.events, cgroup.kill: Linux 5.14), not to limit
  * resources, so no controller is needed and a hybrid mount (/sys/fs/cgroup/unified) will do. Where
- * groups cannot be made (no mount, no right) cgroup_base says so and callers do without.
+ * groups cannot be made (no mount, no right) cgroup_base or cgroup_make says so and callers do
+ * without.
  * See the kernel's Documentation/admin-guide/cgroup-v2.rst. */
 #ifndef SYS_CGROUP_H
 #define SYS_CGROUP_H
@@ -12,8 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Directory of the caller's own group, below which groups can be made, or -1. The caller closes it.
- * Proved by making and removing one. */
+/* Directory of the caller's own group, below which groups may be made, or -1 where there is none.
+ * The caller closes it. */
 int cgroup_base(void);
 
 /* Make a group (again, if an empty one is there); a directory descriptor, or -errno. `name` is a
@@ -37,5 +38,9 @@ int32_t cgroup_any(int group);
 
 /* Remove an empty group; false when it is still in use. */
 bool cgroup_remove(int base, const char *name);
+
+/* Remove the empty groups named prefix, pid ... whose process is no more: what a killed owner left.
+ */
+void cgroup_clear(int base, const char *prefix);
 
 #endif

@@ -29,7 +29,10 @@ static ssize_t text_read(const char *path, char *text, size_t bytes)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0) {
+			int number = errno;
+
 			(void)close(fd); /* only read from */
+			errno = number;
 			return -1;
 		}
 		if (got == 0)
@@ -69,37 +72,58 @@ bool proc_is_alive(const struct proc_stat *stat)
 	return stat->state != 'Z' && stat->state != 'X';
 }
 
-bool proc_environ_get(int32_t pid, const char *name, char *value, size_t value_bytes)
+/* The whole environment into *ret_text (the caller frees it); bytes, -1 with errno when it cannot
+ * be read. */
+static ssize_t environ_read(int32_t pid, char **ret_text)
 {
-	size_t name_len = strlen(name);
 	char path[64];
-	AUTO(mem_drop) char *text = NULL;
 	size_t bytes = 16384;
 	ssize_t len;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
 	for (;;) {
-		char *grown = mem_resize(text, bytes, 1);
+		char *grown = mem_resize(*ret_text, bytes, 1);
 
 		if (!grown)
-			return false;
-		text = grown;
-		len = text_read(path, text, bytes);
-		if (len < 0)
-			return false;
-		if ((size_t)len < bytes - 1 || bytes >= ENVIRON_BYTES_MAX)
-			break;
+			return -1;
+		*ret_text = grown;
+		len = text_read(path, grown, bytes);
+		if (len < 0 || (size_t)len < bytes - 1 || bytes >= ENVIRON_BYTES_MAX)
+			return len;
 		bytes *= 4;
 	}
-	for (const char *at = text; at < text + len; at += strlen(at) + 1) {
+}
+
+static bool shows_arguments(int32_t pid)
+{
+	char path[64];
+	char text[2];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	return text_read(path, text, sizeof(text)) > 0;
+}
+
+enum proc_environ proc_environ_get(int32_t pid, const char *name, char *value, size_t value_bytes)
+{
+	AUTO(mem_drop) char *text = NULL;
+	size_t name_len = strlen(name);
+	ssize_t len = environ_read(pid, &text);
+
+	/* Without memory, late in its end, a process is shown as root's: then it has no arguments
+	 * either. (What changed its user shows them.) */
+	if (len <= 0 && !shows_arguments(pid))
+		return PROC_ENVIRON_UNCLEAR;
+	if (len <= 0)
+		len = environ_read(pid, &text); /* the exec may have ended between the two */
+	for (const char *at = text; len > 0 && at < text + len; at += strlen(at) + 1) {
 		if (strncmp(at, name, name_len) != 0 || at[name_len] != '=')
 			continue;
 		if (strlen(at + name_len + 1) >= value_bytes)
-			return false;
+			return PROC_ENVIRON_HAS_NOT;
 		memcpy(value, at + name_len + 1, strlen(at + name_len + 1) + 1);
-		return true;
+		return PROC_ENVIRON_HAS;
 	}
-	return false;
+	return PROC_ENVIRON_HAS_NOT;
 }
 
 bool proc_descends(int32_t pid, int32_t ancestor)
@@ -212,18 +236,24 @@ size_t proc_table_find(const struct proc_table *table, int32_t pid)
 	return found ? (size_t)(found - table->items) : SIZE_MAX;
 }
 
-static bool carries(const struct proc_tree *tree, int32_t pid)
+static enum proc_environ carries(const struct proc_tree *tree, int32_t pid)
 {
 	char value[512];
+	enum proc_environ found = proc_environ_get(pid, tree->name, value, sizeof(value));
+	size_t len = tree->is_prefix ? strlen(tree->value) : sizeof(value);
 
-	if (!tree->value || !proc_environ_get(pid, tree->name, value, sizeof(value)))
-		return false;
-	if (tree->is_prefix)
-		return strncmp(value, tree->value, strlen(tree->value)) == 0;
-	return strcmp(value, tree->value) == 0;
+	if (found == PROC_ENVIRON_HAS && strncmp(value, tree->value, len) != 0)
+		return PROC_ENVIRON_HAS_NOT;
+	return found;
 }
 
-enum mark { MARK_UNKNOWN, MARK_NO, MARK_YES };
+enum mark { MARK_UNKNOWN, MARK_NO, MARK_UNCLEAR, MARK_YES };
+
+/* Threads of the kernel, the children of kthreadd, have no environment. */
+static bool is_of_kernel(const struct proc_stat *stat)
+{
+	return stat->pid == 2 || stat->parent == 2 || !proc_is_alive(stat);
+}
 
 /* A member by itself, or through the nearest ancestor that is one. */
 static enum mark mark_of(const struct proc_tree *tree, const struct proc_table *table,
@@ -234,13 +264,15 @@ static enum mark mark_of(const struct proc_tree *tree, const struct proc_table *
 
 	for (size_t i = 0; i < CHAIN_MAX && at != SIZE_MAX; i++) {
 		const struct proc_stat *stat = &table->items[at];
+		enum proc_environ found;
 
 		if (marks[at] != MARK_UNKNOWN) {
 			mark = marks[at];
 			break;
 		}
-		if (carries(tree, stat->pid)) {
-			mark = MARK_YES;
+		found = is_of_kernel(stat) ? PROC_ENVIRON_HAS_NOT : carries(tree, stat->pid);
+		if (found != PROC_ENVIRON_HAS_NOT) {
+			mark = found == PROC_ENVIRON_HAS ? MARK_YES : MARK_UNCLEAR;
 			break;
 		}
 		at = proc_table_find(table, stat->parent);
@@ -253,11 +285,12 @@ static enum mark mark_of(const struct proc_tree *tree, const struct proc_table *
 }
 
 enum err_code proc_tree_pass(const struct proc_tree *tree, int signal, proc_visit_fn *visit,
-			     void *arg, size_t *ret_count, struct err *err)
+			     void *arg, size_t *ret_count, size_t *ret_unclear, struct err *err)
 {
 	AUTO(proc_table_fini) struct proc_table table = {.items = NULL};
 	AUTO(mem_drop) enum mark *marks = NULL;
 	size_t count = 0;
+	size_t unclear = 0;
 	size_t self;
 
 	if (proc_table_read(&table, err) != ERR_OK)
@@ -271,8 +304,14 @@ enum err_code proc_tree_pass(const struct proc_tree *tree, int signal, proc_visi
 	for (size_t i = 0; i < table.count; i++) {
 		const struct proc_stat *stat = &table.items[i];
 
-		if (mark_of(tree, &table, marks, i) != MARK_YES || !proc_is_alive(stat))
+		enum mark mark = mark_of(tree, &table, marks, i);
+
+		if (!proc_is_alive(stat) || mark == MARK_NO)
 			continue;
+		if (mark == MARK_UNCLEAR) {
+			unclear++;
+			continue;
+		}
 		count++;
 		if (signal)
 			(void)proc_signal(stat->pid, stat->start_ticks, signal);
@@ -280,5 +319,6 @@ enum err_code proc_tree_pass(const struct proc_tree *tree, int signal, proc_visi
 			visit(arg, stat);
 	}
 	*ret_count = count;
+	*ret_unclear = unclear;
 	return ERR_OK;
 }

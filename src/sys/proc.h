@@ -26,9 +26,17 @@ bool proc_stat_read(int32_t pid, struct proc_stat *ret_stat);
 /* Not a zombie. */
 bool proc_is_alive(const struct proc_stat *stat);
 
-/* Copy the value of `name` out of a process's environment, as it was at its exec, NUL-ended. False
- * when it is not there, is longer than the room, or may not be read. */
-bool proc_environ_get(int32_t pid, const char *name, char *value, size_t value_bytes);
+enum proc_environ {
+	PROC_ENVIRON_HAS,
+	PROC_ENVIRON_HAS_NOT, /* or it may not be read, or the value is longer than the room */
+	PROC_ENVIRON_UNCLEAR, /* in the middle of an exec or of its end a process shows neither
+			       * arguments nor environment: ask again a moment later. A thread of
+			       * the kernel, and a program that wants to, looks like that for ever.
+			       */
+};
+
+/* Copy the value of `name` out of a process's environment, as it was at its exec, NUL-ended. */
+enum proc_environ proc_environ_get(int32_t pid, const char *name, char *value, size_t value_bytes);
 
 /* Is `pid` the process `ancestor` or does its chain of parents lead to it? */
 bool proc_descends(int32_t pid, int32_t ancestor);
@@ -62,11 +70,12 @@ struct proc_tree {
 typedef void proc_visit_fn(void *arg, const struct proc_stat *member);
 
 /* One pass: visit the live members, and send each `signal` first unless it is 0. The calling
- * process is never a member. *ret_count: how many there were. MEMORY; IO when /proc cannot be read.
+ * process is never a member. *ret_count: how many there were, *ret_unclear: how many others were
+ * unclear. MEMORY; IO when /proc cannot be read.
  */
 MUST_CHECK enum err_code proc_tree_pass(const struct proc_tree *tree, int signal,
 					proc_visit_fn *visit, void *arg, size_t *ret_count,
-					struct err *err);
+					size_t *ret_unclear, struct err *err);
 
 /* Send a signal to the process that had this start time when it was looked at. False when it is
  * gone or may not be signalled. */

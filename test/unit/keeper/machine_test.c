@@ -391,6 +391,21 @@ static void orphans_are_asked_then_killed(void **state)
 	machine_free(world.machine);
 }
 
+/* A tree that only seems to live costs a moment, not the grace. */
+static void an_empty_tree_is_noticed_soon(void **state)
+{
+	struct world world = world_make();
+	struct exec_start start = start_make("a");
+
+	(void)state;
+	start_with(&world, &start);
+	exited(&world, 0, 0, true);
+	assert_int_equal(world.reports, 1);
+	pass(&world, KEEPER_TREE_NS);
+	assert_int_equal(world.last.kind, EXEC_ENDED);
+	machine_free(world.machine);
+}
+
 /* S8.7 */
 static void output_is_looked_at_each_second_and_only_when_needed(void **state)
 {
@@ -576,6 +591,7 @@ int main(void)
 	    cmocka_unit_test(term_grace_kill_and_no_report_before_the_end),
 	    cmocka_unit_test(what_survives_kill_is_reported_as_leftovers),
 	    cmocka_unit_test(orphans_are_asked_then_killed),
+	    cmocka_unit_test(an_empty_tree_is_noticed_soon),
 	    cmocka_unit_test(output_is_looked_at_each_second_and_only_when_needed),
 	    cmocka_unit_test(silence_counts_from_the_last_growth),
 	    cmocka_unit_test(the_newest_engine_is_the_only_one),
