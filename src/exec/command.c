@@ -5,7 +5,9 @@
 #include "keeper/link_os.h"
 #include "keeper/token_table.h"
 #include "sys/proc.h"
+#include "sys/vfs.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static enum err_code command_start(void *self, const struct exec_start *start, struct err *err)
@@ -56,6 +58,21 @@ static const struct exec_ops command_ops = {
     .close = command_close,
 };
 
+#define MARK_BYTES 40
+
+/* What the processes of a run carry: its directory as the file system knows it. Not the run id, for two
+ * state directories may have a run of the same id, and one must never kill the other's. */
+static enum err_code mark_of(int run_dir, char mark[MARK_BYTES], struct err *err)
+{
+	struct vfs_stat stat;
+
+	if (vfs_stat(&vfs_os, run_dir, &stat, err) != ERR_OK)
+		return err->code;
+	(void)snprintf(mark, MARK_BYTES, "%llx-%llx", (unsigned long long)stat.device,
+		       (unsigned long long)stat.inode);
+	return ERR_OK;
+}
+
 enum err_code exec_command_open(const struct exec_command_options *options, struct exec *ret_exec,
 				struct err *err)
 {
@@ -66,11 +83,13 @@ enum err_code exec_command_open(const struct exec_command_options *options, stru
 	};
 	struct keeper_client *client;
 	struct keeper_link link;
+	char mark[MARK_BYTES];
 
-	if (!id_valid(options->run_id))
-		return err_set(err, ERR_USAGE, "'%.*s' is not a run id", STR_ARG(options->run_id));
+	if (mark_of(options->run_dir, mark, err) != ERR_OK)
+		return err->code;
+	link_options.mark = str_of(mark);
 	if (link_os_open(&link_options, &link, err) != ERR_OK ||
-	    client_new(link, options->run_id, options->epoch, &client, err) != ERR_OK)
+	    client_new(link, str_of(mark), options->epoch, &client, err) != ERR_OK)
 		return err_while(err, "open the executor of commands");
 	*ret_exec = (struct exec){&command_ops, client};
 	return ERR_OK;
@@ -80,9 +99,11 @@ enum err_code exec_command_is_own_step(int run_dir, struct str run_id, int32_t p
 				       struct err *err)
 {
 	char value[TOKEN_TEXT_BYTES];
+	char mark[MARK_BYTES];
 	int32_t keeper;
 
-	if (link_os_keeper_pid(run_dir, &keeper, err) != ERR_OK)
+	if (link_os_keeper_pid(run_dir, &keeper, err) != ERR_OK ||
+	    mark_of(run_dir, mark, err) != ERR_OK)
 		return err->code;
 	*ret_is = true;
 	if (keeper && proc_descends(pid, keeper))
@@ -91,7 +112,7 @@ enum err_code exec_command_is_own_step(int run_dir, struct str run_id, int32_t p
 	    str_is(run_id, value))
 		return ERR_OK;
 	if (proc_environ_get(pid, TOKEN_VARIABLE, value, sizeof(value)) == PROC_ENVIRON_HAS &&
-	    strncmp(value, run_id.ptr, run_id.len) == 0 && value[run_id.len] == '/')
+	    str_starts(str_of(value), mark) && value[strlen(mark)] == '/')
 		return ERR_OK;
 	*ret_is = false;
 	return ERR_OK;

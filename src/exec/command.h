@@ -8,8 +8,8 @@
 #include "core/exec.h"
 
 struct exec_command_options {
+	struct str run_id;       /* for people: tokens name the run by its directory */
 	int run_dir;             /* descriptor of the run directory; borrowed for the driver's life */
-	struct str run_id;
 	uint64_t epoch;          /* seq of the run.created or run.resumed of this engine (durable) */
 	const char *keeper_path; /* the sluice-keeper executable, absolute */
 };

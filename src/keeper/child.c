@@ -300,7 +300,7 @@ static int spawn_one(struct host *host, uint32_t attempt, int32_t *ret_pid)
 	int to_fd = -1;
 	int failure = 0;
 
-	token_text(host->run_id, &token, variable + sizeof(TOKEN_VARIABLE));
+	token_text(host->mark, &token, variable + sizeof(TOKEN_VARIABLE));
 	envp = environ_make(start, variable);
 	if (!envp)
 		return ENOMEM;

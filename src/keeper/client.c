@@ -36,7 +36,7 @@ enum phase {
 
 struct keeper_client {
 	struct keeper_link link;
-	struct str run_id; /* owned */
+	struct str mark; /* of the run directory, in every token; owned */
 	uint64_t epoch;
 	enum phase phase;
 	bool is_busy; /* sending waits for room */
@@ -56,11 +56,11 @@ struct keeper_client {
 	char *path_given; /* of the report given last */
 };
 
-enum err_code client_new(struct keeper_link link, struct str run_id, uint64_t epoch,
+enum err_code client_new(struct keeper_link link, struct str mark, uint64_t epoch,
 			 struct keeper_client **ret_client, struct err *err)
 {
 	struct keeper_client *client = mem_new(1, sizeof(*client));
-	char *id = mem_text(run_id.ptr, run_id.len);
+	char *id = mem_text(mark.ptr, mark.len);
 
 	if (!client || !id) {
 		mem_free(client);
@@ -69,7 +69,7 @@ enum err_code client_new(struct keeper_link link, struct str run_id, uint64_t ep
 		return mem_err(err);
 	}
 	client->link = link;
-	client->run_id = str_from(id, run_id.len);
+	client->mark = str_from(id, mark.len);
 	client->epoch = epoch;
 	client->free_first = TOKEN_NONE;
 	buf_init(&client->in, WIRE_FRAME_BYTES_MAX + READ_BYTES);
@@ -99,7 +99,7 @@ void client_free(struct keeper_client *client)
 	mem_free(client->flights);
 	mem_free(client->reports);
 	mem_free(client->path_given);
-	path_free(client->run_id.ptr);
+	path_free(client->mark.ptr);
 	mem_free(client);
 }
 
@@ -275,7 +275,7 @@ static void left_mark(void *arg, struct str text, int32_t pid)
 		if (!flight->path)
 			continue;
 		token = flight_token(flight);
-		token_text(client->run_id, &token, own);
+		token_text(client->mark, &token, own);
 		if (!str_is(text, own))
 			continue;
 		flight->is_left = true;
@@ -290,7 +290,7 @@ static enum err_code lost_report(struct keeper_client *client, uint32_t index, s
 	struct exec_report report = {.kind = EXEC_LOST};
 	char text[TOKEN_TEXT_BYTES];
 
-	token_text(client->run_id, &token, text);
+	token_text(client->mark, &token, text);
 	if (client->link.ops->sweep(client->link.self, text, NULL, 0, left_mark, client, err) !=
 	    ERR_OK)
 		return err->code;

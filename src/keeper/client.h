@@ -62,7 +62,7 @@ struct keeper_link {
 struct keeper_client;
 
 /* Takes the link over, also when it fails. Nothing is contacted yet. */
-MUST_CHECK enum err_code client_new(struct keeper_link link, struct str run_id, uint64_t epoch,
+MUST_CHECK enum err_code client_new(struct keeper_link link, struct str mark, uint64_t epoch,
 				    struct keeper_client **ret_client, struct err *err);
 /* Running attempts stay with their keeper. */
 void client_free(struct keeper_client *client);

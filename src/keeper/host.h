@@ -63,7 +63,7 @@ struct conn {
 
 struct host {
 	struct machine *machine;
-	struct str run_id;
+	struct str mark; /* of the run directory: the first part of every token */
 	const char *socket_path;
 	int epoll_fd;
 	int signal_fd;

@@ -24,6 +24,7 @@
 
 struct link {
 	int run_dir;
+	char *mark;
 	char *run_id;
 	char *keeper_path;
 	int lock_fd; /* -1: not ours */
@@ -91,7 +92,7 @@ static enum err_code keeper_spawn(const struct link *link, const char *path, int
 {
 	char name[] = "sluice-keeper";
 	char own_path[SOCKET_PATH_BYTES];
-	char *argv[] = {name, link->run_id, own_path, NULL};
+	char *argv[] = {name, link->mark, own_path, link->run_id, NULL};
 	char *envp[] = {NULL};
 	int fds[HOST_FDS] = {null, null, null, link->lock_fd, listener, link->run_dir, log};
 	struct spawn_plan plan = {
@@ -306,7 +307,7 @@ static enum err_code os_sweep(void *self, const char *token_text, const struct r
 	size_t found = 0;
 	size_t unclear = 0;
 
-	(void)snprintf(prefix, sizeof(prefix), "%s/", link->run_id);
+	(void)snprintf(prefix, sizeof(prefix), "%s/", link->mark);
 	if (!token_text) {
 		tree.value = prefix;
 		tree.is_prefix = true;
@@ -346,6 +347,7 @@ static void os_close(void *self)
 	os_disconnect(link);
 	os_release(link);
 	poller_close(&link->poller);
+	mem_free(link->mark);
 	mem_free(link->run_id);
 	mem_free(link->keeper_path);
 	mem_free(link);
@@ -382,9 +384,10 @@ enum err_code link_os_open(const struct link_os_options *options, struct keeper_
 		return mem_err(err);
 	*link = (struct link){
 	    .run_dir = options->run_dir, .lock_fd = -1, .fd = -1, .poller = POLLER_NONE};
+	link->mark = mem_text(options->mark.ptr, options->mark.len);
 	link->run_id = mem_text(options->run_id.ptr, options->run_id.len);
 	link->keeper_path = mem_text(options->keeper_path, strlen(options->keeper_path));
-	if (!link->run_id || !link->keeper_path) {
+	if (!link->mark || !link->run_id || !link->keeper_path) {
 		os_close(link);
 		return mem_err(err);
 	}

@@ -34,7 +34,7 @@ static uint32_t owner_by_environ(const struct host *host, int32_t pid)
 
 	if (found == PROC_ENVIRON_UNCLEAR)
 		return UNCLEAR;
-	if (found == PROC_ENVIRON_HAS_NOT || !token_parse(host->run_id, str_of(value), &token))
+	if (found == PROC_ENVIRON_HAS_NOT || !token_parse(host->mark, str_of(value), &token))
 		return NOBODYS;
 	return machine_find(host->machine, &token);
 }

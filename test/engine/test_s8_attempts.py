@@ -270,7 +270,6 @@ def test_s8_1_the_keeper_ends_when_its_run_directory_is_gone(sluice):
     until(lambda: not sluice.keepers(), 15, of="the keeper's end")
 
 
-@pytest.mark.xfail(strict=True, reason="a tree is known by SLUICE_TOKEN, which names the run by its id only")
 def test_s8_2_the_same_run_id_in_two_state_directories(tmp_path, sluice_program):
     """A token names an attempt within a run directory: what carries the same words elsewhere is not ours."""
     worlds = [Sluice(tmp_path / name, sluice_program) for name in ("one", "two")]

@@ -234,7 +234,7 @@ class Sluice:
         for pid in processes(self.marker) + processes(str(self.sockets)):
             with contextlib.suppress(OSError):
                 argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                if b"keeper" in argv[0] and (run_id or self.id).encode() in argv[1:2]:
+                if b"keeper" in argv[0] and (run_id or self.id).encode() in argv[3:4]:
                     found.append(pid)
         return sorted(set(found))
 
