@@ -149,11 +149,13 @@ static bool has_decision(const struct step_state *step)
 
 /* Can it go on without a person? Asked when a run that is blocked is taken over: what ended its block may
  * have left no other trace than what follows from it. */
-static bool goes_on(const struct step_state *step)
+static bool goes_on(const struct run_state *run, uint32_t index)
 {
+	const struct step_state *step = &run->steps[index];
+
 	return has_decision(step) ||
 	       (step->state == STEP_FAILED && !step->is_final && !step->is_held) ||
-	       (step->state == STEP_PENDING && (step->doom != SKIP_NONE || step_is_ready(step)));
+	       (step->state == STEP_PENDING && (step_is_doomed(run, index) || step_is_ready(step)));
 }
 
 void decider_rebuild(struct decider *decider)
@@ -173,7 +175,7 @@ void decider_rebuild(struct decider *decider)
 				run->count[STEP_WAITING] + run->held == 0;
 	for (uint32_t i = 0; i < steps; i++) {
 		decide_set_push(&decider->look, i);
-		if (goes_on(&run->steps[i]))
+		if (goes_on(run, i))
 			decider->is_unblocked = true;
 	}
 }
@@ -385,7 +387,7 @@ static enum decide_answer look_at_pending(struct decider *decider, uint32_t step
 
 	if (run->is_stopping || run->is_failing)
 		return DECIDE_NOTHING; /* a failing run skips it in its sweep */
-	if (at->doom != SKIP_NONE) {
+	if (step_is_doomed(run, step)) {
 		skip_step(decider, step, at->doom, at->doom_cause, event, now_ms);
 		return DECIDE_EVENT;
 	}
@@ -418,7 +420,7 @@ static enum decide_answer look_at_waiting(struct decider *decider, uint32_t step
 	}
 	if (decider->run->is_stopping || decider->run->is_failing)
 		return DECIDE_NOTHING;
-	if (at->doom != SKIP_NONE) { /* what it needs was run again by --from, and failed */
+	if (step_is_doomed(decider->run, step)) { /* what it needs was run again by --from, and failed */
 		skip_step(decider, step, at->doom, at->doom_cause, event, now_ms);
 		return DECIDE_EVENT;
 	}

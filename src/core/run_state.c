@@ -188,6 +188,27 @@ bool step_needs_met(const struct step_state *step)
 	return step->doom == SKIP_NONE && step->unmet == 0 && step->any_unresolved == 0;
 }
 
+static bool is_by_choice(enum skip_reason skip)
+{
+	return skip == SKIP_CONDITION || skip == SKIP_CHOICE_NOT_TAKEN;
+}
+
+bool step_is_doomed(const struct run_state *run, uint32_t step)
+{
+	const struct step_state *at = &run->steps[step];
+	const struct step *def = &run->model->steps[step];
+
+	if ((at->state != STEP_PENDING && at->state != STEP_WAITING) || at->doom == SKIP_NONE)
+		return false;
+	if (!is_by_choice(at->doom))
+		return true;
+	for (uint32_t i = 0; i < def->needs_count; i++) {
+		if (!step_is_resolved(&run->steps[def->needs[i]]))
+			return false;
+	}
+	return at->any_unresolved == 0;
+}
+
 bool step_is_ready(const struct step_state *step)
 {
 	return step->state == STEP_PENDING && step_needs_met(step);
@@ -246,17 +267,14 @@ static enum need_result need_result(const struct run_state *run, uint32_t need, 
 	return NEED_SKIPS;
 }
 
+/* The first cause counts: it is the one in the log's order. But a failure counts more than a choice,
+ * which those that need the step implicitly would pass through. */
 static void doom(struct step_state *step, enum skip_reason reason, uint32_t cause)
 {
-	if (step->doom != SKIP_NONE)
-		return; /* the first cause counts: it is the one in the log's order */
+	if (step->doom != SKIP_NONE && (!is_by_choice(step->doom) || is_by_choice(reason)))
+		return;
 	step->doom = reason;
 	step->doom_cause = cause;
-}
-
-static bool is_by_choice(enum skip_reason skip)
-{
-	return skip == SKIP_CONDITION || skip == SKIP_CHOICE_NOT_TAKEN;
 }
 
 /* None of needs_any succeeded: the first that failed or fell with a failure is the cause, whatever

@@ -161,6 +161,10 @@ bool step_may_retry(const struct run_state *run, uint32_t step);
 bool step_is_resolved(const struct step_state *step);
 /* Not doomed, and all needs are met (S5.2). */
 bool step_needs_met(const struct step_state *step);
+/* Not started, and has to be skipped now: `doom` says why. A choice that was made above it counts only when
+ * everything that it needs is resolved: those that need it implicitly pass through such a skip, and must
+ * not run beside or below a gate that has not passed (S1.4). */
+bool step_is_doomed(const struct run_state *run, uint32_t step);
 /* PENDING, not doomed, with all needs met: it may be started. */
 bool step_is_ready(const struct step_state *step);
 /* Was the run asked to stop before anything made it fail (S3.3: it ends in `stopped`)? */

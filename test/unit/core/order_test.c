@@ -321,6 +321,41 @@ static void s5_2_the_implicit_need_passes_through_a_condition_and_nothing_else(v
 				 "run.completed failed partial");
 }
 
+/* S1.4: c is passed through, so it must wait for the gate that b needs too. */
+static void s5_2_nobody_passes_through_a_condition_beside_a_gate_that_runs(void **state)
+{
+	AUTO(fixture_close) struct fixture f;
+
+	(void)state;
+	fixture_open(&f, "a needs= when; g needs= gate=hard; b needs=a,g; c");
+	f.when[0] = ANSWER_NO;
+	fixture_start(&f);
+	assert_int_equal(fixture_step(&f, "b")->state, STEP_PENDING);
+	assert_int_equal(fixture_step(&f, "c")->state, STEP_PENDING);
+	fixture_fail(&f, "g", CLASS_UNKNOWN);
+	fixture_expect(&f, BEGIN "step.skipped a condition\n"
+				 "step.started g 0\n"
+				 "step.failed g 0 unknown\n"
+				 "gate.failed g 0\n"
+				 "step.skipped b gate_failed\n"
+				 "step.skipped c gate_failed\n"
+				 "run.state_changed failed\n"
+				 "run.completed failed failed");
+}
+
+static void s5_2_a_failed_need_counts_more_than_one_that_a_condition_skipped(void **state)
+{
+	AUTO(fixture_close) struct fixture f;
+
+	(void)state;
+	fixture_open(&f, "a needs= when; x needs= on=skip; b needs=a,x; c");
+	f.when[0] = ANSWER_NO;
+	fixture_start(&f);
+	fixture_fail(&f, "x", CLASS_UNKNOWN);
+	assert_int_equal(fixture_step(&f, "b")->skip, SKIP_UPSTREAM_FAILED);
+	assert_int_equal(fixture_step(&f, "c")->skip, SKIP_UPSTREAM_FAILED);
+}
+
 static void s5_2_needs_any_wants_all_resolved_and_one_succeeded(void **state)
 {
 	RUN_ON(f, "a needs= on=skip; b needs= on=skip; c any=a,b");
@@ -682,6 +717,8 @@ int main(void)
 	    cmocka_unit_test(s5_2_needs_are_met_by_failures_under_continue_and_ignore),
 	    cmocka_unit_test(s5_2_an_explicit_need_that_was_skipped_skips_with_the_same_reason),
 	    cmocka_unit_test(s5_2_the_implicit_need_passes_through_a_condition_and_nothing_else),
+	    cmocka_unit_test(s5_2_nobody_passes_through_a_condition_beside_a_gate_that_runs),
+	    cmocka_unit_test(s5_2_a_failed_need_counts_more_than_one_that_a_condition_skipped),
 	    cmocka_unit_test(s5_2_needs_any_wants_all_resolved_and_one_succeeded),
 	    cmocka_unit_test(s5_2_needs_any_of_which_none_succeeded_skips),
 	    cmocka_unit_test(s5_2_needs_any_skips_for_the_failure_when_the_other_was_a_condition),
