@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "log/line.h"
 #include "log/read.h"
+#include "log/run_lock.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -418,6 +419,54 @@ static enum err_code opening_visit(void *arg, const struct event *event, struct 
 	return opening->visit ? opening->visit(opening->arg, event, line, err) : ERR_OK;
 }
 
+/* Write `from` to `end` of the log once more, byte for byte in its place. */
+static enum err_code rewrite(const struct vfs *vfs, int fd, uint64_t from, uint64_t end,
+			     struct err *err)
+{
+	AUTO(mem_drop) char *room = mem_new(1, COPY_BYTES);
+
+	if (!room)
+		return mem_err(err);
+	while (from < end) {
+		size_t want = end - from < COPY_BYTES ? (size_t)(end - from) : COPY_BYTES;
+		size_t got = 0;
+
+		if (vfs_read(vfs, fd, room, want, from, &got, err) != ERR_OK)
+			return err->code;
+		if (got != want)
+			return err_set(err, ERR_CORRUPT, "%s shrank while it was read", LOG_FILE);
+		if (vfs_write_at(vfs, fd, room, got, from, err) != ERR_OK)
+			return err->code;
+		from += got;
+	}
+	return ERR_OK;
+}
+
+/* After a sync that failed, what it should have written is in the page cache, counts as clean, and the
+ * next sync answers 0 without writing it (fsync(2), NOTES; D17). So lines that the owner before us has
+ * not told to be synced are written again: then the sync below is a proof. A head in run.lock is one,
+ * too: it was written after the sync, and when the power went since, all that was read is on the disk. */
+static enum err_code dirty_again(const struct vfs *vfs, int dir, const struct log_head *head,
+				 struct err *err)
+{
+	struct run_lock_info owner;
+	enum err_code code;
+	int fd = -1;
+
+	if (run_lock_look(vfs, dir, &owner, err) != ERR_OK)
+		return err->code;
+	if (owner.synced_offset_bytes > head->offset_bytes)
+		owner.synced_offset_bytes = 0; /* of a log that was cut: no proof of anything */
+	if (owner.synced_offset_bytes == head->offset_bytes)
+		return ERR_OK;
+	/* Not the descriptor that appends: pwrite(2) would append as well. */
+	if (vfs_open(vfs, dir, LOG_FILE, VFS_READ_WRITE, &fd, err) != ERR_OK)
+		return err->code;
+	code = rewrite(vfs, fd, owner.synced_offset_bytes, head->offset_bytes, err);
+	vfs_close(vfs, fd);
+	return code;
+}
+
 /* Verify, repair, sync. */
 static enum err_code make_sure(const struct vfs *vfs, int dir, struct read_plan *plan,
 			       struct log_reading *reading, struct log_torn *torn, struct err *err)
@@ -431,6 +480,8 @@ static enum err_code make_sure(const struct vfs *vfs, int dir, struct read_plan 
 	if (reading->end == LOG_END_TORN &&
 	    repair(vfs, dir, plan->fd, reading, torn, err) != ERR_OK)
 		return err->code;
+	if (dirty_again(vfs, dir, &reading->head, err) != ERR_OK)
+		return err_while(err, "%s", LOG_FILE);
 	/* What was read may be in memory only. A sync that fails here says so, and is the last
 	 * word: nothing was decided yet on what was read. */
 	if (vfs_sync(vfs, plan->fd, err) != ERR_OK || vfs_sync(vfs, dir, err) != ERR_OK) {
