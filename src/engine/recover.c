@@ -21,7 +21,8 @@ static enum err_code note_repair(struct engine *engine, const struct log_torn *t
 }
 
 /* Lock, verify, fold; a torn tail that was moved aside is noted at once, before any guard can refuse
- * what the caller wants (S11.4). */
+ * what the caller wants (S11.4). A run that only was born may have been cut short in that: its name is
+ * made durable before anything follows. */
 static enum err_code take_over(struct engine *engine, const char *path, struct err *err)
 {
 	const struct vfs *vfs = engine->ports.vfs;
@@ -31,6 +32,7 @@ static enum err_code take_over(struct engine *engine, const char *path, struct e
 	    run_lock_take(vfs, rundir_fd(engine->dir), &engine->lock, err) != ERR_OK ||
 	    fold_open(engine->dir, engine->ports.limits, &engine->fold, &engine->log, &torn, err) !=
 		    ERR_OK ||
+	    (engine->fold.state.seq == 1 && rundir_sync_name(engine->dir, err) != ERR_OK) ||
 	    engine_begin(engine, err) != ERR_OK || note_repair(engine, &torn, err) != ERR_OK)
 		return err->code;
 	return engine_commit(engine, err);

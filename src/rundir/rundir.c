@@ -177,6 +177,21 @@ void rundir_drop(struct rundir **dir)
 	*dir = NULL;
 }
 
+enum err_code rundir_sync_name(const struct rundir *dir, struct err *err)
+{
+	AUTO(buf_fini) struct buf parent = BUF_INIT;
+	enum err_code code;
+	int fd = -1;
+
+	buf_fmt(&parent, "%s/..", dir->path); /* the real one, also when the path is a link */
+	if (buf_check(&parent, "a path", err) != ERR_OK ||
+	    vfs_root(&dir->vfs, parent.ptr, false, &fd, err) != ERR_OK)
+		return err_while(err, "sync the name of '%s'", dir->path);
+	code = vfs_sync(&dir->vfs, fd, err);
+	vfs_close(&dir->vfs, fd);
+	return code == ERR_OK ? ERR_OK : err_while(err, "sync the name of '%s'", dir->path);
+}
+
 int rundir_fd(const struct rundir *dir)
 {
 	return dir->fd;

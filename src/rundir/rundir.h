@@ -44,6 +44,10 @@ MUST_CHECK enum err_code rundir_open(const struct vfs *vfs, const char *path,
 void rundir_close(struct rundir *dir);
 void rundir_drop(struct rundir **dir);
 
+/* Make the name of the directory durable in its parent: a birth that was cut short may have left it
+ * unsynced (S11.8). To be done before anything is written behind run.created. */
+MUST_CHECK enum err_code rundir_sync_name(const struct rundir *dir, struct err *err);
+
 int rundir_fd(const struct rundir *dir);
 const struct vfs *rundir_vfs(const struct rundir *dir);
 const char *rundir_path(const struct rundir *dir); /* absolute */
