@@ -1,0 +1,651 @@
+/* sim_check.c - see sim_check.h */
+#include "sim/sim_check.h"
+
+#include "base/mem.h"
+#include "sim/sim_scan.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ATTEMPTS_MAX 512
+#define LOSSES_MAX   5 /* in a row, under on_lost: rerun (S8.4) */
+#define PEOPLE       4 /* anna, bert, cora, and whoever else */
+
+struct fact {
+	char state;       /* P R W S F K */
+	char skip;        /* K: first letter of its reason */
+	uint32_t attempt; /* the last one started */
+	uint32_t started; /* how many were */
+	bool is_running;
+	bool is_gate_bad;    /* a gate that said no for good, and nobody waived it */
+	bool is_gate_closed; /* its last attempt did not pass, for whatever reason */
+	uint32_t failures;   /* that used the budget of retries */
+	bool is_passed;      /* gate.passed came for the attempt that runs */
+	bool has_approved[PEOPLE];
+	bool is_rejected;
+	bool is_lost; /* the last end was a loss */
+	uint32_t lost;
+	uint32_t lost_in_row;
+	uint8_t ended[ATTEMPTS_MAX];
+};
+
+/* What the durable lines say. */
+struct facts {
+	size_t bytes; /* of the log, taken in */
+	uint64_t seq;
+	struct fact steps[SIM_STEPS_MAX];
+	char state[24];   /* of the run */
+	char outcome[16]; /* of the last run.completed */
+	bool is_completed;
+	bool is_stopping;
+	bool is_failing;
+	uint32_t stops;
+};
+
+struct ack {
+	uint64_t seq;
+	uint64_t hash;
+};
+
+struct sim_check {
+	const struct sim_plan *plan;
+	const struct sim_disk *disk;
+	char log_path[128];
+	struct str run_id;
+	struct facts facts;
+	uint8_t executed[SIM_STEPS_MAX][ATTEMPTS_MAX];
+	uint64_t execs;
+	struct ack *acks;
+	size_t acks_count, acks_capacity;
+	bool is_vague; /* the log lost a tail: not all that was executed is known any more */
+	bool has_failed;
+	char failure[400];
+};
+
+struct sim_check *sim_check_new(const struct sim_plan *plan, const struct sim_disk *disk,
+				const char *run_path, struct str run_id)
+{
+	struct sim_check *check = mem_new(1, sizeof(*check));
+
+	BUG_IF(!check);
+	check->plan = plan;
+	check->disk = disk;
+	check->run_id = run_id;
+	(void)snprintf(check->log_path, sizeof(check->log_path), "%s/events.jsonl", run_path);
+	for (uint32_t i = 0; i < plan->steps_count; i++)
+		check->facts.steps[i].state = 'P';
+	return check;
+}
+
+void sim_check_free(struct sim_check *check)
+{
+	if (!check)
+		return;
+	mem_free(check->acks);
+	mem_free(check);
+}
+
+void sim_check_fail(struct sim_check *check, const char *rule, const char *format, ...)
+{
+	va_list args;
+	int len;
+
+	if (check->has_failed)
+		return;
+	check->has_failed = true;
+	len = snprintf(check->failure, sizeof(check->failure), "%s: ", rule);
+	va_start(args, format);
+	(void)vsnprintf(check->failure + len, sizeof(check->failure) - (size_t)len, format, args);
+	va_end(args);
+}
+
+const char *sim_check_failure(const struct sim_check *check)
+{
+	return check->has_failed ? check->failure : NULL;
+}
+
+/* --------------------------------------------------------------------------- lines about steps */
+
+static uint32_t person_of(struct str actor)
+{
+	static const char *const names[] = {"manual:anna", "manual:bert", "manual:cora"};
+	uint32_t i = 0;
+
+	while (i < PEOPLE - 1 && !str_is(actor, names[i]))
+		i++;
+	return i;
+}
+
+static uint32_t approvals_of(const struct fact *fact)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < PEOPLE; i++)
+		count += fact->has_approved[i];
+	return count;
+}
+
+static void on_started(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	const struct sim_step *def = &check->plan->steps[step];
+	struct fact *fact = &check->facts.steps[step];
+
+	if (fact->is_running || line->attempt >= ATTEMPTS_MAX ||
+	    (fact->started && line->attempt <= fact->attempt))
+		sim_check_fail(check, "S7.1", "%s.%u starts although attempt %u was", def->id,
+			       line->attempt, fact->attempt);
+	if (check->facts.is_stopping)
+		sim_check_fail(check, "S7.5", "%s.%u starts after a stop", def->id, line->attempt);
+	if (check->facts.is_failing)
+		sim_check_fail(check, "S5.7", "%s.%u starts in a failing run", def->id,
+			       line->attempt);
+	if (fact->is_gate_bad)
+		sim_check_fail(check, "S1.4", "gate %s is asked again without an override",
+			       def->id);
+	fact->is_running = true;
+	fact->is_passed = false;
+	fact->attempt = line->attempt;
+	fact->started++;
+	fact->state = 'R';
+}
+
+/* The attempt is over: once, and only the one that runs. A manual gate may fail before it ran. */
+static bool ends(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	struct fact *fact = &check->facts.steps[step];
+
+	if (!fact->is_running && fact->state == 'W' && str_is(line->type, "step.failed"))
+		return true;
+	if (!fact->is_running || fact->attempt != line->attempt ||
+	    fact->ended[line->attempt % ATTEMPTS_MAX]) {
+		sim_check_fail(check, "S7.1", "%.*s of %s.%u, which does not run",
+			       STR_ARG(line->type), check->plan->steps[step].id, line->attempt);
+		return false;
+	}
+	fact->is_running = false;
+	fact->is_lost = str_is(line->type, "step.lost");
+	fact->ended[line->attempt] = 1;
+	return true;
+}
+
+/* Could the attempt have succeeded, by what it did? */
+static bool may_succeed(const struct sim_plan *plan, uint32_t step, uint32_t attempt)
+{
+	const struct sim_step *def = &plan->steps[step];
+	struct sim_act act;
+
+	if (def->is_noop)
+		return true;
+	sim_plan_act(plan, step, attempt, &act);
+	switch (act.deed) {
+	case SIM_DEED_SUCCEED:
+		return true;
+	case SIM_DEED_NO_RESULT:
+		return !def->has_result;
+	case SIM_DEED_SAY_NO:
+		return !(def->has_pass && def->gate == GATE_HARD);
+	case SIM_DEED_FAIL:
+	case SIM_DEED_TRANSIENT:
+	case SIM_DEED_CRASH:
+	case SIM_DEED_HANG:
+	case SIM_DEED_FLOOD:
+	case SIM_DEED_MISSING:
+	case SIM_DEED_BUSY:
+	case SIM_DEED_GARBLED:
+	case SIM_DEED_COUNT:
+		break;
+	}
+	return false;
+}
+
+static void check_approvals(struct sim_check *check, uint32_t step, uint32_t attempt)
+{
+	const struct sim_step *def = &check->plan->steps[step];
+	uint32_t approvals = approvals_of(&check->facts.steps[step]);
+
+	if (def->gate == GATE_MANUAL && approvals < def->approvals)
+		sim_check_fail(check, "S5.6", "%s.%u runs with %u of %u approvals", def->id,
+			       attempt, approvals, def->approvals);
+}
+
+static void on_succeeded(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	const struct sim_step *def = &check->plan->steps[step];
+	struct fact *fact = &check->facts.steps[step];
+
+	if (!ends(check, step, line))
+		return;
+	fact->state = 'S';
+	fact->is_gate_bad = false;
+	fact->is_gate_closed = false;
+	check_approvals(check, step, line->attempt);
+	if (!may_succeed(check->plan, step, line->attempt))
+		sim_check_fail(check, "S1.3", "%s.%u succeeded, and did not", def->id,
+			       line->attempt);
+	if (!def->is_noop && !check->is_vague && !check->executed[step][line->attempt])
+		sim_check_fail(check, "S1.3", "%s.%u succeeded without having run", def->id,
+			       line->attempt);
+	if (def->gate == GATE_HARD && def->has_pass && !fact->is_passed)
+		sim_check_fail(check, "S5.5", "gate %s.%u is open without a recorded pass", def->id,
+			       line->attempt);
+}
+
+/* By class and budget (S7.1); whether the run lets it is another question. */
+static bool may_be_retried(const struct sim_step *def, uint32_t failures, struct str class)
+{
+	return failures < def->max_attempts &&
+	       (str_is(class, "transient_io") || str_is(class, "timeout") ||
+		str_is(class, "infrastructure"));
+}
+
+static void on_failed(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	const struct sim_step *def = &check->plan->steps[step];
+	struct fact *fact = &check->facts.steps[step];
+
+	if (!ends(check, step, line))
+		return;
+	fact->state = 'F';
+	fact->failures++;
+	fact->lost_in_row = 0;
+	if (def->gate != GATE_HARD)
+		return;
+	fact->is_gate_closed = true;
+	if (!str_is(line->class, "cancelled") && !str_is(line->class, "interrupted") &&
+	    (!may_be_retried(def, fact->failures, line->class) ||
+	     strcmp(check->facts.state, "failed") ==
+		 0)) /* the run's own deadline is never retried */
+		fact->is_gate_bad = true;
+}
+
+static void on_lost(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	const struct sim_step *def = &check->plan->steps[step];
+	struct fact *fact = &check->facts.steps[step];
+
+	if (!ends(check, step, line))
+		return;
+	fact->state = 'F';
+	fact->lost++;
+	fact->is_gate_closed = def->gate == GATE_HARD;
+	fact->lost_in_row++;
+	if (def->gate == GATE_HARD && def->on_lost != ON_LOST_ASK &&
+	    (def->on_lost == ON_LOST_FAIL || strcmp(check->facts.state, "failed") == 0 ||
+	     (def->on_lost == ON_LOST_RERUN && fact->lost_in_row >= LOSSES_MAX)))
+		fact->is_gate_bad = true;
+}
+
+static void on_retried(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	struct fact *fact = &check->facts.steps[step];
+
+	if (fact->state != 'F')
+		sim_check_fail(check, "S7.1", "%s is retried and had not failed",
+			       check->plan->steps[step].id);
+	if (str_is(line->class, "lost") && check->plan->steps[step].on_lost == ON_LOST_FAIL)
+		sim_check_fail(check, "S8.4",
+			       "%s runs again after it was lost, and nobody asked for that",
+			       check->plan->steps[step].id);
+	if (str_is(line->class, "lost") && check->plan->steps[step].on_lost == ON_LOST_ASK &&
+	    approvals_of(fact) == 0)
+		sim_check_fail(check, "S8.4", "%s runs again after it was lost, and nobody decided",
+			       check->plan->steps[step].id);
+	fact->state = 'P';
+	fact->is_gate_bad = false;
+}
+
+static void on_skipped(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	struct fact *fact = &check->facts.steps[step];
+
+	if (fact->is_running)
+		sim_check_fail(check, "S4", "%s is skipped while it runs",
+			       check->plan->steps[step].id);
+	fact->state = 'K';
+	fact->skip = line->reason.len ? line->reason.ptr[0] : '?';
+	if (str_is(line->reason, "run_stopped"))
+		check->facts.is_failing = true;
+}
+
+static void on_waiting(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	(void)line;
+	check->facts.steps[step].state = 'W';
+}
+
+static void on_passed(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	check->facts.steps[step].is_passed = line->attempt == check->facts.steps[step].attempt;
+}
+
+static void on_approved(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	const struct sim_step *def = &check->plan->steps[step];
+	uint32_t person = person_of(line->actor);
+
+	if (def->gate == GATE_MANUAL && def->is_limited_to_names && person > 1)
+		sim_check_fail(check, "S5.6", "'%.*s' may not approve %s", STR_ARG(line->actor),
+			       def->id);
+	check->facts.steps[step].has_approved[person] = true;
+}
+
+static void on_rejected(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	(void)line;
+	check->facts.steps[step].is_rejected = true;
+	/* A lost attempt that is given up is no gate, unless its step is one. */
+	if (check->plan->steps[step].gate == GATE_MANUAL ||
+	    check->plan->steps[step].gate == GATE_HARD) {
+		check->facts.steps[step].is_gate_bad = true;
+		check->facts.steps[step].is_gate_closed = true;
+	}
+	memset(check->facts.steps[step].has_approved, 0,
+	       sizeof(check->facts.steps[step].has_approved));
+}
+
+typedef void on_step_fn(struct sim_check *check, uint32_t step, const struct sim_line *line);
+
+static const struct {
+	const char *type;
+	on_step_fn *fn;
+} on_step[] = {
+    {"step.started", on_started},   {"step.succeeded", on_succeeded},
+    {"step.failed", on_failed},     {"step.lost", on_lost},
+    {"step.retried", on_retried},   {"step.skipped", on_skipped},
+    {"step.waiting", on_waiting},   {"gate.passed", on_passed},
+    {"gate.approved", on_approved}, {"gate.rejected", on_rejected},
+};
+
+/* ------------------------------------------------------------------------- lines about the run */
+
+/* S9.1, S9.2: what a resume may do, and what it opens. */
+static void on_resumed(struct sim_check *check)
+{
+	struct facts *facts = &check->facts;
+
+	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
+		struct fact *fact = &facts->steps[i];
+
+		if (facts->is_completed && fact->is_gate_bad)
+			sim_check_fail(check, "S9.1", "resumed over the failed gate %s",
+				       check->plan->steps[i].id);
+		if (facts->is_completed && (fact->state == 'F' || fact->state == 'K')) {
+			memset(fact->has_approved, 0, sizeof(fact->has_approved));
+			fact->is_rejected = false;
+			fact->failures = 0;
+			fact->lost_in_row = 0;
+		}
+	}
+	facts->is_completed = false;
+	facts->is_stopping = false;
+	facts->is_failing = false;
+}
+
+static void on_completed(struct sim_check *check, const struct sim_line *line)
+{
+	struct facts *facts = &check->facts;
+
+	if (facts->is_completed)
+		sim_check_fail(check, "S11.4", "the run is completed twice");
+	facts->is_completed = true;
+	(void)snprintf(facts->outcome, sizeof(facts->outcome), "%.*s", STR_ARG(line->outcome));
+	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
+		const struct fact *fact = &facts->steps[i];
+		bool is_open = fact->state == 'P' || fact->state == 'W' || fact->state == 'R';
+
+		if (is_open && !str_is(line->outcome, "stopped"))
+			sim_check_fail(check, "S4", "the run is %.*s, and %s is still open",
+				       STR_ARG(line->outcome), check->plan->steps[i].id);
+		if (fact->is_gate_bad && str_is(line->outcome, "success"))
+			sim_check_fail(check, "S3.5",
+				       "the run is a success over the failed gate %s",
+				       check->plan->steps[i].id);
+	}
+}
+
+static void on_override(struct sim_check *check, const struct sim_line *line)
+{
+	uint32_t step = sim_plan_find(check->plan, line->gate);
+
+	if (step == STEP_NONE || !str_starts(line->actor, "manual:")) {
+		sim_check_fail(check, "S1.4", "an override without a gate or a name");
+		return;
+	}
+	check->facts.steps[step].is_gate_bad = false;
+	check->facts.steps[step].is_gate_closed = false;
+}
+
+static void on_line(struct sim_check *check, const struct sim_line *line)
+{
+	struct facts *facts = &check->facts;
+	uint32_t step = line->step.len ? sim_plan_find(check->plan, line->step) : STEP_NONE;
+
+	facts->seq = line->seq;
+	if (line->step.len && step == STEP_NONE)
+		sim_check_fail(check, "S11.4", "an event about '%.*s'", STR_ARG(line->step));
+	for (size_t i = 0; step != STEP_NONE && i < ARRAY_LEN(on_step); i++) {
+		if (str_is(line->type, on_step[i].type))
+			on_step[i].fn(check, step, line);
+	}
+	if (str_is(line->type, "run.resumed"))
+		on_resumed(check);
+	else if (str_is(line->type, "run.completed"))
+		on_completed(check, line);
+	else if (str_is(line->type, "run.override_applied"))
+		on_override(check, line);
+	else if (str_is(line->type, "run.state_changed"))
+		(void)snprintf(facts->state, sizeof(facts->state), "%.*s",
+			       STR_ARG(line->new_state));
+	else if (str_is(line->type, "run.stop_requested")) {
+		facts->is_stopping = true;
+		facts->stops++;
+	}
+}
+
+/* ---------------------------------------------------------------------------------- entries */
+
+/* The bytes that count: durable ones, or with a weaker sync those that were written. */
+static bool log_bytes(const struct sim_check *check, struct str *ret_content)
+{
+	return sim_disk_peek(check->disk, check->log_path, check->plan->sync == SIM_SYNC_ALWAYS,
+			     ret_content);
+}
+
+void sim_check_step(struct sim_check *check)
+{
+	struct str content = STR_NONE;
+	struct sim_line line;
+
+	if (sim_disk_violation(check->disk))
+		sim_check_fail(check, "disk", "%s", sim_disk_violation(check->disk));
+	if (!log_bytes(check, &content))
+		return;
+	while (!check->has_failed && sim_scan_line(content, &check->facts.bytes, &line))
+		on_line(check, &line);
+}
+
+void sim_check_exec(struct sim_check *check, uint32_t step, uint32_t attempt, bool is_alive_beside)
+{
+	const char *id = check->plan->steps[step].id;
+	const struct fact *fact = &check->facts.steps[step];
+
+	check->execs++;
+	sim_check_step(check);
+	if (!fact->is_running || fact->attempt != attempt)
+		sim_check_fail(
+		    check, "S1.2",
+		    "%s.%u is executed, and its step.started is not durable or it is over", id,
+		    attempt);
+	if (attempt >= ATTEMPTS_MAX || check->executed[step][attempt])
+		sim_check_fail(check, "S8.2", "%s.%u is executed twice", id, attempt);
+	check_approvals(check, step, attempt);
+	if (is_alive_beside)
+		sim_check_fail(check, "S8.3",
+			       "%s.%u is executed beside an earlier attempt that lives", id,
+			       attempt);
+	for (uint32_t gate = 0; gate < check->plan->steps_count; gate++) {
+		if (check->facts.steps[gate].is_gate_closed &&
+		    sim_plan_is_downstream(check->plan, gate, step))
+			sim_check_fail(check, "S1.4", "%s.%u is executed below the failed gate %s",
+				       id, attempt, check->plan->steps[gate].id);
+	}
+	if (attempt < ATTEMPTS_MAX)
+		check->executed[step][attempt] = 1;
+}
+
+void sim_check_line(struct sim_check *check, struct str text)
+{
+	AUTO(buf_fini) struct buf whole = BUF_INIT;
+	struct err err = ERR_INIT;
+	struct sim_line line;
+	struct ack ack;
+	size_t at = 0;
+
+	buf_str(&whole, text);
+	buf_byte(&whole, '\n');
+	if (!sim_scan_line(buf_view(&whole), &at, &line)) {
+		sim_check_fail(check, "S11.6", "the observer was told something that is no line");
+		return;
+	}
+	ack = (struct ack){line.seq, hash_text(1, text)};
+	BUG_IF(mem_grow((void **)&check->acks, &check->acks_capacity, check->acks_count + 1,
+			sizeof(ack), &err) != ERR_OK);
+	check->acks[check->acks_count++] = ack;
+	sim_check_step(check);
+	if (check->facts.seq < line.seq)
+		sim_check_fail(check, "S1.2", "event %llu was told of before it was durable",
+			       (unsigned long long)line.seq);
+}
+
+void sim_check_answer(struct sim_check *check, const char *event_type, uint32_t step,
+		      const char *actor)
+{
+	const struct facts *facts = &check->facts;
+	bool is_there;
+
+	sim_check_step(check);
+	if (strcmp(event_type, "run.stop_requested") == 0)
+		is_there = facts->stops > 0;
+	else if (strcmp(event_type, "gate.approved") == 0)
+		is_there = facts->steps[step].has_approved[person_of(str_of(actor))];
+	else
+		is_there = facts->steps[step].is_rejected;
+	if (!is_there)
+		sim_check_fail(check, "S5.6", "'%s' was answered %s, and it is not durable", actor,
+			       event_type);
+}
+
+/* Every acknowledged line is where it was, byte for byte. */
+static void check_acks(struct sim_check *check, struct str content, bool may_lose_tail)
+{
+	struct sim_line line;
+	size_t at = 0;
+	size_t next = 0;
+
+	while (sim_scan_line(content, &at, &line)) {
+		while (next < check->acks_count && check->acks[next].seq < line.seq)
+			next++;
+		if (next < check->acks_count && check->acks[next].seq == line.seq &&
+		    check->acks[next].hash != hash_text(1, line.text))
+			sim_check_fail(check, "S1.5", "acknowledged event %llu has changed",
+				       (unsigned long long)line.seq);
+	}
+	while (next < check->acks_count && (at == 0 || check->acks[next].seq <= line.seq))
+		next++;
+	if (next == check->acks_count)
+		return;
+	if (!may_lose_tail)
+		sim_check_fail(check, "S1.5", "acknowledged event %llu is lost",
+			       (unsigned long long)check->acks[next].seq);
+	check->acks_count = next;
+}
+
+static void forget_facts(struct sim_check *check)
+{
+	memset(&check->facts, 0, sizeof(check->facts));
+	for (uint32_t i = 0; i < check->plan->steps_count; i++)
+		check->facts.steps[i].state = 'P';
+}
+
+void sim_check_log(struct sim_check *check, bool may_lose_tail)
+{
+	struct str content = STR_NONE;
+	const char *wrong;
+	size_t bytes;
+
+	if (may_lose_tail) { /* tokens that ran may be forgotten, and run again: that was chosen */
+		forget_facts(check);
+		memset(check->executed, 0, sizeof(check->executed));
+		check->is_vague = true;
+	}
+	if (!log_bytes(check, &content)) {
+		if (check->acks_count)
+			sim_check_fail(check, "S1.5", "the log is gone");
+		return;
+	}
+	wrong = sim_scan_chain(content, check->run_id, &bytes);
+	if (wrong)
+		sim_check_fail(check, "S11.1", "%s", wrong);
+	check_acks(check, content, may_lose_tail);
+	sim_check_step(check);
+}
+
+/* --------------------------------------------------------------------------------- answers */
+
+void sim_check_end_text(const struct sim_check *check, char *text, size_t size)
+{
+	size_t at = 0;
+
+	BUG_IF(size < 2 * SIM_STEPS_MAX + 64);
+	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
+		text[at++] = check->facts.steps[i].state;
+		if (check->facts.steps[i].state == 'K')
+			text[at++] = check->facts.steps[i].skip;
+	}
+	(void)snprintf(text + at, size - at, " %s %s", check->facts.state, check->facts.outcome);
+}
+
+bool sim_check_is_gate_bad(const struct sim_check *check, uint32_t step)
+{
+	return check->facts.steps[step].is_gate_bad;
+}
+
+bool sim_check_is_completed(const struct sim_check *check)
+{
+	return check->facts.is_completed;
+}
+
+char sim_check_step_state(const struct sim_check *check, uint32_t step)
+{
+	return check->facts.steps[step].state;
+}
+
+const char *sim_check_run_state(const struct sim_check *check)
+{
+	return check->facts.state;
+}
+
+bool sim_check_is_lost(const struct sim_check *check, uint32_t step)
+{
+	return check->facts.steps[step].is_lost;
+}
+
+bool sim_check_has_stop(const struct sim_check *check)
+{
+	return check->facts.stops > 0;
+}
+
+bool sim_check_has_lost(const struct sim_check *check)
+{
+	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
+		if (check->facts.steps[i].lost)
+			return true;
+	}
+	return false;
+}
+
+uint64_t sim_check_execs(const struct sim_check *check)
+{
+	return check->execs;
+}

@@ -1,0 +1,56 @@
+/* sim_check.h - the oracle: what must hold whatever happens, told of every fact and knowing none of
+ * the engine's code.
+ *
+ * It keeps a ledger of every virtual exec by token, every line that an observer was told, every
+ * request that was answered OK; and it reads the log on the virtual disk with a scanner of its own.
+ * The first rule that is broken is kept with its id; the rest of the scenario is worth nothing
+ * then. */
+#ifndef SIM_SIM_CHECK_H
+#define SIM_SIM_CHECK_H
+
+#include "sim/sim_clock.h"
+#include "sim/sim_disk.h"
+#include "sim/sim_plan.h"
+
+struct sim_check;
+
+struct sim_check *sim_check_new(const struct sim_plan *plan, const struct sim_disk *disk,
+				const char *run_path, struct str run_id);
+void sim_check_free(struct sim_check *check);
+
+/* Break a rule: "S8.2", and what happened. Only the first is kept. */
+void sim_check_fail(struct sim_check *check, const char *rule, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+/* "S8.2: text", NULL while all rules hold. */
+const char *sim_check_failure(const struct sim_check *check);
+
+/* A process is about to be made for an attempt: its intent must be durable, it must not have run
+ * before, nothing of the step may be alive, no failed gate may stand above it (S1.2, S1.4, S8.2).
+ */
+void sim_check_exec(struct sim_check *check, uint32_t step, uint32_t attempt, bool is_alive_beside);
+/* The observer of a living engine was told a line (S1.5). */
+void sim_check_line(struct sim_check *check, struct str line);
+/* A person was answered: the event is durable (S5.6). `step` may be STEP_NONE (stop). */
+void sim_check_answer(struct sim_check *check, const char *event_type, uint32_t step,
+		      const char *actor);
+/* After every step of the simulation: new lines of the log keep its rules (S7.1, S8.4, S9.1). */
+void sim_check_step(struct sim_check *check);
+/* After an accident, and at the end: chain and sequence are whole, nothing acknowledged is gone. A
+ * power cut under a weaker sync may take a tail. */
+void sim_check_log(struct sim_check *check, bool may_lose_tail);
+
+/* How the steps ended, one letter each ("SSFK"), then the last outcome: to compare two runs. */
+void sim_check_end_text(const struct sim_check *check, char *text, size_t size);
+/* Does a gate bar a resume; has the run come to rest; what its log says of a step: P R W S F K, and
+ * of the run: its state. */
+bool sim_check_is_gate_bad(const struct sim_check *check, uint32_t step);
+bool sim_check_is_completed(const struct sim_check *check);
+char sim_check_step_state(const struct sim_check *check, uint32_t step);
+const char *sim_check_run_state(const struct sim_check *check);
+/* Its last attempt was lost, and nothing came after. */
+bool sim_check_is_lost(const struct sim_check *check, uint32_t step);
+bool sim_check_has_stop(const struct sim_check *check);
+bool sim_check_has_lost(const struct sim_check *check);
+uint64_t sim_check_execs(const struct sim_check *check);
+
+#endif

@@ -1,0 +1,340 @@
+/* sim_scenario.c - see sim_scenario.h */
+#include "sim/sim_run.h"
+
+#include "base/mem.h"
+#include "base/timefmt.h"
+#include "lang/lang.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define STREAM_RUN  10
+#define STREAM_FATE 11
+#define STREAM_DISK 12
+#define TURNS_MAX   400000
+#define LIVES_MAX   120
+#define VIRTUAL_MAX (40 * INT64_C(86400) * NS_PER_S)
+
+/* ------------------------------------------------------------------------------- what goes wrong
+ */
+
+static void set_faults(struct sim_run *run, struct sim_rand *rand)
+{
+	struct sim_disk_faults faults = {.failures = 1 + sim_rand_below(rand, 3)};
+
+	faults.per_mille[SIM_CALL_OPEN] = 10;
+	faults.per_mille[SIM_CALL_READ] = 5;
+	faults.per_mille[SIM_CALL_WRITE] = 15;
+	faults.per_mille[SIM_CALL_SYNC] = 20;
+	faults.per_mille[SIM_CALL_TRUNCATE] = 100;
+	faults.per_mille[SIM_CALL_RENAME] = 30;
+	faults.full_calls = sim_rand_below(rand, 6);
+	if (sim_rand_chance(rand, 500))
+		faults.failures = 0;
+	if (sim_rand_chance(rand, 400))
+		faults.annoy_per_mille = 20;
+	sim_disk_set_faults(run->world.disk, &faults);
+}
+
+static void choose_fate(struct sim_run *run, struct sim_rand *rand)
+{
+	struct sim_world *world = &run->world;
+
+	world->is_rough = sim_rand_chance(rand, 600);
+	if (sim_rand_chance(rand, 700))
+		run->kills = sim_rand_below(rand, 6);
+	if (sim_rand_chance(rand, 400))
+		run->power_cuts = 1 + sim_rand_below(rand, 2);
+	if (sim_rand_chance(rand, 400))
+		world->keeper_deaths = 1 + sim_rand_below(rand, 2);
+	if (sim_rand_chance(rand, 300))
+		world->duplicates = 2;
+	if (sim_rand_chance(rand, 200))
+		world->breaks = 2;
+	if (sim_rand_chance(rand, 300))
+		run->jumps = 1 + sim_rand_below(rand, 3);
+	if (sim_rand_chance(rand, 300))
+		run->haunts = 2;
+	if (sim_rand_chance(rand, 200))
+		run->intrusions = 2;
+	if (sim_rand_chance(rand, 150))
+		run->stops = 1 + sim_rand_below(rand, 2);
+	run->rejections = sim_rand_chance(rand, 200);
+	run->resumes = sim_rand_below(rand, 3);
+	run->overrides = sim_rand_below(rand, 2);
+	if (sim_rand_chance(rand, 500))
+		set_faults(run, rand);
+}
+
+/* Between two turns of a living engine. */
+static void accidents(struct sim_run *run)
+{
+	struct sim_world *world = &run->world;
+	struct sim_rand *rand = &world->rand;
+
+	if (run->is_calm)
+		return;
+	if (world->keeper_deaths && sim_rand_chance(rand, 4)) {
+		world->keeper_deaths--;
+		sim_keeper_kill(world);
+	}
+	if (run->jumps && sim_rand_chance(rand, 10)) {
+		run->jumps--;
+		world->clock.utc_shift_ms += sim_rand_between(rand, -86400000, 86400000);
+		sim_trace(world, "UTC jumps");
+	}
+	if (run->haunts && engine_state(run->engine)->epoch > 1 && sim_rand_chance(rand, 10)) {
+		uint32_t step = sim_rand_below(rand, run->plan.steps_count);
+
+		run->haunts--;
+		sim_keeper_haunt(world, engine_state(run->engine)->epoch - 1,
+				 str_of(run->plan.steps[step].id),
+				 engine_state(run->engine)->steps[step].attempts);
+	}
+	if (run->intrusions && sim_rand_chance(rand, 10)) {
+		run->intrusions--;
+		sim_engine_intrude(run);
+	}
+	if (world->breaks && run->link && sim_rand_chance(rand, 5)) {
+		world->breaks--;
+		sim_trace(world, "the connection breaks");
+		sim_link_break(run->link);
+	}
+	if (run->kills && sim_rand_chance(rand, 4)) {
+		run->kills--;
+		sim_engine_crash(run, false);
+	} else if (run->power_cuts && sim_rand_chance(rand, 4)) {
+		run->power_cuts--;
+		sim_engine_crash(run, true);
+	}
+}
+
+/* -------------------------------------------------------------------------- between two engines */
+
+static bool is_born(const struct sim_run *run)
+{
+	struct str content = STR_NONE;
+
+	return sim_disk_peek(run->world.disk, SIM_RUN_PATH "/events.jsonl", false, &content) &&
+	       str_has(content, '\n');
+}
+
+static void let_time_pass(struct sim_run *run)
+{
+	static const int64_t spans_ns[] = {1, NS_PER_MS, 100 * NS_PER_MS, 5 * NS_PER_S,
+					   90 * NS_PER_S};
+	struct sim_world *world = &run->world;
+	int64_t end_ns =
+	    world->clock.now_ns +
+	    sim_rand_between(&world->rand, 0, spans_ns[sim_rand_below(&world->rand, 5)]);
+
+	while (world->clock.now_ns < end_ns) {
+		int64_t due_ns = sim_world_due(world);
+
+		sim_clock_advance(&world->clock, due_ns < end_ns ? due_ns : end_ns);
+		sim_world_run(world);
+	}
+}
+
+static void rest(struct sim_run *run)
+{
+	bool is_success = strcmp(sim_check_run_state(run->world.check), "succeeded") == 0;
+	bool is_barred = false;
+
+	if (!run->first_end[0] && !sim_check_has_stop(run->world.check))
+		sim_check_end_text(run->world.check, run->first_end, sizeof(run->first_end));
+	for (uint32_t i = 0; i < run->plan.steps_count; i++)
+		is_barred = is_barred || sim_check_is_gate_bad(run->world.check, i);
+	if (is_success || !run->resumes) {
+		if (is_success || sim_rand_chance(&run->world.rand, 300)) {
+			if (sim_engine_resume(run, false) && is_success)
+				sim_check_fail(run->world.check, "S9.1",
+					       "a succeeded run was resumed");
+			if (run->engine || (is_success && sim_run_has_failed(run)))
+				return;
+		}
+		run->is_over = run->is_over || sim_check_is_completed(run->world.check);
+		return;
+	}
+	run->resumes--;
+	(void)sim_engine_resume(run, is_barred && run->overrides-- > 0);
+}
+
+static void blocked(struct sim_run *run)
+{
+	uint64_t lives = run->result.lives;
+
+	sim_people_look(run);
+	if (sim_run_has_failed(run) || run->engine)
+		return;
+	if (sim_engine_resume(run, false) || run->result.lives > lives + 1)
+		return;
+	if (run->patience-- == 0)
+		run->is_over = true;
+}
+
+/* Nobody owns the run: something begins, sooner or later. */
+static void next_life(struct sim_run *run)
+{
+	const char *state = sim_check_run_state(run->world.check);
+
+	let_time_pass(run);
+	if (sim_run_has_failed(run))
+		return;
+	if (run->result.lives > LIVES_MAX)
+		sim_check_fail(run->world.check, "hang",
+			       "%d engines did not bring the run to an end", LIVES_MAX);
+	if (!is_born(run)) {
+		(void)sim_engine_start(run);
+		return;
+	}
+	sim_check_step(run->world.check);
+	if (sim_check_is_completed(run->world.check))
+		rest(run);
+	else if (strcmp(state, "blocked") == 0)
+		blocked(run);
+	else
+		(void)sim_engine_resume(run, false);
+}
+
+/* --------------------------------------------------------------------------------- one run */
+
+static void load(struct sim_run *run)
+{
+	struct diags diags;
+	struct err err = ERR_INIT;
+
+	diags_init(&diags, 10);
+	sim_plan_yaml(&run->plan, &run->yaml);
+	if (lang_load(buf_view(&run->yaml), STR("/sim/src"), &run->limits, &diags, &run->model,
+		      &err) != ERR_OK) {
+		AUTO(buf_fini) struct buf text = BUF_INIT;
+
+		diags_print(&diags, STR("pipeline"), buf_view(&run->yaml), &text);
+		(void)printf("%.*s\n%.*s\n", STR_ARG(buf_view(&run->yaml)),
+			     STR_ARG(buf_view(&text)));
+		sim_check_fail(run->world.check, "lang", "the pipeline is refused: %s", err.text);
+	}
+	diags_fini(&diags);
+}
+
+static void run_init(struct sim_run *run, uint64_t seed, bool is_calm, bool is_traced)
+{
+	struct sim_rand fate = sim_rand_fork(seed, STREAM_FATE);
+	struct sim_world *world = &run->world;
+
+	sim_plan_make(&run->plan, seed);
+	limits_default(&run->limits);
+	world->plan = &run->plan;
+	world->rand = sim_rand_fork(seed, STREAM_RUN);
+	world->is_traced = is_traced;
+	world->pid_last = 100;
+	sim_clock_init(&world->clock);
+	world->disk = sim_disk_new(sim_mix(seed, STREAM_DISK));
+	world->check = sim_check_new(&run->plan, world->disk, SIM_RUN_PATH, STR(SIM_RUN_ID));
+	sim_proc_start(&run->reader, world->disk);
+	run->reader.is_spared = true;
+	run->is_calm = is_calm;
+	run->patience = 3;
+	if (!is_calm)
+		choose_fate(run, &fate);
+	load(run);
+	if (is_traced)
+		(void)printf("%.*s", STR_ARG(buf_view(&run->yaml)));
+}
+
+static void run_fini(struct sim_run *run)
+{
+	struct sim_world *world = &run->world;
+
+	world->engine.is_dead = true;
+	engine_free(run->engine);
+	model_free(run->model);
+	buf_fini(&run->yaml);
+	if (world->keeper.state != SIM_KEEPER_NONE)
+		sim_keeper_kill(world);
+	for (size_t i = 0; i < SIM_CONNS_MAX; i++) {
+		if (world->conns[i].is_used && world->conns[i].has_engine_end)
+			sim_conn_close_engine(world, &world->conns[i]);
+	}
+	sim_check_free(world->check);
+	sim_disk_free(world->disk);
+}
+
+static void run_through(struct sim_run *run)
+{
+	for (uint64_t turns = 0; !run->is_over && !sim_run_has_failed(run); turns++) {
+		if (turns > TURNS_MAX || run->world.clock.now_ns > VIRTUAL_MAX) {
+			sim_check_fail(run->world.check, "hang", "the run does not come to an end");
+			break;
+		}
+		if (!run->engine) {
+			next_life(run);
+			continue;
+		}
+		if (run->person_ns <= run->world.clock.now_ns)
+			sim_people_look(run);
+		sim_engine_turn(run);
+		sim_check_step(run->world.check);
+		if (run->engine)
+			accidents(run);
+	}
+}
+
+static void sum_up(struct sim_run *run)
+{
+	const struct sim_disk_stats *stats = sim_disk_stats(run->world.disk);
+	const char *failure = sim_check_failure(run->world.check);
+
+	run->result.keeper_kills = run->world.keeper_kills;
+	run->result.power_cuts = stats->power_cuts;
+	run->result.faults = stats->faults;
+	run->result.execs = sim_check_execs(run->world.check);
+	run->result.virtual_ns = run->world.clock.now_ns;
+	run->result.has_failed = failure != NULL;
+	if (failure)
+		(void)snprintf(run->result.failure, sizeof(run->result.failure), "%s", failure);
+}
+
+static struct sim_run *run_new(void)
+{
+	struct sim_run *run = mem_new(1, sizeof(*run));
+
+	BUG_IF(!run);
+	return run;
+}
+
+/* How the same scenario ends when nothing goes wrong. */
+static void compare(uint64_t seed, const struct sim_run *rough, struct sim_result *result)
+{
+	struct sim_run *calm = run_new();
+
+	run_init(calm, seed, true, false);
+	run_through(calm);
+	sum_up(calm);
+	result->is_compared = true;
+	if (calm->result.has_failed || strcmp(calm->first_end, rough->first_end) != 0) {
+		result->has_failed = true;
+		(void)snprintf(result->failure, sizeof(result->failure),
+			       "S1.1: without accidents it ends '%s', with them '%s'%s%s",
+			       calm->first_end, rough->first_end,
+			       calm->result.has_failed ? "; " : "", calm->result.failure);
+	}
+	run_fini(calm);
+	mem_free(calm);
+}
+
+void sim_scenario_run(uint64_t seed, bool is_traced, struct sim_result *ret_result)
+{
+	struct sim_run *run = run_new();
+
+	run_init(run, seed, false, is_traced);
+	run_through(run);
+	sum_up(run);
+	*ret_result = run->result;
+	if (!ret_result->has_failed && run->first_end[0] && sim_plan_is_determined(&run->plan) &&
+	    !sim_check_has_lost(run->world.check) && !run->is_damage_allowed)
+		compare(seed, run, ret_result);
+	run_fini(run);
+	mem_free(run);
+}
