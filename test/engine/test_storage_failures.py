@@ -133,7 +133,7 @@ def test_d15_a_file_size_limit_is_an_error_not_a_death(sluice):
 
     The event log (some 430 bytes a step) meets the limit before attempts.log (768) does: so no end is lost.
     """
-    path = sluice.pipeline({f"s{i}": "true" for i in range(12)})
+    path = sluice.pipeline({f"s{i}": "true" for i in range(6)})
     engine = sluice.start("run", path, "--run-id", sluice.id,
                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2400, resource.RLIM_INFINITY)))
     assert engine.wait(20) == 10, engine.communicate()
