@@ -6,6 +6,8 @@
 #include "exec/command.h"
 #include "base/timefmt.h"
 #include "lang/lang.h"
+#include "sys/proc.h"
+#include "sys/unix_socket.h"
 
 #include <pwd.h>
 #include <stdio.h>
@@ -224,6 +226,39 @@ struct str api_login_name(char name[256])
 	return str_of(name);
 }
 
+#define DEAD_OWNER_WAIT_NS (2 * NS_PER_S)
+#define DEAD_OWNER_LOOK_NS (5 * NS_PER_MS)
+
+/* Is the run locked although the process that says it owns it is dead? For a moment it is: a child that
+ * was on its way to its exec when the owner was killed still holds the descriptor. */
+static bool is_owner_dead(const struct sluice *sluice, const char *path)
+{
+	AUTO(rundir_drop) struct rundir *dir = NULL;
+	struct run_lock_info info;
+	struct proc_stat stat;
+	struct err err = ERR_INIT;
+
+	return rundir_open(sluice->vfs, path, &dir, &err) == ERR_OK &&
+	       run_lock_look(sluice->vfs, rundir_fd(dir), &info, &err) == ERR_OK && info.pid > 0 &&
+	       !(proc_stat_read(info.pid, &stat) && proc_is_alive(&stat));
+}
+
+/* A lock of a dead owner is waited for, a live owner's is an answer. */
+static enum err_code resume_when_free(struct sluice *sluice, const struct engine_ports *ports,
+				      const struct engine_resume *resume,
+				      enum engine_resumed *ret_resumed, struct engine **ret_engine,
+				      struct err *err)
+{
+	int64_t end_ns = clock_boot_ns(sluice->clock) + DEAD_OWNER_WAIT_NS;
+
+	while (engine_resume(ports, resume, ret_resumed, ret_engine, err) == ERR_LOCKED &&
+	       clock_boot_ns(sluice->clock) < end_ns && is_owner_dead(sluice, resume->path)) {
+		err_reset(err);
+		socket_wait(-1, DEAD_OWNER_LOOK_NS);
+	}
+	return err->code;
+}
+
 static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 				   const struct sluice_resume_options *options,
 				   struct sluice_run *run, enum engine_resumed *ret_resumed,
@@ -254,7 +289,7 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 	if (!resume.resume.overrides_count)
 		resume.resume.reason = str_of(options->reason);
 	resume.observer = observer_of(run);
-	if (engine_resume(&ports, &resume, ret_resumed, &run->engine, err) != ERR_OK)
+	if (resume_when_free(sluice, &ports, &resume, ret_resumed, &run->engine, err) != ERR_OK)
 		return err->code;
 	return *ret_resumed == ENGINE_RESUMED ? drive_open(run->engine, &run->drive, err) : ERR_OK;
 }
