@@ -76,6 +76,7 @@ static int attempt_append(struct host *host, uint32_t attempt, enum record_kind 
 	struct record record = machine_record(host->machine, attempt, kind);
 
 	record.keeper_pid = host->pid;
+	record.boot = host->boot;
 	record.slot = child->slot;
 	return record_append(host, &record);
 }

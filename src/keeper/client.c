@@ -494,7 +494,7 @@ static enum err_code settle_by_log(struct keeper_client *client, struct err *err
 	if (client->link.ops->read_log(client->link.self, &content, err) != ERR_OK)
 		return err->code;
 	if (content.len &&
-	    record_walk(buf_view(&content), record_take, client, &count, err) != ERR_OK)
+	    record_walk(buf_view(&content), client->link.ops->boot(client->link.self), record_take, client, &count, err) != ERR_OK)
 		return err->code;
 	return resolve(client, err);
 }

@@ -40,6 +40,8 @@ struct keeper_link_ops {
 	void (*wait)(void *self, int64_t timeout_ns);
 	int64_t (*now)(void *self); /* ns; never goes back */
 
+	/* The boot that runs now, as record_boot says. */
+	uint32_t (*boot)(void *self);
 	/* With the lock: the content of attempts.log, nothing when there is none. */
 	enum err_code (*read_log)(void *self, struct buf *out, struct err *err);
 

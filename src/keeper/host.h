@@ -71,7 +71,8 @@ struct host {
 	int32_t pid;
 	int oom_fd;           /* our oom_score_adj, -1: not to be had */
 	char oom_text[16];    /* its value as we got it */
-	uint64_t records;     /* whole ones in attempts.log */
+	uint32_t boot;        /* record_boot */
+	uint64_t records;     /* the number of the next one in attempts.log */
 	struct rlimit nofile; /* as we got it */
 	bool nofile_raised;
 	const struct wire_frame *frame; /* the START being taken */

@@ -30,6 +30,7 @@ struct link {
 	int lock_fd; /* -1: not ours */
 	int fd;      /* the connection, -1: none */
 	struct poller poller;
+	uint32_t boot; /* record_boot */
 };
 
 static void fd_drop(int *fd)
@@ -234,6 +235,13 @@ static int64_t os_now(void *self)
 	return clock_boot_ns(&clock_os);
 }
 
+static uint32_t os_boot(void *self)
+{
+	const struct link *link = self;
+
+	return link->boot;
+}
+
 static enum err_code os_read_log(void *self, struct buf *out, struct err *err)
 {
 	const struct link *link = self;
@@ -366,6 +374,7 @@ static const struct keeper_link_ops os_ops = {
     .wake = os_wake,
     .wait = os_wait,
     .now = os_now,
+    .boot = os_boot,
     .read_log = os_read_log,
     .sweep = os_sweep,
     .fd = os_fd,
@@ -375,15 +384,23 @@ static const struct keeper_link_ops os_ops = {
 enum err_code link_os_open(const struct link_os_options *options, struct keeper_link *ret_link,
 			   struct err *err)
 {
+	char boot_id[BOOT_ID_BYTES + 1];
 	struct link *link;
 
 	if (!options->keeper_path || options->keeper_path[0] != '/')
 		return err_set(err, ERR_USAGE, "the path of the keeper is not absolute");
+	if (boot_id_read(boot_id, err) != ERR_OK)
+		return err->code;
 	link = mem_new(1, sizeof(*link));
 	if (!link)
 		return mem_err(err);
 	*link = (struct link){
-	    .run_dir = options->run_dir, .lock_fd = -1, .fd = -1, .poller = POLLER_NONE};
+	    .run_dir = options->run_dir,
+	    .lock_fd = -1,
+	    .fd = -1,
+	    .poller = POLLER_NONE,
+	    .boot = record_boot(str_of(boot_id)),
+	};
 	link->mark = mem_text(options->mark.ptr, options->mark.len);
 	link->run_id = mem_text(options->run_id.ptr, options->run_id.len);
 	link->keeper_path = mem_text(options->keeper_path, strlen(options->keeper_path));

@@ -131,7 +131,7 @@ enum keeper_state machine_state(const struct machine *machine, uint32_t attempt)
 uint32_t machine_find(const struct machine *machine, const struct exec_token *token);
 struct exec_token machine_token(const struct machine *machine, uint32_t attempt);
 
-/* The record of this kind for an attempt, as known now (pid, slot and keeper_pid are the driver's).
+/* The record of this kind for an attempt, as known now (pid, slot, boot and keeper_pid are the driver's).
  */
 struct record machine_record(const struct machine *machine, uint32_t attempt,
 			     enum record_kind kind);

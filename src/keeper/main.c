@@ -8,6 +8,7 @@
 #include "keeper/host.h"
 
 #include "base/mem.h"
+#include "sys/clock.h"
 #include "sys/proc.h"
 #include "sys/unix_socket.h"
 
@@ -345,6 +346,16 @@ static enum err_code record_give(void *arg, const struct record *record, struct 
 	return machine_take(host->machine, &input, err);
 }
 
+static enum err_code boot_load(struct host *host, struct err *err)
+{
+	char boot_id[BOOT_ID_BYTES + 1];
+
+	if (boot_id_read(boot_id, err) != ERR_OK)
+		return err->code;
+	host->boot = record_boot(str_of(boot_id));
+	return ERR_OK;
+}
+
 /* What earlier keepers of this run did: their tokens are never started again. */
 static enum err_code records_load(struct host *host, struct err *err)
 {
@@ -367,7 +378,7 @@ static enum err_code records_load(struct host *host, struct err *err)
 		buf_added(&content, (size_t)got);
 	}
 	if (content.len &&
-	    record_walk(buf_view(&content), record_give, host, &count, err) != ERR_OK)
+	    record_walk(buf_view(&content), host->boot, record_give, host, &count, err) != ERR_OK)
 		return err->code;
 	host->records = count;
 	return ERR_OK;
@@ -418,7 +429,8 @@ static bool host_init(struct host *host)
 	if (!poll_add(host, host->signal_fd, READY_SIGNAL) ||
 	    !poll_add(host, HOST_FD_LISTENER, READY_LISTENER))
 		return false;
-	return machine_new(&host->machine, &err) == ERR_OK && records_load(host, &err) == ERR_OK;
+	return boot_load(host, &err) == ERR_OK && machine_new(&host->machine, &err) == ERR_OK &&
+	       records_load(host, &err) == ERR_OK;
 }
 
 static void event_take(struct host *host, uint64_t data)

@@ -8,11 +8,12 @@
 #include <string.h>
 
 #define AT_PATH 88
+#define AT_BOOT 248
 #define AT_CRC  252
 
 static const unsigned char magic[4] = {'S', 'L', 'A', '1'};
 
-_Static_assert(AT_PATH + RECORD_PATH_BYTES <= AT_CRC, "a path fits into a record");
+_Static_assert(AT_PATH + RECORD_PATH_BYTES <= AT_BOOT, "a path fits into a record");
 
 void record_encode(const struct record *record, unsigned char bytes[RECORD_BYTES])
 {
@@ -39,6 +40,7 @@ void record_encode(const struct record *record, unsigned char bytes[RECORD_BYTES
 	bytes[84] = (unsigned char)record->signal;
 	bytes[85] = record->core;
 	bytes[86] = (unsigned char)record->cause;
+	bytes_put32(bytes + AT_BOOT, record->boot);
 	memcpy(bytes + AT_PATH, record->token.path.ptr, record->token.path.len);
 	bytes_put32(bytes + AT_CRC, crc32c(0, bytes, AT_CRC));
 }
@@ -69,6 +71,7 @@ bool record_decode(const unsigned char bytes[RECORD_BYTES], struct record *ret_r
 		      .role = (enum exec_role)bytes[5],
 		      .attempt = bytes_get32(bytes + 8)},
 	    .epoch = bytes_get64(bytes + 16),
+	    .boot = bytes_get32(bytes + AT_BOOT),
 	    .keeper_pid = (int32_t)bytes_get32(bytes + 24),
 	    .pid = (int32_t)bytes_get32(bytes + 12),
 	    .slot = bytes_get32(bytes + 28) - 1,
@@ -94,24 +97,37 @@ void record_slot_name(int32_t keeper_pid, uint32_t slot, char name[RECORD_SLOT_N
 		       (unsigned)slot);
 }
 
-enum err_code record_walk(struct str content, record_visit_fn *visit, void *arg, size_t *ret_count,
-			  struct err *err)
+uint32_t record_boot(struct str boot_id)
+{
+	return crc32c(0, boot_id.ptr, boot_id.len);
+}
+
+enum err_code record_walk(struct str content, uint32_t boot, record_visit_fn *visit, void *arg,
+			  size_t *ret_count, struct err *err)
 {
 	size_t count = content.len / RECORD_BYTES;
 	const unsigned char *bytes = (const unsigned char *)content.ptr;
+	bool is_ours = false; /* a record of this boot came */
 	struct record record;
 
 	for (size_t i = 0; i < count; i++) {
 		if (!record_decode(bytes + i * RECORD_BYTES, &record)) {
+			if (!is_ours)
+				continue;
 			if ((i + 1) * RECORD_BYTES >= content.len) {
-				count = i; /* whole in size, torn in content */
-				break;
+				*ret_count = i; /* whole in size, torn in content */
+				return ERR_OK;
 			}
 			return err_set(err, ERR_CORRUPT, "attempts.log: record %zu is damaged", i);
 		}
-		if (visit(arg, &record, err) != ERR_OK)
+		if (record.boot != boot && is_ours)
+			return err_set(err, ERR_CORRUPT,
+				       "attempts.log: record %zu is of an earlier boot", i);
+		is_ours = record.boot == boot;
+		if (is_ours && visit(arg, &record, err) != ERR_OK)
 			return err->code;
 	}
-	*ret_count = count;
+	/* A torn record of an earlier boot is left where it is. */
+	*ret_count = count + (!is_ours && content.len % RECORD_BYTES);
 	return ERR_OK;
 }

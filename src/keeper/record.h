@@ -3,7 +3,9 @@
  * Record n lies at n * 256. Integers are little-endian, the last four bytes are the CRC-32C of all
  * before them. An attempt has at most one of each: ARMED (before exec), SPAWNED, ENDED. The file
  * is written by the keeper that holds keeper.lock and read by whoever holds that lock; it is a
- * witness over a crash of processes, not over a loss of power, so nobody syncs it.
+ * witness over a crash of processes, not over a loss of power, so nobody syncs it: what a loss of
+ * power left of it is anything. So a record names its boot, and what lies before the first record of
+ * this boot is passed over, damaged or not: its attempts are lost already (S8.3).
  *
  *   offset  bytes                       offset  bytes
  *   0       4   magic "SLA1"            40      8   spawned: boot time before, ns
@@ -17,7 +19,7 @@
  *   24      4   keeper's pid            86      1   cause
  *   28      4   cgroup slot + 1, 0 none 87      1   0
  *   32      4   exit code               88      160 path, then zeros
- *   36      4   errno                   248     4   0
+ *   36      4   errno                   248     4   CRC-32C of the boot id
  *                                       252     4   CRC-32C
  */
 #ifndef KEEPER_RECORD_H
@@ -37,6 +39,7 @@ struct record {
 	enum record_kind kind;
 	struct exec_token token; /* decoded: path points into the bytes */
 	uint64_t epoch;
+	uint32_t boot; /* under which it was written: record_boot */
 	int32_t keeper_pid;
 	int32_t pid;          /* SPAWNED, ENDED; 0 = never ran */
 	uint32_t slot;        /* of its cgroup, RECORD_NO_SLOT = none */
@@ -68,10 +71,13 @@ void record_slot_name(int32_t keeper_pid, uint32_t slot, char name[RECORD_SLOT_N
 /* Called for each record in order; what it returns ends the walk unless OK. */
 typedef enum err_code record_visit_fn(void *arg, const struct record *record, struct err *err);
 
-/* Walk the content of attempts.log. A last record that is torn or damaged is the end: its keeper
- * died while it wrote. Damage anywhere else is CORRUPT. *ret_count: whole records, which is where
- * the next one goes. */
-MUST_CHECK enum err_code record_walk(struct str content, record_visit_fn *visit, void *arg,
-				     size_t *ret_count, struct err *err);
+/* The boot of a record, from the kernel's boot id as text. */
+uint32_t record_boot(struct str boot_id);
+
+/* Walk the content of attempts.log: the records of this boot. A last record that is torn or damaged is
+ * the end: its keeper died while it wrote. Damage elsewhere behind a record of this boot is CORRUPT.
+ * *ret_count: the number of the next record to be written. */
+MUST_CHECK enum err_code record_walk(struct str content, uint32_t boot, record_visit_fn *visit,
+				     void *arg, size_t *ret_count, struct err *err);
 
 #endif

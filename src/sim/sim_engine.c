@@ -164,7 +164,7 @@ void sim_engine_crash(struct sim_run *run, bool power)
 		sim_children_vanish(world);
 		sim_keeper_kill(world);
 		sim_disk_power_cut(world->disk,
-				   true || is_weak || sim_rand_chance(&world->rand, 300));
+				   is_weak || sim_rand_chance(&world->rand, 300));
 		sim_clock_advance(&world->clock,
 				  world->clock.now_ns +
 				      sim_rand_between(&world->rand, 1, 600) * NS_PER_S);

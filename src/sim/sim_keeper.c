@@ -34,6 +34,7 @@ static int record_put(struct sim_world *world, uint32_t attempt, enum record_kin
 	ssize_t written;
 
 	record.keeper_pid = (int32_t)keeper->generation;
+	record.boot = record_boot(str_of(world->clock.boot_id));
 	record_encode(&record, bytes);
 	do {
 		written = vfs->ops->write_at(vfs->self, keeper->log_fd, bytes, sizeof(bytes),
@@ -477,7 +478,8 @@ static bool load_records(struct sim_world *world)
 			 &content, &err) != ERR_OK)
 		return false;
 	if (content.len &&
-	    record_walk(buf_view(&content), give_record, world, &count, &err) != ERR_OK) {
+	    record_walk(buf_view(&content), record_boot(str_of(world->clock.boot_id)),
+			give_record, world, &count, &err) != ERR_OK) {
 		if (!keeper->proc.is_dead)
 			sim_check_fail(world->check, "S8.1", "attempts.log: %s", err.text);
 		return false;

@@ -218,6 +218,13 @@ static int64_t link_now(void *self)
 	return link->proc->is_dead ? INT64_MAX / 2 : link->world->clock.now_ns;
 }
 
+static uint32_t link_boot(void *self)
+{
+	const struct sim_link *link = self;
+
+	return record_boot(str_of(link->world->clock.boot_id));
+}
+
 static enum err_code link_read_log(void *self, struct buf *out, struct err *err)
 {
 	struct sim_link *link = self;
@@ -318,7 +325,8 @@ static const struct keeper_link_ops ops = {
     .wake = link_wake,
     .wait = link_wait,
     .now = link_now,
-    .read_log = link_read_log,
+    .boot = link_boot,
+	.read_log = link_read_log,
     .sweep = link_sweep,
     .fd = link_fd,
     .close = link_close,

@@ -23,12 +23,16 @@ static void walk(const char *bytes, size_t size)
 {
 	struct machine *machine = NULL;
 	struct err err = ERR_INIT;
+	struct record first;
+	uint32_t boot = 0;
 	size_t count = 0;
 
+	if (size >= RECORD_BYTES && record_decode((const unsigned char *)bytes, &first))
+		boot = first.boot;
 	if (machine_new(&machine, &err) != ERR_OK)
 		abort();
-	if (record_walk(str_from(bytes, size), give, machine, &count, &err) == ERR_OK)
-		BUG_IF(count > size / RECORD_BYTES);
+	if (record_walk(str_from(bytes, size), boot, give, machine, &count, &err) == ERR_OK)
+		BUG_IF(count > size / RECORD_BYTES + 1);
 	BUG_IF(machine_live(machine) != 0);
 	machine_free(machine);
 }
