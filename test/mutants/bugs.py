@@ -1,0 +1,70 @@
+"""Bugs to plant: one exact edit of one file each, and the rule that it breaks.
+
+`old` must stand in the file exactly once: a bug that no longer fits the source is an error, not a pass.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bug:
+    name: str
+    rule: str
+    file: str
+    old: str
+    new: str
+
+
+BUGS = [
+    Bug("no-sync-of-the-log", "S1.5: acknowledged means on the disk", "src/log/log.c",
+        "	if (sync && sync_now(log, err) != ERR_OK)",
+        "	if (sync && !log && sync_now(log, err) != ERR_OK)"),
+    Bug("effects-before-the-commit", "S1.2: nothing before its event is durable", "src/engine/engine.c",
+        "	if (engine_commit(engine, err) != ERR_OK || engine_sync_due(engine, err) != ERR_OK) /* 5 */\n"
+        "		return err->code;\n"
+        "	if (engine_perform(engine, err) != ERR_OK) /* 6 */\n"
+        "		return err->code;\n",
+        "	if (engine_perform(engine, err) != ERR_OK)\n"
+        "		return err->code;\n"
+        "	if (engine_commit(engine, err) != ERR_OK || engine_sync_due(engine, err) != ERR_OK)\n"
+        "		return err->code;\n"),
+    Bug("a-failed-sync-is-tried-again", "S11.3: no retry of the sync", "src/log/log.c",
+        "	if (vfs_sync_data(&log->vfs, log->fd, err) != ERR_OK)\n		return give_up(log, ERR_IO, err);",
+        "	if (vfs_sync_data(&log->vfs, log->fd, err) != ERR_OK) {\n		err_reset(err);\n"
+        "		if (vfs_sync_data(&log->vfs, log->fd, err) != ERR_OK)\n"
+        "			return give_up(log, ERR_IO, err);\n	}"),
+    Bug("the-torn-tail-stays", "S11.4: never append behind a torn tail", "src/log/log.c",
+        "	return vfs_truncate(vfs, fd, reading->head.offset_bytes, err);",
+        "	return vfs && fd >= 0 ? ERR_OK : vfs_truncate(vfs, fd, reading->head.offset_bytes, err);"),
+    Bug("what-the-cache-has-counts", "S1.5: recovery does not trust the page cache", "src/log/log.c",
+        "	if (dirty_again(vfs, dir, &reading->head",
+        "	if (!vfs && dirty_again(vfs, dir, &reading->head"),
+    Bug("the-new-name-is-not-synced", "S11.8: a run is born whole", "src/rundir/rundir.c",
+        "	return vfs_sync(birth->vfs, birth->runs_fd, err);",
+        "	return birth ? ERR_OK : vfs_sync(birth->vfs, birth->runs_fd, err);"),
+    Bug("starting-is-not-idempotent", "S8.2: a token is executed at most once", "src/keeper/machine.c",
+        "	if (machine->attempts[index].state != KEEPER_NONE) {",
+        "	if (machine->attempts[index].state == KEEPER_ENDED)\n"
+        "		machine->attempts[index].state = KEEPER_NONE;\n"
+        "	if (machine->attempts[index].state != KEEPER_NONE) {"),
+    Bug("lower-epochs-are-welcome", "S8.3: a newer engine cuts the older one off", "src/keeper/machine.c",
+        "	if (frame->version != WIRE_VERSION || frame->epoch < machine->epoch) {",
+        "	if (frame->version != WIRE_VERSION) {"),
+    Bug("a-reboot-is-not-noticed", "S8.3: of another boot = lost", "src/engine/attempts.c",
+        "		same_boot[count++] = str_eq(run->steps[i].boot_id, engine->ports.boot_id);",
+        "		same_boot[count++] = true;"),
+    Bug("lost-means-rerun", "S8.4: on_lost defaults to fail", "src/core/run_state.c",
+        "		return def->on_lost == ON_LOST_RERUN &&",
+        "		return def->on_lost != ON_LOST_ASK &&"),
+    Bug("a-hard-gate-does-not-bar", "S1.4: nothing below a failed hard gate runs", "src/core/apply.c",
+        "	return def->gate == GATE_HARD && step->class != CLASS_CANCELLED &&",
+        "	return false && def->gate == GATE_HARD && step->class != CLASS_CANCELLED &&"),
+    Bug("a-late-approval-passes", "S5.5: a time-out is not a pass", "src/core/decide_input.c",
+        "	event = add_step(ask, EVENT_GATE_REJECTED);\n"
+        "	event_put_text(event, EVENT_FIELD_REASON, STR(\"nobody approved in time\"));",
+        "	event = add_step(ask, EVENT_GATE_APPROVED);\n"
+        "	event_put_text(event, EVENT_FIELD_REASON, STR(\"nobody approved in time\"));"),
+    Bug("one-attempt-too-many", "S7.1: max_attempts counts all", "src/core/run_state.c",
+        "at->failures < def->retry->max_attempts;",
+        "at->failures <= def->retry->max_attempts;"),
+]
