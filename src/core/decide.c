@@ -391,8 +391,10 @@ static enum decide_answer look_at_pending(struct decider *decider, uint32_t step
 		skip_step(decider, step, at->doom, at->doom_cause, event, now_ms);
 		return DECIDE_EVENT;
 	}
-	if (at->is_retry || !step_is_ready(at))
-		return DECIDE_NOTHING; /* INPUT_RETRY_DUE queues a retry */
+	if (!step_is_ready(at))
+		return DECIDE_NOTHING;
+	if (at->is_retry && decider->phase[step] != PHASE_CLEARED)
+		return DECIDE_NOTHING; /* its delay is not over */
 	if (decider->phase[step] == PHASE_IDLE && def->when.ptr) {
 		decider_set_phase(decider, step, PHASE_ASKED);
 		*query = (struct decide_query){QUERY_WHEN, step};

@@ -20,7 +20,7 @@
 enum decide_phase {
 	PHASE_IDLE,
 	PHASE_ASKED,     /* its `when` is being evaluated */
-	PHASE_CLEARED,   /* its `when` was true */
+	PHASE_CLEARED,   /* its `when` was true, or the delay of its retry is over */
 	PHASE_READY,     /* queued for a slot */
 	PHASE_PREPARING, /* holds a slot, its inputs are being hashed */
 	PHASE_STUCK,     /* RUNNING, but only leftovers of it live: holds its slot until a resume */

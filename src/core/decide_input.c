@@ -317,8 +317,8 @@ static enum err_code on_retry_due(const struct ask *ask, struct err *err)
 	if (!state_of(ask)->is_retry || state_of(ask)->state != STEP_PENDING ||
 	    ask->decider->phase[step] != PHASE_IDLE)
 		return ERR_OK;
-	decider_set_phase(ask->decider, step, PHASE_READY);
-	decide_queue_push(&ask->decider->ready, step);
+	decider_set_phase(ask->decider, step, PHASE_CLEARED);
+	decide_set_push(&ask->decider->look, step); /* a resume may have opened what it needs */
 	return ERR_OK;
 }
 
