@@ -172,15 +172,15 @@ static enum err_code os_connect(void *self, bool *ret_connected, struct err *err
 {
 	struct link *link = self;
 	char hint[HINT_BYTES];
+	char own_path[SOCKET_PATH_BYTES];
 	const char *path;
 
-	if (hint_read(link->run_dir, hint, err) != ERR_OK)
+	/* A keeper that found no room for its hint listens where we would let it listen. */
+	if (hint_read(link->run_dir, hint, err) != ERR_OK || path_make(link, own_path, err) != ERR_OK)
 		return err->code;
 	path = strchr(hint, ' ');
 	*ret_connected = false;
-	if (!path)
-		return ERR_OK; /* it is just starting */
-	if (socket_connect(path + 1, &link->fd, err) != ERR_OK) {
+	if (socket_connect(path ? path + 1 : own_path, &link->fd, err) != ERR_OK) {
 		if (err->code != ERR_NOT_FOUND)
 			return err->code;
 		err_reset(err); /* an expected outcome */
