@@ -405,6 +405,7 @@ struct opening {
 	void *arg;
 	char run_id_text[RUN_ID_BYTES_MAX];
 	struct str run_id; /* of run.created */
+	bool syncs_always;
 };
 
 static enum err_code opening_visit(void *arg, const struct event *event, struct str line,
@@ -415,6 +416,7 @@ static enum err_code opening_visit(void *arg, const struct event *event, struct 
 	if (event->seq == 1) {
 		memcpy(opening->run_id_text, event->run_id.ptr, event->run_id.len);
 		opening->run_id = str_from(opening->run_id_text, event->run_id.len);
+		opening->syncs_always = str_is(event_text(event, EVENT_FIELD_SYNC), "always");
 	}
 	return opening->visit ? opening->visit(opening->arg, event, line, err) : ERR_OK;
 }
@@ -445,9 +447,10 @@ static enum err_code rewrite(const struct vfs *vfs, int fd, uint64_t from, uint6
 /* After a sync that failed, what it should have written is in the page cache, counts as clean, and the
  * next sync answers 0 without writing it (fsync(2), NOTES; D17). So lines that the owner before us has
  * not told to be synced are written again: then the sync below is a proof. A head in run.lock is one,
- * too: it was written after the sync, and when the power went since, all that was read is on the disk. */
+ * too, under `sync: always`: it was written after the sync, and when the power went since, all that was
+ * read is on the disk. */
 static enum err_code dirty_again(const struct vfs *vfs, int dir, const struct log_head *head,
-				 struct err *err)
+				 bool syncs_always, struct err *err)
 {
 	struct run_lock_info owner;
 	enum err_code code;
@@ -455,8 +458,8 @@ static enum err_code dirty_again(const struct vfs *vfs, int dir, const struct lo
 
 	if (run_lock_look(vfs, dir, &owner, err) != ERR_OK)
 		return err->code;
-	if (owner.synced_offset_bytes > head->offset_bytes)
-		owner.synced_offset_bytes = 0; /* of a log that was cut: no proof of anything */
+	if (owner.synced_offset_bytes > head->offset_bytes || !syncs_always)
+		owner.synced_offset_bytes = 0; /* of a log that was cut, or not synced: no proof */
 	if (owner.synced_offset_bytes == head->offset_bytes)
 		return ERR_OK;
 	/* Not the descriptor that appends: pwrite(2) would append as well. */
@@ -471,6 +474,8 @@ static enum err_code dirty_again(const struct vfs *vfs, int dir, const struct lo
 static enum err_code make_sure(const struct vfs *vfs, int dir, struct read_plan *plan,
 			       struct log_reading *reading, struct log_torn *torn, struct err *err)
 {
+	const struct opening *opening = plan->arg;
+
 	if (read_log(plan, reading, err) != ERR_OK)
 		return err->code;
 	if (reading->end == LOG_END_DAMAGED || reading->end == LOG_END_NEWER) {
@@ -480,7 +485,7 @@ static enum err_code make_sure(const struct vfs *vfs, int dir, struct read_plan 
 	if (reading->end == LOG_END_TORN &&
 	    repair(vfs, dir, plan->fd, reading, torn, err) != ERR_OK)
 		return err->code;
-	if (dirty_again(vfs, dir, &reading->head, err) != ERR_OK)
+	if (dirty_again(vfs, dir, &reading->head, opening->syncs_always, err) != ERR_OK)
 		return err_while(err, "%s", LOG_FILE);
 	/* What was read may be in memory only. A sync that fails here says so, and is the last
 	 * word: nothing was decided yet on what was read. */

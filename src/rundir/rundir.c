@@ -281,6 +281,10 @@ static void unmake(struct birth *birth)
 
 	if (!birth->name)
 		return;
+	/* Should this be cut short: an empty directory must not take the id. */
+	if (birth->name == birth->id && vfs->ops->rename_new(vfs->self, birth->runs_fd, birth->id,
+							     birth->runs_fd, birth->temp) >= 0)
+		birth->name = birth->temp;
 	for (size_t i = ARRAY_LEN(names); birth->dir->fd >= 0 && i-- > 0;) /* the log first */
 		(void)vfs->ops->unlink(vfs->self, birth->dir->fd, names[i]);
 	(void)vfs->ops->unlink(vfs->self, birth->runs_fd, birth->name);
