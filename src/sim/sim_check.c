@@ -9,8 +9,9 @@
 #include <string.h>
 
 #define ATTEMPTS_MAX 512
-#define LOSSES_MAX   5 /* in a row, under on_lost: rerun (S8.4) */
-#define PEOPLE       4 /* anna, bert, cora, and whoever else */
+#define END_BYTES    24 /* the end of a line, which no two lines share */
+#define LOSSES_MAX   5  /* in a row, under on_lost: rerun (S8.4) */
+#define PEOPLE       4  /* anna, bert, cora, and whoever else */
 
 struct fact {
 	char state;       /* P R W S F K */
@@ -32,7 +33,8 @@ struct fact {
 
 /* What the durable lines say. */
 struct facts {
-	size_t bytes; /* of the log, taken in */
+	size_t bytes;        /* of the log, taken in */
+	char end[END_BYTES]; /* the last of them */
 	uint64_t seq;
 	struct fact steps[SIM_STEPS_MAX];
 	char state[24];   /* of the run */
@@ -249,6 +251,8 @@ static void on_failed(struct sim_check *check, uint32_t step, const struct sim_l
 	fact->state = 'F';
 	fact->failures++;
 	fact->lost_in_row = 0;
+	if (def->gate == GATE_MANUAL && fact->is_rejected)
+		fact->is_gate_bad = true;
 	if (def->gate != GATE_HARD)
 		return;
 	fact->is_gate_closed = true;
@@ -268,7 +272,7 @@ static void on_lost(struct sim_check *check, uint32_t step, const struct sim_lin
 		return;
 	fact->state = 'F';
 	fact->lost++;
-	fact->is_gate_closed = def->gate == GATE_HARD;
+	fact->is_gate_closed = def->gate == GATE_HARD && def->on_lost != ON_LOST_ASK;
 	fact->lost_in_row++;
 	if (def->gate == GATE_HARD && def->on_lost != ON_LOST_ASK &&
 	    (def->on_lost == ON_LOST_FAIL || strcmp(check->facts.state, "failed") == 0 ||
@@ -332,14 +336,18 @@ static void on_approved(struct sim_check *check, uint32_t step, const struct sim
 
 static void on_rejected(struct sim_check *check, uint32_t step, const struct sim_line *line)
 {
+	struct fact *fact = &check->facts.steps[step];
+	enum gate_kind gate = check->plan->steps[step].gate;
+
+	fact->is_rejected = true;
+	/* A lost attempt that is given up is no gate, unless its step is one. What waits for an
+	 * approval fails with its step.failed. */
+	if (gate == GATE_HARD || (gate == GATE_MANUAL && !fact->is_lost))
+		fact->is_gate_closed = true;
+	if (gate == GATE_HARD)
+		fact->is_gate_bad = true;
+	fact->is_lost = false;
 	(void)line;
-	check->facts.steps[step].is_rejected = true;
-	/* A lost attempt that is given up is no gate, unless its step is one. */
-	if (check->plan->steps[step].gate == GATE_MANUAL ||
-	    check->plan->steps[step].gate == GATE_HARD) {
-		check->facts.steps[step].is_gate_bad = true;
-		check->facts.steps[step].is_gate_closed = true;
-	}
 	memset(check->facts.steps[step].has_approved, 0,
 	       sizeof(check->facts.steps[step].has_approved));
 }
@@ -392,7 +400,10 @@ static void on_completed(struct sim_check *check, const struct sim_line *line)
 	(void)snprintf(facts->outcome, sizeof(facts->outcome), "%.*s", STR_ARG(line->outcome));
 	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
 		const struct fact *fact = &facts->steps[i];
-		bool is_open = fact->state == 'P' || fact->state == 'W' || fact->state == 'R';
+		/* The run's own deadline does not wait for what cannot be killed. */
+		bool may_live = check->plan->timeout_ns && check->plan->steps[i].awkward_per_mille;
+		bool is_open =
+		    fact->state == 'P' || fact->state == 'W' || (fact->state == 'R' && !may_live);
 
 		if (is_open && !str_is(line->outcome, "stopped"))
 			sim_check_fail(check, "S4", "the run is %.*s, and %s is still open",
@@ -452,6 +463,21 @@ static bool log_bytes(const struct sim_check *check, struct str *ret_content)
 			     ret_content);
 }
 
+static void forget_facts(struct sim_check *check)
+{
+	memset(&check->facts, 0, sizeof(check->facts));
+	for (uint32_t i = 0; i < check->plan->steps_count; i++)
+		check->facts.steps[i].state = 'P';
+}
+
+/* Lines that nobody was told of may be cut off again: then all is taken in anew. */
+static bool is_behind(const struct facts *facts, struct str content)
+{
+	return facts->bytes <= content.len &&
+	       (facts->bytes < END_BYTES ||
+		memcmp(content.ptr + facts->bytes - END_BYTES, facts->end, END_BYTES) == 0);
+}
+
 void sim_check_step(struct sim_check *check)
 {
 	struct str content = STR_NONE;
@@ -461,8 +487,12 @@ void sim_check_step(struct sim_check *check)
 		sim_check_fail(check, "disk", "%s", sim_disk_violation(check->disk));
 	if (!log_bytes(check, &content))
 		return;
+	if (!is_behind(&check->facts, content))
+		forget_facts(check);
 	while (!check->has_failed && sim_scan_line(content, &check->facts.bytes, &line))
 		on_line(check, &line);
+	if (check->facts.bytes >= END_BYTES)
+		memcpy(check->facts.end, content.ptr + check->facts.bytes - END_BYTES, END_BYTES);
 }
 
 void sim_check_exec(struct sim_check *check, uint32_t step, uint32_t attempt, bool is_alive_beside)
@@ -559,13 +589,6 @@ static void check_acks(struct sim_check *check, struct str content, bool may_los
 		sim_check_fail(check, "S1.5", "acknowledged event %llu is lost",
 			       (unsigned long long)check->acks[next].seq);
 	check->acks_count = next;
-}
-
-static void forget_facts(struct sim_check *check)
-{
-	memset(&check->facts, 0, sizeof(check->facts));
-	for (uint32_t i = 0; i < check->plan->steps_count; i++)
-		check->facts.steps[i].state = 'P';
 }
 
 void sim_check_log(struct sim_check *check, bool may_lose_tail)

@@ -211,13 +211,25 @@ static void ops_survive(struct sim_disk *disk, struct sim_inode *inode, bool kee
 
 void sim_inode_sync_fail(struct sim_disk *disk, struct sim_inode *inode)
 {
-	if (inode->is_dir)
-		return; /* the changes stay pending: a journal that comes back has them, or has not
-			 */
-	inode->is_lossy = inode->is_lossy || inode->ops_count;
-	if (sim_rand_chance(&disk->rand, 500))
-		ops_survive(disk, inode, true);
-	ops_forget(inode);
+	size_t left =
+	    sim_rand_below(&disk->rand, 4); /* so many writes reach the disk, and a torn one */
+	size_t kept = 0;
+
+	for (size_t i = 0; i < inode->ops_count; i++) {
+		struct sim_op *op = &inode->ops[i];
+
+		if (op->is_cut) { /* metadata is journalled: it comes with the next sync */
+			inode->ops[kept++] = *op;
+			continue;
+		}
+		inode->is_lossy = true;
+		if (left)
+			op_apply(&inode->durable, op,
+				 --left ? op->len
+					: sim_rand_below(&disk->rand, (uint32_t)op->len + 1));
+		mem_free(op->bytes);
+	}
+	inode->ops_count = kept;
 }
 
 /* ---------------------------------------------------------------------------------- paths */

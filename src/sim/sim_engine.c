@@ -163,8 +163,7 @@ void sim_engine_crash(struct sim_run *run, bool power)
 	if (power) {
 		sim_children_vanish(world);
 		sim_keeper_kill(world);
-		sim_disk_power_cut(world->disk,
-				   is_weak || sim_rand_chance(&world->rand, 300));
+		sim_disk_power_cut(world->disk, is_weak || sim_rand_chance(&world->rand, 300));
 		sim_clock_advance(&world->clock,
 				  world->clock.now_ns +
 				      sim_rand_between(&world->rand, 1, 600) * NS_PER_S);
@@ -241,6 +240,13 @@ bool sim_engine_start(struct sim_run *run)
 	sim_trace(&run->world, "an engine gives birth to the run");
 	proc_begin(run);
 	code = engine_start(&ports, &start, &run->engine, &err);
+	if (!run->world.engine.is_dead && code == ERR_EXISTS) {
+		/* An undo of a birth was cut short: the id is taken by an empty directory. */
+		sim_trace(&run->world, "%s", err.text);
+		proc_end(run);
+		run->is_over = true;
+		return false;
+	}
 	return came_to_life(run, "start", code, &err);
 }
 

@@ -478,8 +478,8 @@ static bool load_records(struct sim_world *world)
 			 &content, &err) != ERR_OK)
 		return false;
 	if (content.len &&
-	    record_walk(buf_view(&content), record_boot(str_of(world->clock.boot_id)),
-			give_record, world, &count, &err) != ERR_OK) {
+	    record_walk(buf_view(&content), record_boot(str_of(world->clock.boot_id)), give_record,
+			world, &count, &err) != ERR_OK) {
 		if (!keeper->proc.is_dead)
 			sim_check_fail(world->check, "S8.1", "attempts.log: %s", err.text);
 		return false;

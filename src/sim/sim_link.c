@@ -140,8 +140,6 @@ static enum err_code link_connect(void *self, bool *ret_connected, struct err *e
 		return err->code;
 	if (is_gone(link))
 		return dead(err);
-	if (!str_has(buf_view(&hint), ' '))
-		return ERR_OK; /* it is just starting */
 	if (state != SIM_KEEPER_STARTING && state != SIM_KEEPER_RUNS)
 		return ERR_OK; /* nobody listens */
 	link->conn = sim_conn_new(link->world);
@@ -326,7 +324,7 @@ static const struct keeper_link_ops ops = {
     .wait = link_wait,
     .now = link_now,
     .boot = link_boot,
-	.read_log = link_read_log,
+    .read_log = link_read_log,
     .sweep = link_sweep,
     .fd = link_fd,
     .close = link_close,

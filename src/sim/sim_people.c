@@ -77,17 +77,17 @@ static void next_look(struct sim_run *run)
 	run->person_ns = run->world.clock.now_ns + sim_rand_between(&run->world.rand, 1, most);
 }
 
-void sim_people_look(struct sim_run *run)
+bool sim_people_look(struct sim_run *run)
 {
 	struct engine_ask ask;
 	struct err err = ERR_INIT;
 
 	next_look(run);
 	if (run->request.is_open)
-		return;
+		return false;
 	choose(run, &ask);
 	if (!run->request.is_open)
-		return;
+		return false;
 	sim_trace(&run->world, "%s: %s %.*s", run->request.actor,
 		  ask.kind == ENGINE_ASK_STOP      ? "stop"
 		  : ask.kind == ENGINE_ASK_APPROVE ? "approve"
@@ -96,10 +96,11 @@ void sim_people_look(struct sim_run *run)
 	if (!run->engine) {
 		run->request.is_open = false;
 		sim_engine_decide(run, &ask);
-		return;
+		return true;
 	}
 	ask.answer = on_answer;
 	ask.arg = run;
 	if (engine_ask(run->engine, &ask, &err) != ERR_OK)
 		sim_check_fail(run->world.check, "S5.6", "a request is not taken: %s", err.text);
+	return true;
 }

@@ -344,6 +344,9 @@ bool sim_plan_is_downstream(const struct sim_plan *plan, uint32_t gate, uint32_t
 
 bool sim_plan_is_determined(const struct sim_plan *plan)
 {
+	bool is_chain = true;
+	bool stops = false;
+
 	if (plan->timeout_ns)
 		return false;
 	for (uint32_t i = 0; i < plan->steps_count; i++) {
@@ -351,10 +354,9 @@ bool sim_plan_is_determined(const struct sim_plan *plan)
 
 		if (step->gate == GATE_MANUAL || step->awkward_per_mille)
 			return false;
-		/* What else runs when one fails for good depends on the order of ends. */
-		if (plan->concurrency > 1 &&
-		    (step->on_failure == ON_FAILURE_STOP || step->gate == GATE_HARD))
-			return false;
+		/* What else ran when one fails for good depends on the order of starts. */
+		is_chain = is_chain && !step->has_needs;
+		stops = stops || step->on_failure == ON_FAILURE_STOP || step->gate == GATE_HARD;
 	}
-	return true;
+	return is_chain || !stops;
 }

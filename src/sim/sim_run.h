@@ -63,7 +63,8 @@ void sim_engine_intrude(struct sim_run *run);
 bool sim_run_has_failed(const struct sim_run *run);
 
 /* sim_people.c */
-/* Somebody looks at the run: asks its engine, or the log when nobody owns it. */
-void sim_people_look(struct sim_run *run);
+/* Somebody looks at the run: asks its engine, or the log when nobody owns it. False when there is
+ * nothing to ask. */
+bool sim_people_look(struct sim_run *run);
 
 #endif

@@ -162,15 +162,14 @@ static void rest(struct sim_run *run)
 
 static void blocked(struct sim_run *run)
 {
-	uint64_t lives = run->result.lives;
+	bool is_decided = sim_people_look(run);
 
-	sim_people_look(run);
-	if (sim_run_has_failed(run) || run->engine)
+	if (sim_run_has_failed(run))
 		return;
-	if (sim_engine_resume(run, false) || run->result.lives > lives + 1)
-		return;
-	if (run->patience-- == 0)
-		run->is_over = true;
+	if (!is_decided && run->patience-- == 0)
+		run->is_over = true; /* by what cannot be killed */
+	else
+		(void)sim_engine_resume(run, false);
 }
 
 /* Nobody owns the run: something begins, sooner or later. */
@@ -273,7 +272,7 @@ static void run_through(struct sim_run *run)
 			continue;
 		}
 		if (run->person_ns <= run->world.clock.now_ns)
-			sim_people_look(run);
+			(void)sim_people_look(run);
 		sim_engine_turn(run);
 		sim_check_step(run->world.check);
 		if (run->engine)
