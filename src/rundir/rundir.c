@@ -279,14 +279,21 @@ static void unmake(struct birth *birth)
 	static const char *const names[] = {SOURCE_FILE, FROZEN_FILE, RUN_LOCK_FILE, LOG_FILE};
 	const struct vfs *vfs = birth->vfs;
 
+	bool was_placed = birth->name == birth->id;
+
 	if (!birth->name)
 		return;
 	/* Should this be cut short: an empty directory must not take the id. */
-	if (birth->name == birth->id && vfs->ops->rename_new(vfs->self, birth->runs_fd, birth->id,
-							     birth->runs_fd, birth->temp) >= 0)
+	if (was_placed && vfs->ops->rename_new(vfs->self, birth->runs_fd, birth->id, birth->runs_fd,
+					       birth->temp) >= 0)
 		birth->name = birth->temp;
-	for (size_t i = ARRAY_LEN(names); birth->dir->fd >= 0 && i-- > 0;) /* the log first */
+	/* The log first, and durably: what has no log is no run, what has one must be whole. */
+	for (size_t i = ARRAY_LEN(names); birth->dir->fd >= 0 && i-- > 0;) {
 		(void)vfs->ops->unlink(vfs->self, birth->dir->fd, names[i]);
+		if (was_placed && i == ARRAY_LEN(names) - 1 &&
+		    vfs->ops->sync(vfs->self, birth->dir->fd) < 0)
+			return;
+	}
 	(void)vfs->ops->unlink(vfs->self, birth->runs_fd, birth->name);
 }
 
