@@ -146,6 +146,7 @@ static void on_started(struct sim_check *check, uint32_t step, const struct sim_
 		sim_check_fail(check, "S1.4", "gate %s is asked again without an override",
 			       def->id);
 	fact->is_running = true;
+	fact->is_gate_closed = false; /* it is asked again */
 	fact->is_passed = false;
 	fact->attempt = line->attempt;
 	fact->started++;
