@@ -477,12 +477,12 @@ static void fail_for_good(const struct fold *f)
 	step->is_final = true;
 	if (fails_gate(def, step))
 		set_flag(&step->is_gate_failed, true, &run->gates_barred);
-	if (!run->is_failing && (step->is_gate_failed || def->on_failure == ON_FAILURE_STOP) &&
+	if (!run->is_failing && step_stops_run(run, f->index) &&
 	    !(run->is_stopping && step->class == CLASS_CANCELLED)) {
 		run->is_failing = true;
 		run->failing_step = f->index;
 	}
-	if (!step->is_gate_failed && def->on_failure == ON_FAILURE_IGNORE)
+	if (!step_stops_run(run, f->index) && def->on_failure == ON_FAILURE_IGNORE)
 		run->warnings++;
 	run_state_resolve(run, f->index);
 }

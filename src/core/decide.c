@@ -567,12 +567,12 @@ static struct tally tally_of(const struct run_state *run)
 			tally.skipped_by_choice++;
 		if (at->state != STEP_FAILED || at->is_waived)
 			continue;
-		if (policy == ON_FAILURE_IGNORE && !at->is_gate_failed) {
+		if (policy == ON_FAILURE_IGNORE && !step_stops_run(run, i)) {
 			tally.tolerated++;
 			continue;
 		}
 		tally.failed++;
-		if (at->is_gate_failed || policy == ON_FAILURE_STOP)
+		if (step_stops_run(run, i))
 			tally.stopped++;
 		if (tally.first_failed == STEP_NONE)
 			tally.first_failed = i;

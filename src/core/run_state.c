@@ -177,6 +177,14 @@ struct str context_param(const struct run_state *run, struct str name)
 	return STR_NONE;
 }
 
+bool step_stops_run(const struct run_state *run, uint32_t step)
+{
+	const struct step *def = &run->model->steps[step];
+
+	return run->steps[step].is_gate_failed || def->gate == GATE_HARD ||
+	       def->on_failure == ON_FAILURE_STOP;
+}
+
 bool step_is_resolved(const struct step_state *step)
 {
 	return step->state == STEP_SUCCEEDED || step->state == STEP_SKIPPED ||
@@ -257,8 +265,8 @@ static enum need_result need_result(const struct run_state *run, uint32_t need, 
 	if (at->state == STEP_FAILED) {
 		if (at->is_waived)
 			return NEED_MET;
-		if (!at->is_gate_failed && (def->on_failure == ON_FAILURE_CONTINUE ||
-					    def->on_failure == ON_FAILURE_IGNORE))
+		if (!step_stops_run(run, need) && (def->on_failure == ON_FAILURE_CONTINUE ||
+						   def->on_failure == ON_FAILURE_IGNORE))
 			return NEED_MET;
 		*ret_skip = at->is_gate_failed ? SKIP_GATE_FAILED : SKIP_UPSTREAM_FAILED;
 		return NEED_SKIPS;

@@ -157,6 +157,8 @@ MUST_CHECK enum err_code run_state_check(enum run_state_id from, enum run_state_
 /* May another attempt follow the failure that the step is in, by its class, its budget and on_lost
  * (S7, S8.4)? Only asked of FAILED steps; the same answer live and on replay. */
 bool step_may_retry(const struct run_state *run, uint32_t step);
+/* Does a final failure of the step end the run: on_failure: stop, and a hard gate whatever it says (S5.4)? */
+bool step_stops_run(const struct run_state *run, uint32_t step);
 /* Is the step resolved for those that need it: succeeded, skipped, compensated, or failed for good? */
 bool step_is_resolved(const struct step_state *step);
 /* Not doomed, and all needs are met (S5.2). */

@@ -37,8 +37,9 @@ struct facts {
 	char end[END_BYTES]; /* the last of them */
 	uint64_t seq;
 	struct fact steps[SIM_STEPS_MAX];
-	char state[24];   /* of the run */
-	char outcome[16]; /* of the last run.completed */
+	char state[24];                         /* of the run */
+	char outcome[16];                       /* of the last run.completed */
+	char first_end[2 * SIM_STEPS_MAX + 64]; /* how it came to rest the first time */
 	bool is_completed;
 	bool is_stopping;
 	bool is_failing;
@@ -391,6 +392,22 @@ static void on_resumed(struct sim_check *check)
 	facts->is_failing = false;
 }
 
+static void note_end(struct sim_check *check)
+{
+	char *text = check->facts.first_end;
+	size_t at = 0;
+
+	if (text[0])
+		return;
+	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
+		text[at++] = check->facts.steps[i].state;
+		if (check->facts.steps[i].state == 'K')
+			text[at++] = check->facts.steps[i].skip;
+	}
+	(void)snprintf(text + at, sizeof(check->facts.first_end) - at, " %s %s", check->facts.state,
+		       check->facts.outcome);
+}
+
 static void on_completed(struct sim_check *check, const struct sim_line *line)
 {
 	struct facts *facts = &check->facts;
@@ -399,6 +416,7 @@ static void on_completed(struct sim_check *check, const struct sim_line *line)
 		sim_check_fail(check, "S11.4", "the run is completed twice");
 	facts->is_completed = true;
 	(void)snprintf(facts->outcome, sizeof(facts->outcome), "%.*s", STR_ARG(line->outcome));
+	note_end(check);
 	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
 		const struct fact *fact = &facts->steps[i];
 		/* The run's own deadline does not wait for what cannot be killed. */
@@ -617,17 +635,9 @@ void sim_check_log(struct sim_check *check, bool may_lose_tail)
 
 /* --------------------------------------------------------------------------------- answers */
 
-void sim_check_end_text(const struct sim_check *check, char *text, size_t size)
+const char *sim_check_first_end(const struct sim_check *check)
 {
-	size_t at = 0;
-
-	BUG_IF(size < 2 * SIM_STEPS_MAX + 64);
-	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
-		text[at++] = check->facts.steps[i].state;
-		if (check->facts.steps[i].state == 'K')
-			text[at++] = check->facts.steps[i].skip;
-	}
-	(void)snprintf(text + at, size - at, " %s %s", check->facts.state, check->facts.outcome);
+	return check->facts.first_end;
 }
 
 bool sim_check_is_gate_bad(const struct sim_check *check, uint32_t step)

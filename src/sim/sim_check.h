@@ -39,8 +39,9 @@ void sim_check_step(struct sim_check *check);
  * power cut under a weaker sync may take a tail. */
 void sim_check_log(struct sim_check *check, bool may_lose_tail);
 
-/* How the steps ended, one letter each ("SSFK"), then the last outcome: to compare two runs. */
-void sim_check_end_text(const struct sim_check *check, char *text, size_t size);
+/* How the steps stood when the run came to rest for the first time, one letter each ("SSFKu"), then
+ * state and outcome: to compare two runs. Empty when it never did. */
+const char *sim_check_first_end(const struct sim_check *check);
 /* Does a gate bar a resume; has the run come to rest; what its log says of a step: P R W S F K, and
  * of the run: its state. */
 bool sim_check_is_gate_bad(const struct sim_check *check, uint32_t step);

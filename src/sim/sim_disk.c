@@ -180,6 +180,7 @@ static void ops_forget(struct sim_inode *inode)
 
 void sim_inode_sync(struct sim_inode *inode)
 {
+	inode->is_synced = true;
 	for (size_t i = 0; i < inode->ops_count; i++)
 		op_apply(&inode->durable, &inode->ops[i], inode->ops[i].len);
 	ops_forget(inode);
@@ -199,6 +200,9 @@ static void ops_survive(struct sim_disk *disk, struct sim_inode *inode, bool kee
 		size_t len = op->len;
 
 		if (keeps_order ? i > whole : sim_rand_chance(&disk->rand, 500))
+			continue;
+		/* The length of a file is committed after the data before it: no holes. */
+		if (inode->is_synced && !op->is_cut && op->offset > inode->durable.len)
 			continue;
 		if (!op->is_cut && (keeps_order ? i == whole : sim_rand_chance(&disk->rand, 500)))
 			len = sim_rand_below(&disk->rand, (uint32_t)len + 1);

@@ -38,6 +38,7 @@ struct sim_inode {
 	struct buf durable; /* what a power cut leaves for certain */
 	struct sim_op *ops; /* from `durable` to `seen`, unless a failed sync lost some */
 	size_t ops_count, ops_capacity;
+	bool is_synced; /* at least once: somebody cares in which order it reaches the disk */
 	bool is_lossy; /* a sync failed: `seen` has what `durable` and `ops` have not */
 	struct sim_names names;
 	struct sim_names durable_names;

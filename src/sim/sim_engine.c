@@ -393,11 +393,12 @@ void sim_engine_turn(struct sim_run *run)
 struct answer {
 	struct sim_run *run;
 	const struct engine_ask *ask;
+	bool is_yes;
 };
 
 static void on_answer(void *arg, const struct err *err)
 {
-	const struct answer *answer = arg;
+	struct answer *answer = arg;
 	static const char *const types[] = {
 	    [ENGINE_ASK_STOP] = "run.stop_requested",
 	    [ENGINE_ASK_APPROVE] = "gate.approved",
@@ -408,16 +409,17 @@ static void on_answer(void *arg, const struct err *err)
 
 	if (run->world.engine.is_dead || err->code != ERR_OK)
 		return;
+	answer->is_yes = true;
 	(void)snprintf(actor, sizeof(actor), "manual:%.*s", STR_ARG(answer->ask->person.name));
 	sim_check_answer(run->world.check, types[answer->ask->kind],
 			 sim_plan_find(&run->plan, answer->ask->step), actor);
 }
 
-void sim_engine_decide(struct sim_run *run, const struct engine_ask *wanted)
+bool sim_engine_decide(struct sim_run *run, const struct engine_ask *wanted)
 {
 	struct engine_ports ports = ports_of(run, &run->world.engine);
 	struct engine_ask ask = *wanted;
-	struct answer answer = {run, &ask};
+	struct answer answer = {run, &ask, false};
 	struct err err = ERR_INIT;
 	enum err_code code;
 
@@ -437,6 +439,7 @@ void sim_engine_decide(struct sim_run *run, const struct engine_ask *wanted)
 	else
 		proc_end(run);
 	sim_check_step(run->world.check);
+	return answer.is_yes;
 }
 
 void sim_engine_intrude(struct sim_run *run)

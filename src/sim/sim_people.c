@@ -95,8 +95,7 @@ bool sim_people_look(struct sim_run *run)
 		  STR_ARG(ask.step));
 	if (!run->engine) {
 		run->request.is_open = false;
-		sim_engine_decide(run, &ask);
-		return true;
+		return sim_engine_decide(run, &ask);
 	}
 	ask.answer = on_answer;
 	ask.arg = run;

@@ -45,7 +45,6 @@ struct sim_run {
 	int64_t last_tick_ns;
 	int64_t person_ns; /* when somebody looks next */
 	struct sim_result result;
-	char first_end[128]; /* how it came to rest the first time, with no stop asked */
 };
 
 /* sim_engine.c */
@@ -56,15 +55,15 @@ bool sim_engine_resume(struct sim_run *run, bool overrides);
 void sim_engine_turn(struct sim_run *run);
 /* It dies, with everything else when the power goes. */
 void sim_engine_crash(struct sim_run *run, bool power);
-/* Open for one decision, ask, let go (S5.6). */
-void sim_engine_decide(struct sim_run *run, const struct engine_ask *ask);
+/* Open for one decision, ask, let go (S5.6). True when the answer was OK. */
+bool sim_engine_decide(struct sim_run *run, const struct engine_ask *ask);
 /* Somebody else tries to own the run (S8.3). */
 void sim_engine_intrude(struct sim_run *run);
 bool sim_run_has_failed(const struct sim_run *run);
 
 /* sim_people.c */
-/* Somebody looks at the run: asks its engine, or the log when nobody owns it. False when there is
- * nothing to ask. */
+/* Somebody looks at the run: asks its engine, or the log when nobody owns it. False when nothing
+ * was decided. */
 bool sim_people_look(struct sim_run *run);
 
 #endif

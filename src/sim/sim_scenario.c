@@ -141,8 +141,6 @@ static void rest(struct sim_run *run)
 	bool is_success = strcmp(sim_check_run_state(run->world.check), "succeeded") == 0;
 	bool is_barred = false;
 
-	if (!run->first_end[0] && !sim_check_has_stop(run->world.check))
-		sim_check_end_text(run->world.check, run->first_end, sizeof(run->first_end));
 	for (uint32_t i = 0; i < run->plan.steps_count; i++)
 		is_barred = is_barred || sim_check_is_gate_bad(run->world.check, i);
 	if (is_success || !run->resumes) {
@@ -312,11 +310,13 @@ static void compare(uint64_t seed, const struct sim_run *rough, struct sim_resul
 	run_through(calm);
 	sum_up(calm);
 	result->is_compared = true;
-	if (calm->result.has_failed || strcmp(calm->first_end, rough->first_end) != 0) {
+	if (calm->result.has_failed || strcmp(sim_check_first_end(calm->world.check),
+					      sim_check_first_end(rough->world.check)) != 0) {
 		result->has_failed = true;
 		(void)snprintf(result->failure, sizeof(result->failure),
 			       "S1.1: without accidents it ends '%s', with them '%s'%s%s",
-			       calm->first_end, rough->first_end,
+			       sim_check_first_end(calm->world.check),
+			       sim_check_first_end(rough->world.check),
 			       calm->result.has_failed ? "; " : "", calm->result.failure);
 	}
 	run_fini(calm);
@@ -331,7 +331,8 @@ void sim_scenario_run(uint64_t seed, bool is_traced, struct sim_result *ret_resu
 	run_through(run);
 	sum_up(run);
 	*ret_result = run->result;
-	if (!ret_result->has_failed && run->first_end[0] && sim_plan_is_determined(&run->plan) &&
+	if (!ret_result->has_failed && sim_check_first_end(run->world.check)[0] &&
+	    !sim_check_has_stop(run->world.check) && sim_plan_is_determined(&run->plan) &&
 	    !sim_check_has_lost(run->world.check) && !run->is_damage_allowed)
 		compare(seed, run, ret_result);
 	run_fini(run);

@@ -183,6 +183,22 @@ static void s5_5_every_failure_but_a_cancelled_or_interrupted_one_fails_the_gate
 	}
 }
 
+/* S5.4: the end of an attempt that was cancelled may come after a resume, when nothing stops any more. */
+static void s5_5_nothing_runs_below_a_hard_gate_that_was_cancelled_and_may_be_ignored(void **state)
+{
+	RUN(f, "g gate=hard on=ignore; b");
+	assert_int_equal(fixture_stop(&f, true), ERR_OK);
+	assert_int_equal(fixture_resume(&f, NULL, NULL), ERR_OK); /* the engine that stopped it died */
+	fixture_fail(&f, "g", CLASS_CANCELLED);
+	assert_int_equal(fixture_step(&f, "b")->state, STEP_SKIPPED);
+	assert_outcome(&f, RUN_FAILED, OUTCOME_FAILED);
+	assert_int_equal(f.run.gates_barred, 0);
+	assert_int_equal(fixture_resume(&f, NULL, NULL), ERR_OK);
+	fixture_ok(&f, "g");
+	fixture_ok(&f, "b");
+	assert_outcome(&f, RUN_SUCCEEDED, OUTCOME_SUCCESS);
+}
+
 static void s5_5_a_lost_hard_gate_has_failed(void **state)
 {
 	RUN(f, "g gate=hard; b");
@@ -567,6 +583,8 @@ int main(void)
 	    cmocka_unit_test(s5_5_a_gate_that_passes_records_its_evidence),
 	    cmocka_unit_test(s5_5_a_pass_that_was_not_evaluated_does_not_pass),
 	    cmocka_unit_test(s5_5_every_failure_but_a_cancelled_or_interrupted_one_fails_the_gate),
+	    cmocka_unit_test(
+		s5_5_nothing_runs_below_a_hard_gate_that_was_cancelled_and_may_be_ignored),
 	    cmocka_unit_test(s5_5_a_lost_hard_gate_has_failed),
 	    cmocka_unit_test(s3_2_a_run_blocks_when_only_a_person_can_move_it),
 	    cmocka_unit_test(s3_2_a_run_does_not_block_while_something_runs_or_is_due),
