@@ -5,17 +5,22 @@
 
 #include <string.h>
 
+static void *must(void *block) __attribute__((returns_nonnull));
 static void *must(void *block)
 {
 	BUG_IF(!block); /* memory is short, and there is nobody to tell */
 	return block;
 }
 
-static void grow(void **block, size_t *capacity, size_t need, size_t size)
+/* Room for `need` objects: the block, wherever it is now. */
+static void *grown(void *block, size_t *capacity, size_t need, size_t size)
+    __attribute__((returns_nonnull));
+static void *grown(void *block, size_t *capacity, size_t need, size_t size)
 {
 	struct err err = ERR_INIT;
 
-	BUG_IF(mem_grow(block, capacity, need, size, &err) != ERR_OK);
+	BUG_IF(mem_grow(&block, capacity, need, size, &err) != ERR_OK);
+	return must(block);
 }
 
 /* ---------------------------------------------------------------------------------- names */
@@ -58,8 +63,8 @@ static void names_set(struct sim_names *names, struct str name, uint32_t inode)
 	size_t i = name_index(names, name);
 
 	if (i == names->count) {
-		grow((void **)&names->items, &names->capacity, names->count + 1,
-		     sizeof(*names->items));
+		names->items =
+		    grown(names->items, &names->capacity, names->count + 1, sizeof(*names->items));
 		name_copy(names->items[names->count++].name, name);
 	}
 	names->items[i].inode = inode;
@@ -77,8 +82,8 @@ void sim_inode_rename(struct sim_inode *dir, struct str from, struct str to, uin
 {
 	struct sim_change *change;
 
-	grow((void **)&dir->changes, &dir->changes_capacity, dir->changes_count + 1,
-	     sizeof(*dir->changes));
+	dir->changes = grown(dir->changes, &dir->changes_capacity, dir->changes_count + 1,
+			     sizeof(*dir->changes));
 	change = &dir->changes[dir->changes_count++];
 	name_copy(change->from, from);
 	name_copy(change->to, to);
@@ -93,10 +98,16 @@ struct sim_inode *sim_inode_at(const struct sim_disk *disk, uint32_t inode)
 	return inode && inode < disk->inodes_count ? &disk->inodes[inode] : NULL;
 }
 
+struct sim_inode *sim_inode_get(const struct sim_disk *disk, uint32_t inode)
+{
+	BUG_IF(!inode || inode >= disk->inodes_count);
+	return &disk->inodes[inode];
+}
+
 uint32_t sim_inode_new(struct sim_disk *disk, bool is_dir)
 {
-	grow((void **)&disk->inodes, &disk->inodes_capacity, disk->inodes_count + 1,
-	     sizeof(*disk->inodes));
+	disk->inodes = grown(disk->inodes, &disk->inodes_capacity, disk->inodes_count + 1,
+			     sizeof(*disk->inodes));
 	disk->inodes[disk->inodes_count] = (struct sim_inode){.is_dir = is_dir, .lock_fd = -1};
 	return (uint32_t)disk->inodes_count++;
 }
@@ -144,7 +155,8 @@ static void op_apply(struct buf *content, const struct sim_op *op, size_t len)
 
 static struct sim_op *op_new(struct sim_inode *inode)
 {
-	grow((void **)&inode->ops, &inode->ops_capacity, inode->ops_count + 1, sizeof(*inode->ops));
+	inode->ops =
+	    grown(inode->ops, &inode->ops_capacity, inode->ops_count + 1, sizeof(*inode->ops));
 	inode->ops[inode->ops_count] = (struct sim_op){.bytes = NULL};
 	return &inode->ops[inode->ops_count++];
 }
@@ -291,13 +303,13 @@ bool sim_disk_poke(struct sim_disk *disk, const char *path, struct str content)
 
 	if (!parent)
 		return false;
-	at = sim_names_find(&sim_inode_at(disk, parent)->names, last);
+	at = sim_names_find(&sim_inode_get(disk, parent)->names, last);
 	if (!at) {
 		at = sim_inode_new(disk, false);
-		sim_inode_rename(sim_inode_at(disk, parent), STR_NONE, last, at);
+		sim_inode_rename(sim_inode_get(disk, parent), STR_NONE, last, at);
 	}
-	sim_inode_cut(sim_inode_at(disk, at), 0);
-	sim_inode_write(sim_inode_at(disk, at), 0, content.ptr, content.len);
+	sim_inode_cut(sim_inode_get(disk, at), 0);
+	sim_inode_write(sim_inode_get(disk, at), 0, content.ptr, content.len);
 	return true;
 }
 
@@ -310,8 +322,8 @@ int sim_fd_new(struct sim_disk *disk, uint32_t inode, uint32_t proc, bool is_app
 	while (i < disk->fds_count && disk->fds[i].proc)
 		i++;
 	if (i == disk->fds_count) {
-		grow((void **)&disk->fds, &disk->fds_capacity, disk->fds_count + 1,
-		     sizeof(*disk->fds));
+		disk->fds =
+		    grown(disk->fds, &disk->fds_capacity, disk->fds_count + 1, sizeof(*disk->fds));
 		disk->fds_count++;
 	}
 	disk->fds[i] = (struct sim_fd){.inode = inode, .proc = proc, .is_append = is_append};
@@ -331,7 +343,7 @@ void sim_fd_close(struct sim_disk *disk, int fd)
 	struct sim_inode *inode;
 
 	BUG_IF(!open);
-	inode = sim_inode_at(disk, open->inode);
+	inode = sim_inode_get(disk, open->inode);
 	if (inode->lock_fd == fd)
 		inode->lock_fd = -1;
 	open->proc = 0;
@@ -341,7 +353,7 @@ void sim_fd_close(struct sim_disk *disk, int fd)
 
 static void names_copy(struct sim_names *to, const struct sim_names *from)
 {
-	grow((void **)&to->items, &to->capacity, from->count + 1, sizeof(*to->items));
+	to->items = grown(to->items, &to->capacity, from->count + 1, sizeof(*to->items));
 	if (from->count)
 		memcpy(to->items, from->items, from->count * sizeof(*to->items));
 	to->count = from->count;
@@ -399,7 +411,7 @@ struct sim_disk *sim_disk_new(uint64_t seed)
 	struct sim_disk *disk = must(mem_new(1, sizeof(*disk)));
 
 	disk->rand = sim_rand_fork(seed, 0);
-	grow((void **)&disk->inodes, &disk->inodes_capacity, 64, sizeof(*disk->inodes));
+	disk->inodes = grown(disk->inodes, &disk->inodes_capacity, 64, sizeof(*disk->inodes));
 	disk->inodes_count = SIM_ROOT;
 	(void)sim_inode_new(disk, true);
 	return disk;

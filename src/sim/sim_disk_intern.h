@@ -39,7 +39,7 @@ struct sim_inode {
 	struct sim_op *ops; /* from `durable` to `seen`, unless a failed sync lost some */
 	size_t ops_count, ops_capacity;
 	bool is_synced; /* at least once: somebody cares in which order it reaches the disk */
-	bool is_lossy; /* a sync failed: `seen` has what `durable` and `ops` have not */
+	bool is_lossy;  /* a sync failed: `seen` has what `durable` and `ops` have not */
 	struct sim_names names;
 	struct sim_names durable_names;
 	struct sim_change *changes;
@@ -71,6 +71,9 @@ struct sim_disk {
 
 /* NULL for a number that is no inode. */
 struct sim_inode *sim_inode_at(const struct sim_disk *disk, uint32_t inode);
+/* Of a number that is one. */
+struct sim_inode *sim_inode_get(const struct sim_disk *disk, uint32_t inode)
+    __attribute__((returns_nonnull));
 uint32_t sim_inode_new(struct sim_disk *disk, bool is_dir);
 /* How many names lead to it. */
 uint32_t sim_inode_links(const struct sim_disk *disk, uint32_t inode);

@@ -110,7 +110,7 @@ static struct sim_inode *inode_of(const struct sim_proc *proc, int fd)
 		proc->disk->violation = "a descriptor was used that is not open";
 		return NULL;
 	}
-	return sim_inode_at(proc->disk, open->inode);
+	return sim_inode_get(proc->disk, open->inode);
 }
 
 static void touch(struct sim_proc *proc, int fd)
@@ -152,7 +152,7 @@ static int open_made(struct sim_proc *proc, uint32_t parent, struct str name, en
 	if (fault)
 		return -fault;
 	inode = sim_inode_new(disk, false);
-	sim_inode_rename(sim_inode_at(disk, parent), STR_NONE, name, inode);
+	sim_inode_rename(sim_inode_get(disk, parent), STR_NONE, name, inode);
 	return sim_fd_new(disk, inode, proc->id, mode == VFS_CREATE_APPEND);
 }
 
@@ -168,12 +168,12 @@ static int open_now(struct sim_proc *proc, int dir, const char *path, enum vfs_m
 	if (answer < 0)
 		return answer;
 	found =
-	    str_is(name, ".") ? parent : sim_names_find(&sim_inode_at(disk, parent)->names, name);
+	    str_is(name, ".") ? parent : sim_names_find(&sim_inode_get(disk, parent)->names, name);
 	if (!found)
 		return makes ? open_made(proc, parent, name, mode) : -ENOENT;
 	if (mode == VFS_NEW)
 		return -EEXIST;
-	if (sim_inode_at(disk, found)->is_dir != (mode == VFS_DIR))
+	if (sim_inode_get(disk, found)->is_dir != (mode == VFS_DIR))
 		return mode == VFS_DIR ? -ENOTDIR : -EISDIR;
 	return sim_fd_new(disk, found, proc->id, mode == VFS_APPEND || mode == VFS_CREATE_APPEND);
 }
@@ -220,15 +220,15 @@ static int root_step(struct sim_proc *proc, uint32_t way[DEPTH_MAX], size_t *dep
 		*depth -= *depth > 0;
 		return 0;
 	}
-	next = sim_names_find(&sim_inode_at(disk, at)->names, name);
+	next = sim_names_find(&sim_inode_get(disk, at)->names, name);
 	if (!next && !make)
 		return -ENOENT;
 	if (!next) {
 		next = sim_inode_new(disk, true);
-		sim_inode_rename(sim_inode_at(disk, at), STR_NONE, name, next);
-		sim_inode_sync(sim_inode_at(disk, at));
+		sim_inode_rename(sim_inode_get(disk, at), STR_NONE, name, next);
+		sim_inode_sync(sim_inode_get(disk, at));
 	}
-	if (!sim_inode_at(disk, next)->is_dir)
+	if (!sim_inode_get(disk, next)->is_dir)
 		return -ENOTDIR;
 	BUG_IF(*depth + 1 == DEPTH_MAX);
 	way[++*depth] = next;
@@ -427,20 +427,20 @@ static int rename_now(struct sim_proc *proc, int dir, const char *from, int to_d
 		answer = place_of(proc, to_dir, to, &to_parent, &to_name);
 	if (answer < 0)
 		return answer;
-	inode = sim_names_find(&sim_inode_at(disk, parent)->names, from_name);
+	inode = sim_names_find(&sim_inode_get(disk, parent)->names, from_name);
 	if (!inode)
 		return -ENOENT;
-	if (!replaces && sim_names_find(&sim_inode_at(disk, to_parent)->names, to_name))
+	if (!replaces && sim_names_find(&sim_inode_get(disk, to_parent)->names, to_name))
 		return -EEXIST;
 	answer = fault_of(proc, SIM_CALL_RENAME);
 	if (answer)
 		return -answer;
 	if (parent == to_parent) {
-		sim_inode_rename(sim_inode_at(disk, parent), from_name, to_name, inode);
+		sim_inode_rename(sim_inode_get(disk, parent), from_name, to_name, inode);
 		return 0;
 	}
-	sim_inode_rename(sim_inode_at(disk, to_parent), STR_NONE, to_name, inode);
-	sim_inode_rename(sim_inode_at(disk, parent), from_name, STR_NONE, inode);
+	sim_inode_rename(sim_inode_get(disk, to_parent), STR_NONE, to_name, inode);
+	sim_inode_rename(sim_inode_get(disk, parent), from_name, STR_NONE, inode);
 	return 0;
 }
 
@@ -478,12 +478,12 @@ static int sim_unlink(void *self, int dir, const char *path)
 	answer = place_of(proc, dir, path, &parent, &name);
 	if (answer < 0)
 		return answer_of(fate, answer);
-	inode = sim_names_find(&sim_inode_at(proc->disk, parent)->names, name);
+	inode = sim_names_find(&sim_inode_get(proc->disk, parent)->names, name);
 	if (!inode)
 		return answer_of(fate, -ENOENT);
-	if (sim_inode_at(proc->disk, inode)->names.count)
+	if (sim_inode_get(proc->disk, inode)->names.count)
 		return answer_of(fate, -ENOTEMPTY);
-	sim_inode_rename(sim_inode_at(proc->disk, parent), name, STR_NONE, inode);
+	sim_inode_rename(sim_inode_get(proc->disk, parent), name, STR_NONE, inode);
 	return answer_of(fate, 0);
 }
 
@@ -501,13 +501,13 @@ static int sim_make_dir(void *self, int dir, const char *path)
 	answer = place_of(proc, dir, path, &parent, &name);
 	if (answer < 0)
 		return answer_of(fate, answer);
-	if (sim_names_find(&sim_inode_at(proc->disk, parent)->names, name))
+	if (sim_names_find(&sim_inode_get(proc->disk, parent)->names, name))
 		return answer_of(fate, -EEXIST);
 	answer = fault_of(proc, SIM_CALL_OPEN);
 	if (answer)
 		return answer_of(fate, -answer);
 	inode = sim_inode_new(proc->disk, true);
-	sim_inode_rename(sim_inode_at(proc->disk, parent), STR_NONE, name, inode);
+	sim_inode_rename(sim_inode_get(proc->disk, parent), STR_NONE, name, inode);
 	return answer_of(fate, 0);
 }
 

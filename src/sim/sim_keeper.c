@@ -58,8 +58,9 @@ static bool is_armed(const struct sim_world *world, const struct exec_token *tok
 
 	if (!sim_disk_peek(world->disk, SIM_RUN_PATH "/attempts.log", false, &content))
 		return false;
-	for (size_t at = 0; at + RECORD_BYTES <= content.len; at += RECORD_BYTES) {
-		if (record_decode((const unsigned char *)content.ptr + at, &record) &&
+	for (size_t at = content.len / RECORD_BYTES * RECORD_BYTES; at > 0; at -= RECORD_BYTES) {
+		if (record_decode((const unsigned char *)content.ptr + at - RECORD_BYTES,
+				  &record) &&
 		    record.kind == RECORD_ARMED && token_eq(&record.token, token))
 			return true;
 	}
@@ -525,13 +526,14 @@ static void reap(struct sim_world *world)
 			     });
 	}
 	for (size_t i = machine_live(world->keeper.machine); i-- > 0;) {
+		const struct sim_child *child;
 		uint32_t attempt;
 
 		if (world->keeper.proc.is_dead || i >= machine_live(world->keeper.machine))
 			continue;
 		attempt = machine_live_at(world->keeper.machine, i);
-		if (is_sweeping(world, attempt) && child_of(world, attempt) &&
-		    !child_of(world, attempt)->is_tree_alive)
+		child = child_of(world, attempt);
+		if (is_sweeping(world, attempt) && child && !child->is_tree_alive)
 			tell_tree(world, attempt);
 	}
 }

@@ -314,10 +314,9 @@ static void compare(uint64_t seed, const struct sim_run *rough, struct sim_resul
 					      sim_check_first_end(rough->world.check)) != 0) {
 		result->has_failed = true;
 		(void)snprintf(result->failure, sizeof(result->failure),
-			       "S1.1: without accidents it ends '%s', with them '%s'%s%s",
+			       "S1.1: without accidents it ends '%s', with them '%s' %.150s",
 			       sim_check_first_end(calm->world.check),
-			       sim_check_first_end(rough->world.check),
-			       calm->result.has_failed ? "; " : "", calm->result.failure);
+			       sim_check_first_end(rough->world.check), calm->result.failure);
 	}
 	run_fini(calm);
 	mem_free(calm);
