@@ -333,6 +333,9 @@ static void on_approved(struct sim_check *check, uint32_t step, const struct sim
 	if (def->gate == GATE_MANUAL && def->is_limited_to_names && person > 1)
 		sim_check_fail(check, "S5.6", "'%.*s' may not approve %s", STR_ARG(line->actor),
 			       def->id);
+	if (!str_starts(line->actor, "manual:"))
+		sim_check_fail(check, "S5.6", "%s is approved by '%.*s', who is nobody", def->id,
+			       STR_ARG(line->actor));
 	check->facts.steps[step].has_approved[person] = true;
 }
 
@@ -541,6 +544,14 @@ void sim_check_exec(struct sim_check *check, uint32_t step, uint32_t attempt, bo
 	}
 	if (attempt < ATTEMPTS_MAX)
 		check->executed[step][attempt] = 1;
+}
+
+void sim_check_hello(struct sim_check *check, uint64_t epoch)
+{
+	sim_check_step(check);
+	if (check->facts.seq < epoch)
+		sim_check_fail(check, "S8.3", "hello(%llu) is said before event %llu is durable",
+			       (unsigned long long)epoch, (unsigned long long)epoch);
 }
 
 void sim_check_line(struct sim_check *check, struct str text)

@@ -28,6 +28,8 @@ const char *sim_check_failure(const struct sim_check *check);
  * before, nothing of the step may be alive, no failed gate may stand above it (S1.2, S1.4, S8.2).
  */
 void sim_check_exec(struct sim_check *check, uint32_t step, uint32_t attempt, bool is_alive_beside);
+/* An engine is about to say hello(epoch) to a keeper: that event must be durable (S8.3). */
+void sim_check_hello(struct sim_check *check, uint64_t epoch);
 /* The observer of a living engine was told a line (S1.5). */
 void sim_check_line(struct sim_check *check, struct str line);
 /* A person was answered: the event is durable (S5.6). `step` may be STEP_NONE (stop). */

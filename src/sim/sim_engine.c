@@ -72,7 +72,7 @@ static enum err_code open_exec(void *arg, const struct rundir *dir, uint64_t epo
 	struct keeper_client *client;
 	struct keeper_link link;
 
-	sim_check_step(run->world.check);
+	sim_check_hello(run->world.check, epoch);
 	if (sim_link_open(&run->world, &run->world.engine, rundir_fd(dir), &run->link, &link,
 			  err) != ERR_OK ||
 	    client_new(link, rundir_id(dir), epoch, &client, err) != ERR_OK)
