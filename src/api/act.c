@@ -64,10 +64,10 @@ static enum err_code act(struct sluice *sluice, const struct rundir *dir, struct
 
 static enum sluice_code act_by_name(struct sluice *sluice, const char *run_name,
 				    enum engine_ask_kind kind, const char *step,
-				    const struct sluice_act_options *options,
+				    const struct sluice_act_opts *options,
 				    struct sluice_error *err)
 {
-	static const struct sluice_act_options defaults;
+	static const struct sluice_act_opts defaults;
 	AUTO(rundir_drop) struct rundir *dir = NULL;
 	struct err own = ERR_INIT;
 	char login[256];
@@ -94,19 +94,19 @@ static enum sluice_code act_by_name(struct sluice *sluice, const char *run_name,
 }
 
 enum sluice_code sluice_stop(struct sluice *sluice, const char *run_name,
-			     const struct sluice_act_options *options, struct sluice_error *err)
+			     const struct sluice_act_opts *options, struct sluice_error *err)
 {
 	return act_by_name(sluice, run_name, ENGINE_ASK_STOP, NULL, options, err);
 }
 
 enum sluice_code sluice_approve(struct sluice *sluice, const char *run_name, const char *step,
-				const struct sluice_act_options *options, struct sluice_error *err)
+				const struct sluice_act_opts *options, struct sluice_error *err)
 {
 	return act_by_name(sluice, run_name, ENGINE_ASK_APPROVE, step, options, err);
 }
 
 enum sluice_code sluice_reject(struct sluice *sluice, const char *run_name, const char *step,
-			       const struct sluice_act_options *options, struct sluice_error *err)
+			       const struct sluice_act_opts *options, struct sluice_error *err)
 {
 	return act_by_name(sluice, run_name, ENGINE_ASK_REJECT, step, options, err);
 }

@@ -9,7 +9,7 @@
 /* A reader of one log. */
 struct stream {
 	const struct sluice *sluice;
-	const struct sluice_events_options *options;
+	const struct sluice_events_opts *options;
 	const struct rundir *dir;
 	sluice_sink_fn *sink;
 	void *arg;
@@ -35,7 +35,7 @@ static void stream_fini(struct stream *stream)
 
 static bool matches(const struct stream *stream, const struct event *event)
 {
-	const struct sluice_events_options *options = stream->options;
+	const struct sluice_events_opts *options = stream->options;
 
 	if (options->type && !str_is(event->type_text, options->type))
 		return false;
@@ -264,10 +264,10 @@ static enum err_code stream_run(struct stream *stream, const char *run_name, str
 }
 
 enum sluice_code sluice_events(struct sluice *sluice, const char *run_name,
-			       const struct sluice_events_options *options, sluice_sink_fn *sink,
+			       const struct sluice_events_opts *options, sluice_sink_fn *sink,
 			       void *arg, struct sluice_error *err)
 {
-	static const struct sluice_events_options defaults = {.tail = 0};
+	static const struct sluice_events_opts defaults = {.tail = 0};
 	AUTO(stream_fini)
 	struct stream stream = {
 	    .sluice = sluice, .options = options ? options : &defaults, .sink = sink, .arg = arg};

@@ -155,7 +155,7 @@ static enum err_code gather_all(const struct sluice *sluice, struct list_rows *r
 	return ERR_OK;
 }
 
-static enum err_code list(const struct sluice *sluice, const struct sluice_list_options *options,
+static enum err_code list(const struct sluice *sluice, const struct sluice_list_opts *options,
 			  struct buf *out, struct err *err)
 {
 	AUTO(list_rows_fini) struct list_rows rows = {.count = 0};
@@ -187,10 +187,10 @@ static enum err_code list(const struct sluice *sluice, const struct sluice_list_
 	return buf_check(out, "list", err);
 }
 
-enum sluice_code sluice_list(struct sluice *sluice, const struct sluice_list_options *options,
+enum sluice_code sluice_list(struct sluice *sluice, const struct sluice_list_opts *options,
 			     char **ret_text, struct sluice_error *err)
 {
-	static const struct sluice_list_options defaults = {.format = SLUICE_TEXT};
+	static const struct sluice_list_opts defaults = {.format = SLUICE_TEXT};
 	AUTO(buf_fini) struct buf out = BUF_INIT;
 	struct err cause = ERR_INIT;
 

@@ -175,10 +175,10 @@ static enum err_code read_logs(struct reader *reader, const char *run_name, bool
 }
 
 enum sluice_code sluice_logs(struct sluice *sluice, const char *run_name,
-			     const struct sluice_logs_options *options, sluice_sink_fn *sink,
+			     const struct sluice_logs_opts *options, sluice_sink_fn *sink,
 			     void *arg, struct sluice_error *err)
 {
-	static const struct sluice_logs_options defaults = {.attempt = -1};
+	static const struct sluice_logs_opts defaults = {.attempt = -1};
 	AUTO(reader_fini)
 	struct reader reader = {.sluice = sluice, .sink = sink, .arg = arg, .last = STEP_NONE};
 	struct err cause = ERR_INIT;

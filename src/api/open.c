@@ -156,7 +156,7 @@ static enum err_code find_keeper(char **ret_path, struct err *err)
 	return try_keeper(folder, "../libexec/sluice/sluice-keeper", ret_path, err);
 }
 
-static enum err_code fill(struct sluice *sluice, const struct sluice_options *options,
+static enum err_code fill(struct sluice *sluice, const struct sluice_state_opts *options,
 			  struct err *err)
 {
 	AUTO(buf_fini) struct buf home = BUF_INIT;
@@ -181,10 +181,10 @@ static enum err_code fill(struct sluice *sluice, const struct sluice_options *op
 	return sluice->keeper_path ? ERR_OK : mem_err(err);
 }
 
-enum sluice_code sluice_open(const struct sluice_options *options, struct sluice **ret_sluice,
+enum sluice_code sluice_open(const struct sluice_state_opts *options, struct sluice **ret_sluice,
 			     struct sluice_error *err)
 {
-	static const struct sluice_options defaults = {.state_dir = NULL};
+	static const struct sluice_state_opts defaults = {.state_dir = NULL};
 	struct err cause = ERR_INIT;
 	struct sluice *sluice = mem_new(1, sizeof(*sluice));
 

@@ -153,7 +153,7 @@ static enum err_code check_run_id(struct sluice *sluice, const char *given, char
 }
 
 static enum err_code start_engine(struct sluice *sluice, const struct sluice_pipeline *pipeline,
-				  const struct sluice_run_options *options, struct sluice_run *run,
+				  const struct sluice_run_opts *options, struct sluice_run *run,
 				  struct err *err)
 {
 	struct model adjusted = *pipeline->model; /* shallow: only read, and only for the call */
@@ -192,10 +192,10 @@ static enum err_code start_engine(struct sluice *sluice, const struct sluice_pip
 }
 
 enum sluice_code sluice_run_start(struct sluice *sluice, const struct sluice_pipeline *pipeline,
-				  const struct sluice_run_options *options,
+				  const struct sluice_run_opts *options,
 				  struct sluice_run **ret_run, struct sluice_error *err)
 {
-	static const struct sluice_run_options defaults;
+	static const struct sluice_run_opts defaults;
 	AUTO(run_drop) struct sluice_run *run = NULL;
 	struct err own = ERR_INIT;
 
@@ -260,7 +260,7 @@ static enum err_code resume_when_free(struct sluice *sluice, const struct engine
 }
 
 static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
-				   const struct sluice_resume_options *options,
+				   const struct sluice_resume_opts *options,
 				   struct sluice_run *run, enum engine_resumed *ret_resumed,
 				   struct err *err)
 {
@@ -295,11 +295,11 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 }
 
 enum sluice_code sluice_run_resume(struct sluice *sluice, const char *run_name,
-				   const struct sluice_resume_options *options,
+				   const struct sluice_resume_opts *options,
 				   struct sluice_run **ret_run, int *ret_exit_status,
 				   struct sluice_error *err)
 {
-	static const struct sluice_resume_options defaults;
+	static const struct sluice_resume_opts defaults;
 	AUTO(run_drop) struct sluice_run *run = NULL;
 	enum engine_resumed resumed = ENGINE_NOTHING;
 	struct err own = ERR_INIT;
@@ -317,7 +317,7 @@ enum sluice_code sluice_run_resume(struct sluice *sluice, const char *run_name,
 }
 
 static enum err_code check_resume(struct sluice *sluice, const char *run_name,
-				  const struct sluice_resume_options *options, struct buf *text,
+				  const struct sluice_resume_opts *options, struct buf *text,
 				  struct err *err)
 {
 	AUTO(rundir_drop) struct rundir *dir = NULL;
@@ -352,10 +352,10 @@ static enum err_code check_resume(struct sluice *sluice, const char *run_name,
 }
 
 enum sluice_code sluice_resume_check(struct sluice *sluice, const char *run_name,
-				     const struct sluice_resume_options *options, char **ret_text,
+				     const struct sluice_resume_opts *options, char **ret_text,
 				     struct sluice_error *err)
 {
-	static const struct sluice_resume_options defaults;
+	static const struct sluice_resume_opts defaults;
 	AUTO(buf_fini) struct buf text = BUF_INIT;
 	struct err own = ERR_INIT;
 
@@ -387,18 +387,26 @@ static int exit_status_of(const struct run_state *run)
 	return 1;
 }
 
-enum sluice_code sluice_run_wait(struct sluice_run *run, struct sluice_end *ret_end,
-				 struct sluice_error *err)
+enum sluice_run_state sluice_run_wait(struct sluice_run *run, struct sluice_error *err)
 {
-	const struct run_state *state;
 	struct err own = ERR_INIT;
 
-	if (!run || !ret_end)
-		return api_usage(err, "sluice_run_wait: an argument is missing");
+	if (!run) {
+		(void)api_usage(err, "sluice_run_wait: the run is missing");
+		return SLUICE_RUN_UNKNOWN;
+	}
 	if (drive_run(run->drive, run->observer.tick_ms * NS_PER_MS, run->observer.on_tick,
-		      run->observer.arg, &own) != ERR_OK)
-		return api_err(err, &own);
-	state = engine_state(run->engine);
+		      run->observer.arg, &own) != ERR_OK) {
+		(void)api_err(err, &own);
+		return SLUICE_RUN_UNKNOWN;
+	}
+	return (enum sluice_run_state)engine_state(run->engine)->state;
+}
+
+void sluice_run_end(const struct sluice_run *run, struct sluice_end *ret_end)
+{
+	const struct run_state *state = engine_state(run->engine);
+
 	*ret_end = (struct sluice_end){
 		.state = (enum sluice_run_state)state->state,
 		.exit_status = exit_status_of(state),
@@ -407,7 +415,6 @@ enum sluice_code sluice_run_wait(struct sluice_run *run, struct sluice_end *ret_
 		(void)snprintf(ret_end->outcome, sizeof(ret_end->outcome), "%s",
 			       outcome_name(state->outcome));
 	(void)snprintf(ret_end->receipt, sizeof(ret_end->receipt), "%s", engine_head(run->engine)->h);
-	return SLUICE_OK;
 }
 
 _Static_assert((int)SLUICE_RUN_ROLLED_BACK == (int)RUN_ROLLED_BACK, "public states are our own");

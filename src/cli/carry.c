@@ -56,18 +56,19 @@ void carry_fini(struct carry *carry)
 	*carry = (struct carry){.cli = NULL};
 }
 
-static enum sluice_code wait_for_end(struct carry *carry, struct sluice_run *run,
-				     struct sluice_end *ret_end, struct sluice_error *err)
+static bool wait_for_end(struct carry *carry, struct sluice_run *run, struct sluice_end *ret_end,
+			 struct sluice_error *err)
 {
-	enum sluice_code code;
+	enum sluice_run_state state;
 
 	carry->run = run;
 	atomic_store(&stoppable, run);
 	if (atomic_load(&asked) > 0)
 		sluice_run_stop(run, atomic_load(&asked) > 1);
-	code = sluice_run_wait(run, ret_end, err);
+	state = sluice_run_wait(run, err);
 	atomic_store(&stoppable, NULL);
-	return code;
+	sluice_run_end(run, ret_end);
+	return state != SLUICE_RUN_UNKNOWN;
 }
 
 int carry_silently(struct carry *carry, struct sluice_run *run)
@@ -75,7 +76,7 @@ int carry_silently(struct carry *carry, struct sluice_run *run)
 	struct sluice_end end;
 	struct sluice_error err;
 
-	if (wait_for_end(carry, run, &end, &err) != SLUICE_OK)
+	if (!wait_for_end(carry, run, &end, &err))
 		return sluice_exit_status(err.code);
 	return end.exit_status;
 }
@@ -127,7 +128,7 @@ static void tell_failed(const struct carry *carry)
 {
 	for (size_t i = 0; i < FAILED_SHOWN && progress_failed(carry->progress, i); i++) {
 		AUTO(buf_fini) struct buf last = BUF_INIT;
-		struct sluice_logs_options options = {.step = progress_failed(carry->progress, i),
+		struct sluice_logs_opts options = {.step = progress_failed(carry->progress, i),
 						      .attempt = -1};
 		struct sluice_error ignored; /* the summary has said what failed */
 
@@ -182,7 +183,7 @@ int carry_on(struct carry *carry, struct sluice_run *run)
 
 	if (!is_quiet)
 		print_note("run %s\n", sluice_run_id(run));
-	if (wait_for_end(carry, run, &end, &err) != SLUICE_OK) {
+	if (!wait_for_end(carry, run, &end, &err)) {
 		progress_end(carry->progress);
 		if (!err.hint[0])
 			print_note("sluice: run '%s' can be resumed\n", sluice_run_id(run));

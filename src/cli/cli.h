@@ -33,9 +33,8 @@ struct cli_verb {
 	int (*run)(struct cli *cli);
 };
 
-extern const struct cli_verb verb_approve, verb_events, verb_explain, verb_help, verb_lint,
-    verb_list, verb_logs, verb_plan, verb_reject, verb_resume, verb_run, verb_status, verb_stop,
-    verb_summary, verb_verify;
+#define VERB(name) extern const struct cli_verb verb_##name;
+#include "cli/verb.def"
 
 /* All of them in the order of the help, NULL-ended. */
 extern const struct cli_verb *const cli_verbs[];

@@ -36,7 +36,7 @@ static int start(struct cli *cli)
 
 static int check(struct cli *cli)
 {
-	const struct sluice_resume_options options = {.from = NULL};
+	const struct sluice_resume_opts options = {.from = NULL};
 	struct sluice_error err;
 	char *text = NULL;
 	enum sluice_code code =

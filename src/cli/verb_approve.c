@@ -4,7 +4,7 @@
 static int run(struct cli *cli)
 {
 	const struct options *given = &cli->options;
-	const struct sluice_act_options options = {.as = given->value[OPT_AS],
+	const struct sluice_act_opts options = {.as = given->value[OPT_AS],
 						   .reason = given->value[OPT_REASON]};
 	struct sluice_error err;
 

@@ -18,7 +18,7 @@ static bool read_since(const char *text, int64_t *ret_utc_ms)
 static int run(struct cli *cli)
 {
 	const struct options *given = &cli->options;
-	struct sluice_list_options options = {.result = given->value[OPT_RESULT],
+	struct sluice_list_opts options = {.result = given->value[OPT_RESULT],
 					      .pipeline = given->value[OPT_PIPELINE]};
 	struct option_error wrong;
 	struct sluice_error err;

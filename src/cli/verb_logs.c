@@ -4,7 +4,7 @@
 static int run(struct cli *cli)
 {
 	const struct options *given = &cli->options;
-	struct sluice_logs_options options = {.step =
+	struct sluice_logs_opts options = {.step =
 						  given->words_count > 1 ? given->words[1] : NULL,
 					      .attempt = -1,
 					      .failed = given->given[OPT_FAILED],

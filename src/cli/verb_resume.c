@@ -1,7 +1,7 @@
 /* verb_resume.c - sluice resume: go on with a run that failed, was stopped, blocked or cut off */
 #include "cli/carry.h"
 
-static int check(struct cli *cli, const struct sluice_resume_options *options)
+static int check(struct cli *cli, const struct sluice_resume_opts *options)
 {
 	struct sluice_error err;
 	char *text = NULL;
@@ -27,7 +27,7 @@ static void tell_nothing(const struct cli *cli, int status)
 	cli_answer(text);
 }
 
-static int go_on(struct cli *cli, struct sluice_resume_options *options)
+static int go_on(struct cli *cli, struct sluice_resume_opts *options)
 {
 	struct carry carry;
 	struct sluice_run *run = NULL;
@@ -50,13 +50,13 @@ static int go_on(struct cli *cli, struct sluice_resume_options *options)
 static int run(struct cli *cli)
 {
 	const struct options *given = &cli->options;
-	struct sluice_resume_options options;
+	struct sluice_resume_opts options;
 	struct option_error wrong;
 	uint64_t parallel;
 
 	if (!options_number(given, OPT_MAX_PARALLEL, 1, 100000, 0, &parallel, &wrong))
 		return cli_usage(cli, wrong.text, wrong.hint);
-	options = (struct sluice_resume_options){
+	options = (struct sluice_resume_opts){
 	    .from = given->value[OPT_FROM],
 	    .params = (const char *const *)given->many[OPT_PARAM],
 	    .overrides = (const char *const *)given->many[OPT_OVERRIDE],

@@ -11,7 +11,7 @@
 struct start {
 	struct cli *cli;
 	struct sluice_pipeline *pipeline;
-	struct sluice_run_options options;
+	struct sluice_run_opts options;
 };
 
 static bool load(struct cli *cli, struct sluice_pipeline **ret_pipeline, int *ret_status)
@@ -146,7 +146,7 @@ static int start_loaded(struct start *start)
 		return cli_usage(start->cli, wrong.text, wrong.hint);
 	if (!cli_params_file(start->cli, &params_json, &status))
 		return status;
-	start->options = (struct sluice_run_options){
+	start->options = (struct sluice_run_opts){
 	    .run_id = options->value[OPT_RUN_ID],
 	    .reason = options->value[OPT_REASON],
 	    .params = (const char *const *)options->many[OPT_PARAM],

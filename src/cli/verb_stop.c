@@ -3,7 +3,7 @@
 
 static int run(struct cli *cli)
 {
-	const struct sluice_act_options options = {.as = cli->options.value[OPT_AS],
+	const struct sluice_act_opts options = {.as = cli->options.value[OPT_AS],
 						   .reason = cli->options.value[OPT_REASON],
 						   .now = cli->options.given[OPT_NOW]};
 	struct sluice_error err;

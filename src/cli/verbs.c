@@ -10,9 +10,9 @@
 #define PARAMS_FILE_BYTES_MAX ((size_t)16 << 20)
 
 const struct cli_verb *const cli_verbs[] = {
-    &verb_run,    &verb_resume,  &verb_status,  &verb_summary, &verb_events, &verb_logs,
-    &verb_list,   &verb_stop,    &verb_approve, &verb_reject,  &verb_lint,   &verb_plan,
-    &verb_verify, &verb_explain, &verb_help,    NULL,
+#define VERB(name) &verb_##name,
+#include "cli/verb.def"
+    NULL,
 };
 
 const enum option cli_globals[] = {OPT_HELP,  OPT_DIR,     OPT_LIMIT_SET, OPT_COLOR,
@@ -32,7 +32,7 @@ const struct cli_verb *cli_verb_find(const char *name)
 
 bool cli_open(struct cli *cli, int *ret_status)
 {
-	const struct sluice_options options = {
+	const struct sluice_state_opts options = {
 	    .state_dir = cli->options.value[OPT_DIR],
 	    .limits = (const char *const *)cli->options.many[OPT_LIMIT_SET]};
 	struct sluice_error err;

@@ -1,0 +1,106 @@
+/* run.h - runs that this process owns: start, resume, carry on, stop */
+#ifndef SLUICE_RUN_H
+#define SLUICE_RUN_H
+
+#include <sluice/pipeline.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sluice_run; /* a run that this process owns */
+
+
+enum sluice_run_state {
+	SLUICE_RUN_UNKNOWN = 0, /* an error */
+	SLUICE_RUN_CREATED = 1,
+	SLUICE_RUN_PREFLIGHT_VALIDATED,
+	SLUICE_RUN_EXECUTING,
+	SLUICE_RUN_BLOCKED,
+	SLUICE_RUN_SUCCEEDED,
+	SLUICE_RUN_FAILED,
+	SLUICE_RUN_STOPPED,
+	SLUICE_RUN_ROLLED_BACK
+};
+
+/* Told of every event after it is durable: the line as stored, without its newline. */
+typedef void sluice_event_fn(void *arg, const char *line, size_t len);
+/* Called about every tick_ms while the run goes on, from sluice_run_wait. */
+typedef void sluice_tick_fn(void *arg);
+
+struct sluice_observer {
+	sluice_event_fn *on_event; /* may be NULL */
+	sluice_tick_fn *on_tick;   /* may be NULL */
+	uint32_t tick_ms;
+	void *arg;
+};
+
+struct sluice_run_opts {
+	const char *run_id;              /* default: a new, time-sortable one */
+	const char *reason;              /* recorded in run.created */
+	const char *const *params;       /* "name=value", NULL-ended */
+	const char *params_file_json;    /* the text of a JSON object; `params` win */
+	uint32_t max_parallel;           /* steps at once; 0 = as the pipeline says */
+	const char *sync;                /* "always", "interval:10", "never"; NULL = as the pipeline says */
+	struct sluice_observer observer;
+};
+
+/* Start a run: when it returns OK the run exists durably and belongs to this process; nothing has been
+ * executed yet. EXISTS when the id is taken. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code
+sluice_run_start(struct sluice *sluice, const struct sluice_pipeline *pipeline,
+		 const struct sluice_run_opts *options, struct sluice_run **ret_run,
+		 struct sluice_error *err);
+
+struct sluice_resume_opts {
+	const char *from;                /* step to run again, with all downstream */
+	const char *const *params;       /* overrides, recorded */
+	const char *const *overrides;    /* failed gates to waive, NULL-ended */
+	const char *reason;              /* needed with overrides */
+	const char *as;                  /* who overrides; default: the login name */
+	uint32_t max_parallel;
+	struct sluice_observer observer;
+};
+
+/* Go on with a run (RUN: id, unique prefix, path, @latest, @failed). *ret_run is NULL when there is
+ * nothing to do: the run has succeeded, or it is blocked and nobody has decided; *ret_exit_status says
+ * 0 or 4 then. REFUSED: a guard bars it. LOCKED: a live process owns it. CORRUPT, NEWER: the log. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code
+sluice_run_resume(struct sluice *sluice, const char *run_name,
+		  const struct sluice_resume_opts *options, struct sluice_run **ret_run,
+		  int *ret_exit_status, struct sluice_error *err);
+
+/* Only tell whether a resume would be accepted, and from where; writes nothing. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code
+sluice_resume_check(struct sluice *sluice, const char *run_name,
+		    const struct sluice_resume_opts *options, char **ret_text,
+		    struct sluice_error *err);
+
+/* Carry the run on until it ends or nothing can run without a person. Blocks. Answers the state that it
+ * rests in; 0 when the run could not be carried on: HALT errors (IO, FULL, CORRUPT) leave running steps
+ * to their keeper, and the run can be resumed. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_run_state sluice_run_wait(struct sluice_run *run,
+								   struct sluice_error *err);
+
+struct sluice_end {
+	enum sluice_run_state state;
+	char outcome[16];   /* "success", "partial", ...; empty while blocked */
+	char receipt[17];   /* the last h of the log */
+	int exit_status;    /* of `sluice run` and `resume` */
+};
+
+/* How the run stands after sluice_run_wait. */
+SLUICE_API void sluice_run_end(const struct sluice_run *run, struct sluice_end *ret_end);
+
+/* Ask it to stop; with `now` running steps are killed. Any thread; async-signal-safe. */
+SLUICE_API void sluice_run_stop(struct sluice_run *run, bool now);
+SLUICE_API const char *sluice_run_id(const struct sluice_run *run);
+SLUICE_API const char *sluice_run_dir(const struct sluice_run *run);
+/* Let go of the run: a run that still executes stays resumable, its steps stay with their keeper. */
+SLUICE_API void sluice_run_free(struct sluice_run *run);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

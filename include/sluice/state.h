@@ -1,0 +1,30 @@
+/* state.h - an open state directory: where runs live, and what the program brings along */
+#ifndef SLUICE_STATE_H
+#define SLUICE_STATE_H
+
+#include <sluice/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sluice; /* an open state directory: <state> of the manual */
+
+struct sluice_state_opts {
+	const char *state_dir;   /* default: $SLUICE_HOME, $XDG_STATE_HOME/sluice, ~/.local/state/sluice */
+	const char *keeper_path; /* the sluice-keeper executable; default: found beside the library's
+				  * executable, then in its libexec folder */
+	const char *const *limits; /* "name=value" texts, NULL-ended */
+};
+
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_open(const struct sluice_state_opts *options,
+							  struct sluice **ret_sluice,
+							  struct sluice_error *err);
+SLUICE_API void sluice_close(struct sluice *sluice); /* accepts NULL */
+SLUICE_API const char *sluice_state_dir(const struct sluice *sluice);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
