@@ -17,5 +17,6 @@
 #include <sluice/run.h>
 #include <sluice/act.h>
 #include <sluice/query.h>
+#include <sluice/admin.h>
 
 #endif

@@ -27,7 +27,7 @@
 
 /* Verbs of the manual that this version does not have. */
 static const char *const later_verbs[] = {
-    "rerun",   "top", "stats",  "compare", "export", "signal", "rollback",   "graph", "schema",
+    "rerun",   "top", "stats",  "compare", "export", "signal", "rollback",   "graph",
     "reindex", "gc",  "doctor", "serve",   "flow",   "keeper", "completion", "test",  "debug",
 };
 

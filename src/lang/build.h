@@ -185,6 +185,8 @@ void steps_defaults_read(struct build *build, const struct node *map);
 void command_finish(struct build *build, struct draft *draft, const struct node *name);
 void gate_finish(struct build *build, struct draft *draft, const struct node *name);
 bool retry_init(struct build *build);
+/* Is it a class that a command can know of itself: by its exit code or in its result file? */
+bool error_class_is_for_exit(enum error_class class);
 
 /* JSON text that this reader takes back unchanged: as json_put_str, and what libyaml refuses in raw
  * form is escaped too. */

@@ -162,8 +162,7 @@ void key_step_output_limit(struct build *build, void *target, const struct node 
 	(void)take_size(build, key, value, &draft->command.output_limit_bytes);
 }
 
-/* Classes that a command can know of itself. */
-static bool class_is_for_exit(enum error_class class)
+bool error_class_is_for_exit(enum error_class class)
 {
 	return class != CLASS_INTERRUPTED && class != CLASS_CANCELLED && class != CLASS_LOST &&
 	       class != CLASS_INTERNAL;
@@ -178,7 +177,7 @@ static bool exit_class_read(struct build *build, const struct node *code, const 
 	struct str text;
 
 	for (uint32_t i = 0; i < CLASS_COUNT; i++) {
-		if (class_is_for_exit((enum error_class)i))
+		if (error_class_is_for_exit((enum error_class)i))
 			names[count++] = error_class_name((enum error_class)i);
 	}
 	if (!str_to_u64(code->text, &number) || number < 1 || number > 255 ||
@@ -189,7 +188,7 @@ static bool exit_class_read(struct build *build, const struct node *code, const 
 	}
 	if (!take_text(build, code, value, 0, &text))
 		return false;
-	if (!error_class_of(text, &ret_class->class) || !class_is_for_exit(ret_class->class)) {
+	if (!error_class_of(text, &ret_class->class) || !error_class_is_for_exit(ret_class->class)) {
 		build_report(build, DIAG_ERROR_CLASS, value,
 			     "a command cannot end with the class '%.*s'",
 			     STR_ARG(str_cut(text, 0, 40)));
