@@ -433,9 +433,20 @@ static bool host_init(struct host *host)
 	       records_load(host, &err) == ERR_OK;
 }
 
-static void event_take(struct host *host, uint64_t data)
+/* A connection can be written to again, has something for us, or both. */
+static void conn_ready(struct host *host, uint32_t id, uint32_t events)
+{
+	struct conn *conn = conn_find(host, id);
+
+	if (conn && conn->is_polled_out && (events & EPOLLOUT))
+		conn_send(host, conn);
+	conn_read(host, id); /* finds out by itself whether it is still there */
+}
+
+static void event_take(struct host *host, const struct epoll_event *event)
 {
 	struct signalfd_siginfo infos[8];
+	uint64_t data = event->data.u64;
 
 	switch ((enum host_ready)(data & 0xff)) {
 	case READY_SIGNAL:
@@ -447,7 +458,7 @@ static void event_take(struct host *host, uint64_t data)
 		conn_accept(host);
 		break;
 	case READY_CONN:
-		conn_read(host, (uint32_t)(data >> 8));
+		conn_ready(host, (uint32_t)(data >> 8), event->events);
 		break;
 	case READY_PUMP:
 		child_pump(host, (uint32_t)(data >> 8));
@@ -496,7 +507,7 @@ static void host_loop(struct host *host)
 		count = epoll_wait(host->epoll_fd, events, EVENTS_MAX,
 				   is_idle ? 0 : wait_ms(host, now_ns, gone_ns));
 		for (int i = 0; i < count; i++)
-			event_take(host, events[i].data.u64);
+			event_take(host, &events[i]);
 		now_ns = host_now();
 		tree_stale(host);
 		if (machine_due(host->machine) <= now_ns)

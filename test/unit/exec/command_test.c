@@ -663,6 +663,14 @@ static void an_older_engine_is_refused(void **state)
 	newer.ops->close(newer.self);
 }
 
+/* Records in attempts.log: armed, spawned and ended of each token. */
+static int log_records(const struct place *place)
+{
+	struct stat stat;
+
+	return fstatat(place->dir, "attempts.log", &stat, 0) == 0 ? (int)(stat.st_size / 256) : 0;
+}
+
 static void many_tokens_at_once_end_once_each(void **state)
 {
 	enum { MANY = 1000 };
@@ -690,6 +698,30 @@ static void many_tokens_at_once_end_once_each(void **state)
 		assert_false(ended[number]);
 		ended[number] = true;
 	}
+	assert_false(has_report(place, 50));
+}
+
+/* More reports than the socket holds wait in the keeper until the engine reads again. */
+static void reports_that_nobody_reads_come_later(void **state)
+{
+	enum { MANY = 2000 };
+	struct place *place = opened(state);
+
+	for (int i = 0; i < MANY; i++) {
+		char path[160];
+		struct exec_start what;
+
+		(void)snprintf(path, sizeof(path), "%0150d", i);
+		what = start_of(path, "");
+		start_argv[0] = (char *)(uintptr_t) "/bin/true";
+		start_argv[1] = NULL;
+		start(place, &what);
+	}
+	nap(100);
+	for (int left_ms = 20000; left_ms > 0 && log_records(place) < 3 * MANY; left_ms -= 50)
+		nap(50);
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(wait_end(place).kind, EXEC_ENDED);
 	assert_false(has_report(place, 50));
 }
 
@@ -827,6 +859,7 @@ int main(int argc, char **argv)
 	    KEEPER_TEST(a_keeper_killed_while_nobody_was_there_means_lost),
 	    KEEPER_TEST(an_older_engine_is_refused),
 	    KEEPER_TEST(many_tokens_at_once_end_once_each),
+	    KEEPER_TEST(reports_that_nobody_reads_come_later),
 	    KEEPER_TEST(a_start_that_cannot_be_recorded_is_refused),
 	    KEEPER_TEST(the_keeper_goes_when_its_directory_is_gone),
 	    KEEPER_TEST(the_keeper_is_no_child_of_ours),
