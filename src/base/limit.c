@@ -54,3 +54,8 @@ enum err_code limits_set(struct limits *limits, struct str assignment, struct er
 		(void)err_hint(err, "did you mean '%s'?", str_nearest(name, names, ARRAY_LEN(names)));
 	return err->code;
 }
+
+const char *limit_name(size_t index)
+{
+	return index < ARRAY_LEN(names) ? names[index] : NULL;
+}

@@ -17,4 +17,7 @@ void limits_default(struct limits *limits);
  * nearest one as hint) or a malformed value. */
 MUST_CHECK enum err_code limits_set(struct limits *limits, struct str assignment, struct err *err);
 
+/* Name of limit number `index`, counted from 0; NULL behind the last one. */
+const char *limit_name(size_t index);
+
 #endif

@@ -4,7 +4,7 @@ import re
 import pytest
 
 VERBS = ["run", "resume", "status", "summary", "events", "logs", "list", "stop", "approve", "reject",
-         "lint", "plan", "verify", "explain", "schema", "help"]
+         "lint", "plan", "verify", "explain", "schema", "completion", "help"]
 LATER = ["rerun", "graph", "serve", "stats", "compare", "rollback", "gc", "doctor", "top"]
 
 
