@@ -9,6 +9,7 @@
 #include "base/limit.h"
 #include "base/mem.h"
 #include "core/model.h"
+#include "lang/diag.h"
 #include "rundir/fold.h"
 #include "rundir/rundir.h"
 #include "sluice/sluice.h"
@@ -23,12 +24,49 @@ struct sluice {
 	struct limits limits;
 };
 
-/* A pipeline that was read and accepted. */
-struct sluice_pipeline {
-	struct model *model;
-	struct buf source; /* as written */
-	char *path;        /* as given by the caller */
+/* What lang/ made of a text. */
+struct definition {
+	struct model *model; /* NULL: not read yet, or not accepted */
+	struct buf source;   /* as written */
 };
+
+/* A function of this process, given to a step of a pipeline that is built in C. */
+struct pipeline_call {
+	int (*call)(struct sluice_step_ctx *ctx, void *arg);
+	void *arg;
+	bool dry_run_safe;
+};
+
+struct building; /* build.c */
+
+struct sluice_pipeline {
+	char *path;                    /* as given by the caller; of a built one its name */
+	struct definition *definition; /* never NULL; of a built one made by its check */
+	struct building *building;     /* NULL: it was read from a text */
+};
+
+/* Room for a pipeline; NULL when memory is short. */
+struct sluice_pipeline *api_pipeline_room(const char *path);
+/* Read `source` of the definition; what is wrong goes into the diagnostics. */
+MUST_CHECK enum err_code api_definition_read(const struct sluice *sluice,
+					     struct definition *definition, struct str folder,
+					     struct diags *diags, struct err *err);
+/* The definition of a pipeline, accepted: a built one is checked first, if it was not since its last
+ * change. *ret_diagnostics (may be NULL) as in sluice_pipeline_check. */
+MUST_CHECK enum err_code api_pipeline_check(const struct sluice *sluice,
+					    const struct sluice_pipeline *pipeline,
+					    char **ret_diagnostics,
+					    const struct definition **ret_definition,
+					    struct err *err);
+/* The function that was given to a step under the name that its `call` has; NULL if there is none.
+ * Valid as long as the pipeline is not changed or freed. */
+const struct pipeline_call *api_pipeline_call(const struct sluice_pipeline *pipeline,
+					      struct str name);
+/* How many functions there are: those of a pipeline that was read are registered elsewhere. */
+size_t api_pipeline_calls(const struct sluice_pipeline *pipeline);
+void api_building_free(struct building *building);
+const char *api_building_name(const struct building *building);
+size_t api_building_steps(const struct building *building);
 
 /* Fill the caller's error from ours and return its code. The values of the two enums are the same.
  */

@@ -52,6 +52,8 @@ enum sluice_code api_err(struct sluice_error *to, const struct err *from)
 	_Static_assert(sizeof(to->text) >= sizeof(from->text), "texts of errors fit");
 	_Static_assert(sizeof(to->hint) >= sizeof(from->hint), "hints of errors fit");
 	BUG_IF(from->code == ERR_OK);
+	if (!to) /* wrong use, and not worth a crash */
+		return (enum sluice_code)from->code;
 	to->code = (enum sluice_code)from->code;
 	to->system_errno = from->sys;
 	memcpy(to->text, from->text, sizeof(from->text));

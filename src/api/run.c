@@ -31,10 +31,10 @@ static enum err_code open_commands(void *arg, const struct rundir *dir, uint64_t
 {
 	const struct sluice *sluice = arg;
 	struct exec_command_options options = {
-		.run_dir = rundir_fd(dir),
-		.run_id = rundir_id(dir),
-		.epoch = epoch,
-		.keeper_path = sluice->keeper_path,
+	    .run_dir = rundir_fd(dir),
+	    .run_id = rundir_id(dir),
+	    .epoch = epoch,
+	    .keeper_path = sluice->keeper_path,
 	};
 
 	return exec_command_open(&options, ret_exec, err);
@@ -43,14 +43,14 @@ static enum err_code open_commands(void *arg, const struct rundir *dir, uint64_t
 static struct engine_ports ports_of(struct sluice *sluice, const char *boot_id)
 {
 	return (struct engine_ports){
-		.vfs = sluice->vfs,
-		.clock = sluice->clock,
-		.boot_id = str_of(boot_id),
-		.open_exec = open_commands,
-		.arg = sluice,
-		.home = sluice->home,
-		.env = environ,
-		.limits = &sluice->limits,
+	    .vfs = sluice->vfs,
+	    .clock = sluice->clock,
+	    .boot_id = str_of(boot_id),
+	    .open_exec = open_commands,
+	    .arg = sluice,
+	    .home = sluice->home,
+	    .env = environ,
+	    .limits = &sluice->limits,
 	};
 }
 
@@ -64,8 +64,8 @@ static void on_line(void *arg, struct str line)
 static struct engine_observer observer_of(struct sluice_run *run)
 {
 	return (struct engine_observer){
-		.on_line = run->observer.on_event ? on_line : NULL,
-		.arg = run,
+	    .on_line = run->observer.on_event ? on_line : NULL,
+	    .arg = run,
 	};
 }
 
@@ -114,7 +114,8 @@ static enum err_code read_sync(const char *text, struct model *model, struct err
 			model->sync_interval_ns = ms * NS_PER_MS;
 			return ERR_OK;
 		}
-		if (duration_read(interval, &model->sync_interval_ns) && model->sync_interval_ns > 0)
+		if (duration_read(interval, &model->sync_interval_ns) &&
+		    model->sync_interval_ns > 0)
 			return ERR_OK;
 	}
 	return err_set(err, ERR_USAGE, "sync '%s' is none of always, never, interval:MS", text);
@@ -145,10 +146,28 @@ static enum err_code check_run_id(struct sluice *sluice, const char *given, char
 	}
 	if (!id_valid(str_of(given))) {
 		(void)err_set(err, ERR_USAGE, "'%.40s' is not a run id", given);
-		return err_hint(err, "1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit, "
-				     "without '..'");
+		return err_hint(err,
+				"1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit, "
+				"without '..'");
 	}
 	(void)snprintf(id, 129, "%s", given);
+	return ERR_OK;
+}
+
+/* Said before the run is born: without a keeper its commands would never start. */
+static enum err_code check_keeper(const struct sluice *sluice, const struct model *model,
+				  struct err *err)
+{
+	if (sluice->keeper_path)
+		return ERR_OK;
+	for (uint32_t i = 0; i < model->steps_count; i++) {
+		if (!model->steps[i].command)
+			continue;
+		(void)err_set(err, ERR_NOT_FOUND,
+			      "step '%.*s' is a command, and no sluice-keeper was found to run it",
+			      STR_ARG(model->steps[i].id));
+		return err_hint(err, "give `keeper_path` to sluice_open, or install sluice-keeper");
+	}
 	return ERR_OK;
 }
 
@@ -156,16 +175,24 @@ static enum err_code start_engine(struct sluice *sluice, const struct sluice_pip
 				  const struct sluice_run_opts *options, struct sluice_run *run,
 				  struct err *err)
 {
-	struct model adjusted = *pipeline->model; /* shallow: only read, and only for the call */
+	const struct definition *definition;
+	struct model adjusted; /* a shallow copy: only read, and only for the call */
 	struct engine_ports ports = ports_of(sluice, run->boot_id);
 	AUTO(arena_fini) struct arena arena = ARENA_INIT;
 	AUTO(mem_drop) struct str *texts = NULL;
-	struct str *params = arena_new(&arena, adjusted.params_count + 1, sizeof(*params));
-	struct engine_start start = {.model = &adjusted, .source = buf_view(&pipeline->source)};
+	struct engine_start start = {.model = &adjusted};
+	struct str *params;
 	char trace_id[33];
 	char id[129];
 	size_t count = 0;
 
+	if (api_pipeline_check(sluice, pipeline, NULL, &definition, err) != ERR_OK)
+		return err->code;
+	adjusted = *definition->model;
+	if (check_keeper(sluice, &adjusted, err) != ERR_OK)
+		return err->code;
+	start.source = buf_view(&definition->source);
+	params = arena_new(&arena, adjusted.params_count + 1, sizeof(*params));
 	if (!params)
 		return mem_err(err);
 	if (options->max_parallel)
@@ -229,8 +256,8 @@ struct str api_login_name(char name[256])
 #define DEAD_OWNER_WAIT_NS (2 * NS_PER_S)
 #define DEAD_OWNER_LOOK_NS (5 * NS_PER_MS)
 
-/* Is the run locked although the process that says it owns it is dead? For a moment it is: a child that
- * was on its way to its exec when the owner was killed still holds the descriptor. */
+/* Is the run locked although the process that says it owns it is dead? For a moment it is: a child
+ * that was on its way to its exec when the owner was killed still holds the descriptor. */
 static bool is_owner_dead(const struct sluice *sluice, const char *path)
 {
 	AUTO(rundir_drop) struct rundir *dir = NULL;
@@ -260,9 +287,8 @@ static enum err_code resume_when_free(struct sluice *sluice, const struct engine
 }
 
 static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
-				   const struct sluice_resume_opts *options,
-				   struct sluice_run *run, enum engine_resumed *ret_resumed,
-				   struct err *err)
+				   const struct sluice_resume_opts *options, struct sluice_run *run,
+				   enum engine_resumed *ret_resumed, struct err *err)
 {
 	struct engine_ports ports = ports_of(sluice, run->boot_id);
 	struct engine_resume resume = {.max_parallel = options->max_parallel};
@@ -274,17 +300,18 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 	if (rundir_find(sluice->vfs, sluice->home, str_of(run_name), &path, err) != ERR_OK ||
 	    buf_check(&path, "a path", err) != ERR_OK ||
 	    api_texts(options->params, &params, &resume.params_count, err) != ERR_OK ||
-	    api_texts(options->overrides, &overrides, &resume.resume.overrides_count, err) != ERR_OK)
+	    api_texts(options->overrides, &overrides, &resume.resume.overrides_count, err) !=
+		ERR_OK)
 		return err->code;
 	resume.path = path.ptr;
 	resume.params = params;
 	resume.resume.overrides = overrides;
 	resume.resume.from = str_of(options->from);
 	resume.resume.person = (struct decide_person){
-		.name = options->as ? str_of(options->as) : api_login_name(login),
-		.reason = str_of(options->reason),
-		.uid = (int64_t)getuid(),
-		.pid = (int64_t)getpid(),
+	    .name = options->as ? str_of(options->as) : api_login_name(login),
+	    .reason = str_of(options->reason),
+	    .uid = (int64_t)getuid(),
+	    .pid = (int64_t)getpid(),
 	};
 	if (!resume.resume.overrides_count)
 		resume.resume.reason = str_of(options->reason);
@@ -408,13 +435,14 @@ void sluice_run_end(const struct sluice_run *run, struct sluice_end *ret_end)
 	const struct run_state *state = engine_state(run->engine);
 
 	*ret_end = (struct sluice_end){
-		.state = (enum sluice_run_state)state->state,
-		.exit_status = exit_status_of(state),
+	    .state = (enum sluice_run_state)state->state,
+	    .exit_status = exit_status_of(state),
 	};
 	if (state->state != RUN_BLOCKED)
 		(void)snprintf(ret_end->outcome, sizeof(ret_end->outcome), "%s",
 			       outcome_name(state->outcome));
-	(void)snprintf(ret_end->receipt, sizeof(ret_end->receipt), "%s", engine_head(run->engine)->h);
+	(void)snprintf(ret_end->receipt, sizeof(ret_end->receipt), "%s",
+		       engine_head(run->engine)->h);
 }
 
 _Static_assert((int)SLUICE_RUN_ROLLED_BACK == (int)RUN_ROLLED_BACK, "public states are our own");

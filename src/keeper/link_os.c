@@ -113,6 +113,8 @@ static enum err_code keeper_spawn(const struct link *link, const char *path, int
 	_Static_assert(HOST_FD_LOCK == 3 && HOST_FD_LISTENER == 4 && HOST_FD_DIR == 5 &&
 			   HOST_FD_LOG == 6,
 		       "fds is in the order of enum host_fd");
+	if (!link->keeper_path)
+		return err_set(err, ERR_NOT_FOUND, "commands need sluice-keeper, and none was found");
 	memcpy(own_path, path, sizeof(own_path));
 	failure = spawn_start(&plan, &pid);
 	if (failure)
@@ -387,7 +389,7 @@ enum err_code link_os_open(const struct link_os_options *options, struct keeper_
 	char boot_id[BOOT_ID_BYTES + 1];
 	struct link *link;
 
-	if (!options->keeper_path || options->keeper_path[0] != '/')
+	if (options->keeper_path && options->keeper_path[0] != '/')
 		return err_set(err, ERR_USAGE, "the path of the keeper is not absolute");
 	if (boot_id_read(boot_id, err) != ERR_OK)
 		return err->code;
@@ -403,8 +405,9 @@ enum err_code link_os_open(const struct link_os_options *options, struct keeper_
 	};
 	link->mark = mem_text(options->mark.ptr, options->mark.len);
 	link->run_id = mem_text(options->run_id.ptr, options->run_id.len);
-	link->keeper_path = mem_text(options->keeper_path, strlen(options->keeper_path));
-	if (!link->mark || !link->run_id || !link->keeper_path) {
+	if (options->keeper_path)
+		link->keeper_path = mem_text(options->keeper_path, strlen(options->keeper_path));
+	if (!link->mark || !link->run_id || (options->keeper_path && !link->keeper_path)) {
 		os_close(link);
 		return mem_err(err);
 	}

@@ -11,7 +11,7 @@ struct link_os_options {
 	int run_dir; /* borrowed for the life of the link */
 	struct str mark;   /* in every token; of this run directory alone (id_valid) */
 	struct str run_id; /* for people who look at ps */
-	const char *keeper_path; /* absolute: the environment has no say in it */
+	const char *keeper_path; /* absolute: the environment has no say in it; NULL = none can be started */
 };
 
 MUST_CHECK enum err_code link_os_open(const struct link_os_options *options,

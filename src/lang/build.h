@@ -188,10 +188,6 @@ bool retry_init(struct build *build);
 /* Is it a class that a command can know of itself: by its exit code or in its result file? */
 bool error_class_is_for_exit(enum error_class class);
 
-/* JSON text that this reader takes back unchanged: as json_put_str, and what libyaml refuses in raw
- * form is escaped too. */
-void frozen_put_str(struct buf *out, struct str text);
-
 #define KEY_FN_NOW(scope, name) \
 	void key_##scope##_##name(struct build *build, void *target, const struct node *key, \
 				  const struct node *value);

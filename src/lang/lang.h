@@ -22,6 +22,10 @@ MUST_CHECK enum err_code lang_freeze(const struct model *model, struct buf *out,
 /* Read it back. CORRUPT when it is not one. Size limits do not apply: it was accepted once. */
 MUST_CHECK enum err_code lang_thaw(struct str frozen, struct model **ret_model, struct err *err);
 
+/* Append a JSON text that this reader takes back unchanged: as json_put_str, and what libyaml refuses
+ * in raw form is escaped too. `text` is UTF-8: the caller checked it. */
+void frozen_put_str(struct buf *out, struct str text);
+
 /* Parameters as given: `-p name=value` texts (converted by the declared type) over a JSON object of
  * `--params-file`. Fills ret_params[model->params_count] with compact JSON (arena) or ptr NULL;
  * secrets are `{"secret":"name"}`. USAGE names the parameter, what is wrong, and what is expected:

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "lang/token.h"
+#include "lang/lang.h"
 
 #include <math.h>
 

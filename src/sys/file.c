@@ -82,6 +82,19 @@ enum err_code file_folder(const char *path, struct buf *out, struct err *err)
 	return buf_check(out, "path", err);
 }
 
+enum err_code file_folder_at(const char *path, struct buf *out, struct err *err)
+{
+	struct stat info;
+	char real[PATH_MAX];
+
+	if (!realpath(path, real) || stat(real, &info) < 0)
+		return err_sys(err, "find the folder '%s'", path);
+	if (!S_ISDIR(info.st_mode))
+		return err_set(err, ERR_INVALID, "'%s' is not a folder", path);
+	buf_text(out, real);
+	return buf_check(out, "path", err);
+}
+
 enum err_code file_self(struct buf *out, struct err *err)
 {
 	char path[PATH_MAX];

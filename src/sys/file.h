@@ -19,6 +19,10 @@ MUST_CHECK enum err_code file_read(const char *path, size_t bytes_max, struct bu
  * NOT_FOUND, IO. */
 MUST_CHECK enum err_code file_folder(const char *path, struct buf *out, struct err *err);
 
+/* Append the absolute path of a folder (links resolved, realpath(3)). NOT_FOUND, INVALID when it is
+ * something else, IO. */
+MUST_CHECK enum err_code file_folder_at(const char *path, struct buf *out, struct err *err);
+
 /* Append the path of the executable that runs (proc(5), /proc/self/exe). */
 MUST_CHECK enum err_code file_self(struct buf *out, struct err *err);
 
