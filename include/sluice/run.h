@@ -43,10 +43,19 @@ struct sluice_run_opts {
 	uint32_t max_parallel;           /* steps at once; 0 = as the pipeline says */
 	const char *sync;                /* "always", "interval:10", "never"; NULL = as the pipeline says */
 	struct sluice_observer observer;
+	/* A part of the pipeline; the other steps are skipped by events that say so. `from`: this step and
+	 * all downstream; `until`: this step and all that it needs; both: what lies between; `only`: just
+	 * this one. What a step needs must be selected too, or given by the context (else REFUSED). */
+	const char *from, *until, *only;
+	/* Text of a JSON object {"outputs": {step: {key: value}}, "params": {...}} that stands for steps
+	 * that are not selected: they count as succeeded with these outputs. It is recorded in the run.
+	 * Its params are weaker than params_file_json. USAGE without one of the three above. */
+	const char *context_json;
 };
 
 /* Start a run: when it returns OK the run exists durably and belongs to this process; nothing has been
- * executed yet. EXISTS when the id is taken. */
+ * executed yet. EXISTS when the id is taken. USAGE: a parameter, a context or an option is wrong;
+ * NOT_FOUND: from, until or only is no step. */
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code
 sluice_run_start(struct sluice *sluice, const struct sluice_pipeline *pipeline,
 		 const struct sluice_run_opts *options, struct sluice_run **ret_run,

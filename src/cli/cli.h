@@ -65,6 +65,8 @@ void cli_help_exit_codes(void);
 /* The text of --params-file, freed by the caller with sluice_free; NULL when it is not given.
  * False: told, *ret_status is the exit status. */
 bool cli_params_file(const struct cli *cli, char **ret_json, int *ret_status);
+/* The text of the file that `option` names, in the same way. */
+bool cli_text_file(const struct cli *cli, enum option option, char **ret_text, int *ret_status);
 
 /* The command line of system A; argv[0] is "runner". */
 int runner_main(int argc, char **argv);

@@ -138,6 +138,7 @@ static int start_loaded(struct start *start)
 {
 	const struct options *options = &start->cli->options;
 	char *params_json = NULL;
+	char *context_json = NULL;
 	struct option_error wrong;
 	uint64_t parallel;
 	int status;
@@ -146,6 +147,10 @@ static int start_loaded(struct start *start)
 		return cli_usage(start->cli, wrong.text, wrong.hint);
 	if (!cli_params_file(start->cli, &params_json, &status))
 		return status;
+	if (!cli_text_file(start->cli, OPT_CONTEXT, &context_json, &status)) {
+		sluice_free(params_json);
+		return status;
+	}
 	start->options = (struct sluice_run_opts){
 	    .run_id = options->value[OPT_RUN_ID],
 	    .reason = options->value[OPT_REASON],
@@ -153,9 +158,14 @@ static int start_loaded(struct start *start)
 	    .params_file_json = params_json,
 	    .max_parallel = (uint32_t)parallel,
 	    .sync = options->value[OPT_SYNC],
+	    .from = options->value[OPT_FROM],
+	    .until = options->value[OPT_UNTIL],
+	    .only = options->value[OPT_ONLY],
+	    .context_json = context_json,
 	};
 	status = options->given[OPT_DETACH] ? start_detached(start) : start_here(start);
 	sluice_free(params_json);
+	sluice_free(context_json);
 	return status;
 }
 
@@ -171,8 +181,9 @@ static int run(struct cli *cli)
 	return status;
 }
 
-static const enum option run_options[] = {OPT_PARAM,  OPT_PARAMS_FILE,  OPT_RUN_ID, OPT_REASON,
-					  OPT_DETACH, OPT_MAX_PARALLEL, OPT_SYNC,   OPT_END};
+static const enum option run_options[] = {
+    OPT_PARAM, OPT_PARAMS_FILE, OPT_RUN_ID, OPT_REASON, OPT_DETACH,  OPT_MAX_PARALLEL,
+    OPT_SYNC,  OPT_UNTIL,       OPT_ONLY,   OPT_FROM,   OPT_CONTEXT, OPT_END};
 
 const struct cli_verb verb_run = {
     .name = "run",
@@ -181,6 +192,8 @@ const struct cli_verb verb_run = {
     .help = "  sluice run deliverable.yaml -p dataset=in.csv\n"
 	    "  sluice run deliverable.yaml --params-file params.json --reason 'nightly'\n"
 	    "  id=$(sluice run --detach deliverable.yaml); sluice logs -f \"$id\"\n"
+	    "  sluice run deliverable.yaml --until report\n"
+	    "  sluice run deliverable.yaml --from load --context earlier.json\n"
 	    "\n"
 	    "Progress goes to stderr, the summary and the receipt to stdout. The first Ctrl-C asks "
 	    "the\n"

@@ -103,7 +103,12 @@ int cli_answer_or_error(enum sluice_code code, char *text, const struct sluice_e
 
 bool cli_params_file(const struct cli *cli, char **ret_json, int *ret_status)
 {
-	const char *path = cli->options.value[OPT_PARAMS_FILE];
+	return cli_text_file(cli, OPT_PARAMS_FILE, ret_json, ret_status);
+}
+
+bool cli_text_file(const struct cli *cli, enum option option, char **ret_json, int *ret_status)
+{
+	const char *path = cli->options.value[option];
 	AUTO(buf_fini) struct buf text = BUF_INIT;
 	struct err err = ERR_INIT;
 

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "core/graph.h"
+#include "core/select.h"
 
 /* One event being applied. */
 struct fold {
@@ -124,6 +125,60 @@ static enum err_code keep_params(struct run_state *run, struct str params, struc
 	return ERR_OK;
 }
 
+/* Steps outside of the selection are excluded until they turn out to be given. */
+static enum err_code keep_selection(const struct fold *f, struct err *err)
+{
+	struct run_state *run = f->run;
+	AUTO(mem_drop) uint8_t *marks = NULL;
+	struct selection selection;
+
+	if (!event_has(f->event, EVENT_FIELD_SELECTION))
+		return ERR_OK;
+	marks = mem_new(run->model->steps_count, 1);
+	if (!marks)
+		return mem_err(err);
+	if (keep(run, event_text(f->event, EVENT_FIELD_SELECTION), &run->selection, err) != ERR_OK)
+		return err->code;
+	if (selection_read(run->selection, &selection, err) != ERR_OK ||
+	    selection_mark(run->model, &selection, marks, err) != ERR_OK) {
+		if (err->code != ERR_MEMORY)
+			err->code = f->refused;
+		return err->code;
+	}
+	for (uint32_t i = 0; i < run->model->steps_count; i++)
+		run->steps[i].is_excluded = !marks[i];
+	return ERR_OK;
+}
+
+/* What the start brought along for steps that are not executed: they have succeeded (S9.5). */
+static enum err_code keep_given(const struct fold *f, struct err *err)
+{
+	struct run_state *run = f->run;
+	struct str key;
+	struct str value;
+	size_t at = 0;
+
+	if (!event_has(f->event, EVENT_FIELD_GIVEN))
+		return ERR_OK;
+	if (keep(run, event_text(f->event, EVENT_FIELD_GIVEN), &run->given, err) != ERR_OK)
+		return err->code;
+	if (json_type_of(run->given) != JSON_OBJECT)
+		return err_set(err, f->refused, "what was given is not an object");
+	while (json_member(run->given, &at, &key, &value)) {
+		uint32_t index = model_find(run->model, key);
+
+		if (index == STEP_NONE || !run->steps[index].is_excluded ||
+		    json_type_of(value) != JSON_OBJECT)
+			return err_set(err, f->refused, "'%.*s' cannot be given", STR_ARG(key));
+		run->steps[index].is_excluded = false;
+		run->steps[index].is_given = true;
+		run->steps[index].outputs = value;
+		set_state(run, &run->steps[index], STEP_SUCCEEDED);
+	}
+	run_state_recount(run);
+	return ERR_OK;
+}
+
 static enum err_code on_created(const struct fold *f, struct err *err)
 {
 	struct run_state *run = f->run;
@@ -135,8 +190,12 @@ static enum err_code on_created(const struct fold *f, struct err *err)
 	run->created_ms = event->time_utc_ms;
 	run->epoch = event->seq;
 	run->seed = (uint64_t)event_int(event, EVENT_FIELD_SEED, 0);
+	run->is_dry = event_has(event, EVENT_FIELD_DRY_RUN);
 	if (keep(run, event->run_id, &run->run_id, err) != ERR_OK ||
 	    keep(run, event_text(event, EVENT_FIELD_SYNC), &run->sync, err) != ERR_OK ||
+	    keep(run, event_text(event, EVENT_FIELD_PARTITION), &run->partition, err) != ERR_OK ||
+	    keep(run, event_text(event, EVENT_FIELD_IDEMPOTENCY_KEY), &run->key, err) != ERR_OK ||
+	    keep_selection(f, err) != ERR_OK || keep_given(f, err) != ERR_OK ||
 	    keep(run, event_text(event, EVENT_FIELD_BOOT_ID), &run->boot_id, err) != ERR_OK ||
 	    keep(run, event_text(event, EVENT_FIELD_DEFINITION_HASH), &run->definition_hash, err) !=
 		    ERR_OK)
@@ -261,6 +320,8 @@ static enum err_code reopen_from(const struct fold *f, uint32_t from, struct err
 
 		if (marks[i] && f->run->steps[i].is_retry) /* what it needs comes first again */
 			reopen(f->run, &f->run->steps[i]);
+		if (f->run->steps[i].is_given)
+			continue; /* nothing made it here, nothing can make it again */
 		if (marks[i] && (state == STEP_SUCCEEDED || state == STEP_FAILED ||
 				 state == STEP_SKIPPED) &&
 		    reopen_step(f, i, err) != ERR_OK)
@@ -368,6 +429,8 @@ static enum err_code check_start(const struct fold *f, bool is_stillborn, struct
 			       run->is_failing    ? "failing"
 			       : run->is_stopping ? "stopping"
 						  : run_state_name(run->state));
+	if (step->is_excluded)
+		return err_set(err, f->refused, "'%.*s' cannot start: it is not selected", STR_ARG(id));
 	if (!step_needs_met(step))
 		return err_set(err, f->refused, "'%.*s' cannot start: what it needs is not there",
 			       STR_ARG(id));

@@ -7,6 +7,7 @@
 #include "base/timefmt.h"
 #include "core/graph.h"
 #include "core/retry.h"
+#include "core/select.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -339,6 +340,22 @@ static void skip_step(struct decider *decider, uint32_t step, enum skip_reason s
 		event_put_text(event, EVENT_FIELD_CAUSE, decider->run->model->steps[cause].id);
 }
 
+/* Not selected: a skip by choice, whose cause says what was asked for. */
+static void exclude_step(struct decider *decider, uint32_t step, struct event *event, int64_t now_ms)
+{
+	AUTO(buf_fini) struct buf cause = BUF_INIT;
+	struct selection selection;
+	struct err ignored = ERR_INIT; /* apply has read it: see keep_selection */
+
+	buf_text(&cause, "not selected: ");
+	BUG_IF(selection_read(decider->run->selection, &selection, &ignored) != ERR_OK);
+	selection_say(&selection, &cause);
+	decider_step_event(decider, event, EVENT_STEP_SKIPPED, step, now_ms);
+	event_put_text(event, EVENT_FIELD_REASON, str_of(skip_reason_name(SKIP_CONDITION)));
+	event_put_text(event, EVENT_FIELD_CAUSE,
+		       decider_say(decider, "%.*s", STR_ARG(buf_view(&cause))));
+}
+
 static void ask_approval(struct decider *decider, uint32_t step, struct event *event, int64_t now_ms)
 {
 	const struct approval *approval = decider->run->model->steps[step].approval;
@@ -387,6 +404,10 @@ static enum decide_answer look_at_pending(struct decider *decider, uint32_t step
 
 	if (run->is_stopping || run->is_failing)
 		return DECIDE_NOTHING; /* a failing run skips it in its sweep */
+	if (at->is_excluded) {
+		exclude_step(decider, step, event, now_ms);
+		return DECIDE_EVENT;
+	}
 	if (step_is_doomed(run, step)) {
 		skip_step(decider, step, at->doom, at->doom_cause, event, now_ms);
 		return DECIDE_EVENT;

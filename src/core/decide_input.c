@@ -515,6 +515,12 @@ static enum err_code check_from(const struct run_state *run, struct str from, st
 
 	if (step == STEP_NONE)
 		return err_set(err, ERR_NOT_FOUND, "there is no step '%.*s'", STR_ARG(from));
+	if (run->steps[step].is_excluded || run->steps[step].is_given) {
+		(void)err_set(err, ERR_REFUSED, "'%.*s' is not among the steps of this run",
+			      STR_ARG(from));
+		return err_hint(err, "it was started for a part of its pipeline; start another run for "
+				     "the rest");
+	}
 	if (run->count[STEP_RUNNING] > 0)
 		return err_set(err, ERR_REFUSED,
 			       "--from needs a run without running steps: resume it first");

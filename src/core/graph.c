@@ -128,6 +128,29 @@ enum err_code graph_build(struct model *model, uint32_t *ret_cycle, struct err *
 	return done == n ? ERR_OK : report_cycle(model, degree, seen, ret_cycle, err);
 }
 
+void graph_mark_upstream(const struct model *model, uint32_t from, uint8_t *marks, uint32_t *queue)
+{
+	size_t head = 0;
+	size_t tail = 0;
+
+	if (marks[from])
+		return;
+	marks[from] = 1;
+	queue[tail++] = from;
+	while (head < tail) {
+		const struct step *step = &model->steps[queue[head++]];
+
+		for (size_t e = 0; e < edges_of(step); e++) {
+			uint32_t need = edge_at(step, e);
+
+			if (!marks[need]) {
+				marks[need] = 1;
+				queue[tail++] = need;
+			}
+		}
+	}
+}
+
 void graph_mark_downstream(const struct model *model, uint32_t from, uint8_t *marks,
 			   uint32_t *queue)
 {

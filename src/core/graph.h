@@ -14,4 +14,7 @@ MUST_CHECK enum err_code graph_build(struct model *model, uint32_t *ret_cycle, s
 void graph_mark_downstream(const struct model *model, uint32_t from, uint8_t *marks,
 			   uint32_t *queue);
 
+/* The same for `from` and everything that it needs (needs and needs_any), directly or not. */
+void graph_mark_upstream(const struct model *model, uint32_t from, uint8_t *marks, uint32_t *queue);
+
 #endif

@@ -69,6 +69,8 @@ struct step_state {
 	bool is_gate_failed;      /* bars a resume without override (S9.1) */
 	bool is_gate_recorded;    /* its gate.failed is written */
 	bool is_waived;           /* by an override */
+	bool is_excluded;         /* outside of the run's selection and not given: is skipped */
+	bool is_given;            /* outside of the selection: its outputs came with the start (S9.5) */
 	bool is_stillborn;        /* RUNNING: its step.started says why it cannot begin; nothing is executed */
 	int64_t started_ms;       /* of the last attempt; 0 = never started */
 	int64_t ended_ms;         /* of the last attempt; 0 while it runs */
@@ -101,6 +103,10 @@ struct run_state {
 	struct str run_id;
 	struct str reason;          /* of the last change of state */
 	struct str sync;            /* as recorded */
+	struct str partition;       /* as recorded; ptr NULL = none */
+	struct str key;             /* the idempotency key; ptr NULL = none */
+	struct str selection;       /* JSON as recorded; ptr NULL = all steps (see select.h) */
+	struct str given;           /* JSON: outputs of the given steps by id; ptr NULL = none */
 	struct str boot_id;         /* of the last run.created or run.resumed */
 	struct str definition_hash; /* SHA-256 of the frozen definition */
 	uint64_t seq;               /* of the last event applied */
@@ -112,6 +118,7 @@ struct run_state {
 	int64_t duration_ms; /* of the last run.completed */
 	bool is_completed;   /* run.completed, and not resumed since */
 	bool is_resumed;     /* at least once */
+	bool is_dry;         /* a dry run (S14): results are mocked */
 	bool is_resuming;    /* run.resumed opened a run at rest; executing follows */
 	bool is_stopping;    /* run.stop_requested: nothing new starts */
 	bool is_stop_now;

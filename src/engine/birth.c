@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/timefmt.h"
+#include "engine/given.h"
 #include "lang/lang.h"
 
 #include <stdio.h>
@@ -118,6 +119,8 @@ static struct str sync_text(const struct model *model, char text[40])
 /* Texts of run.created that have to live until it is applied. */
 struct created_texts {
 	struct buf params;
+	struct buf selection;
+	char given_ref[SHA256_HEX_BYTES + 1]; /* of what was given; empty = it is in the line, or nothing is */
 	char hash[SHA256_HEX_BYTES + 1];
 	char sync[40];
 };
@@ -137,6 +140,16 @@ static void make_created(const struct engine *engine, const struct engine_start 
 	event_put_text(event, EVENT_FIELD_DEFINITION_HASH, str_of(texts->hash));
 	if (model->params_count)
 		event_put_text(event, EVENT_FIELD_PARAMS, buf_view(&texts->params));
+	if (start->partition.len)
+		event_put_text(event, EVENT_FIELD_PARTITION, start->partition);
+	if (start->key.len)
+		event_put_text(event, EVENT_FIELD_IDEMPOTENCY_KEY, start->key);
+	if (texts->selection.len)
+		event_put_text(event, EVENT_FIELD_SELECTION, buf_view(&texts->selection));
+	if (texts->given_ref[0])
+		event_put_text(event, EVENT_FIELD_GIVEN_REF, str_of(texts->given_ref));
+	else if (start->given.len)
+		event_put_text(event, EVENT_FIELD_GIVEN, start->given);
 	event_put_text(event, EVENT_FIELD_SYNC, sync_text(model, texts->sync));
 	event_put_int(event, EVENT_FIELD_SEED, (int64_t)(start->seed >> 1));
 	event_put_text(event, EVENT_FIELD_BOOT_ID, engine->ports.boot_id);
@@ -164,7 +177,15 @@ static enum err_code give_birth(struct engine *engine, const struct engine_start
 	sha256_of(frozen.ptr, frozen.len, digest);
 	sha256_hex(digest, texts->hash);
 	put_params(&texts->params, engine->fold.model, start->params);
-	if (buf_check(&texts->params, "the parameters", err) != ERR_OK)
+	if (selection_is_given(&start->selection))
+		selection_put(&start->selection, &texts->selection);
+	if (start->given.len > engine->ports.limits->inline_bytes) {
+		birth.given = start->given;
+		sha256_of(start->given.ptr, start->given.len, digest);
+		sha256_hex(digest, texts->given_ref);
+	}
+	if (buf_check(&texts->params, "the parameters", err) != ERR_OK ||
+	    buf_check(&texts->selection, "the selection", err) != ERR_OK)
 		return err->code;
 	make_created(engine, start, texts, created);
 	return rundir_create(engine->ports.vfs, &birth, &engine->dir, &engine->lock, &engine->log, err);
@@ -183,19 +204,24 @@ static enum err_code freeze(struct engine *engine, const struct engine_start *st
 static enum err_code create(struct engine *engine, const struct engine_start *start, struct err *err)
 {
 	AUTO(buf_fini) struct buf frozen = BUF_INIT;
-	struct created_texts texts = {.params = BUF_INIT};
+	struct created_texts texts = {.params = BUF_INIT, .selection = BUF_INIT};
 	struct event created;
 	enum err_code code;
 
 	(void)snprintf(engine->trace_id, sizeof(engine->trace_id), "%.*s", STR_ARG(start->trace_id));
 	if (freeze(engine, start, &frozen, err) != ERR_OK ||
+	    (selection_is_given(&start->selection) &&
+	     given_check(engine->fold.model, &start->selection, start->given, err) != ERR_OK) ||
 	    secrets_read(&engine->secrets, engine->fold.model, err) != ERR_OK ||
 	    run_state_init(&engine->fold.state, engine->fold.model, err) != ERR_OK)
 		return err->code;
 	code = give_birth(engine, start, buf_view(&frozen), &texts, &created, err);
+	if (code == ERR_OK && texts.given_ref[0]) /* the log has the reference, the fold the value */
+		event_put_text(&created, EVENT_FIELD_GIVEN, start->given);
 	if (code == ERR_OK)
 		code = apply(&engine->fold.state, &created, ERR_CONFLICT, err);
 	buf_fini(&texts.params);
+	buf_fini(&texts.selection);
 	return code;
 }
 

@@ -19,6 +19,7 @@
 #include "base/limit.h"
 #include "core/decide.h"
 #include "core/exec.h"
+#include "core/select.h"
 #include "log/log.h"
 #include "rundir/rundir.h"
 #include "sys/clock.h"
@@ -56,6 +57,10 @@ struct engine_start {
 	const struct str *params; /* model->params_count, JSON; ptr NULL = absent */
 	uint64_t seed;
 	struct str trace_id;  /* 32 hex digits */
+	struct selection selection; /* which steps; nothing in it = all */
+	struct str given;     /* outputs of steps that are not executed, by step: see given.h; may be empty */
+	struct str partition; /* may be empty */
+	struct str key;       /* the idempotency key; may be empty */
 	struct engine_observer observer;
 };
 

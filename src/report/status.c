@@ -17,6 +17,8 @@ static void step_lines(struct buf *out, const struct run_state *run, const uint3
 			step_state_name(at->state));
 		if (at->attempt > 0)
 			buf_fmt(out, " (attempt %u)", at->attempt);
+		if (at->is_given)
+			buf_text(out, " (given)");
 		buf_byte(out, '\n');
 	}
 	buf_fmt(out, "Completed: %u\n", run->count[STEP_SUCCEEDED]);
@@ -138,6 +140,7 @@ static void step_member(struct buf *out, const struct run_state *run, uint32_t i
 		field_null(out, "duration_ms");
 	field_stamp(out, "due_at", at->due_ms);
 	field_bool(out, "waived", at->is_waived);
+	field_bool(out, "given", at->is_given);
 	names_member(out, "approved_by", at);
 	buf_byte(out, '}');
 }

@@ -100,6 +100,8 @@ static void step_line(struct buf *out, const struct step *step, const struct ste
 		buf_fmt(out, " (attempts: %u)", at->attempts);
 	if (at->state == STEP_SKIPPED)
 		buf_fmt(out, " (%s)", skip_reason_name(at->skip));
+	if (at->is_given)
+		buf_text(out, " (given, not executed)");
 	buf_byte(out, '\n');
 	if (step_shows_error(at) && at->reason.len > 0) {
 		buf_text(out, "      Error: ");

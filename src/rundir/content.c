@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BLOBS_DIR             "blobs"
 #define QUARANTINE_DIR        "quarantine"
 #define FROZEN_BYTES_MAX      ((size_t)1 << 28)
 #define COPY_BYTES            ((size_t)1 << 17)

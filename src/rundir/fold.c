@@ -76,7 +76,8 @@ static enum err_code on_event(void *arg, const struct event *event, struct str l
 	if (!folding->fold->model && begin(folding, event, err) != ERR_OK)
 		return err->code;
 	if (!event_has(event, EVENT_FIELD_OUTPUTS_REF) &&
-	    !event_has(event, EVENT_FIELD_CONTEXT_UPDATES_REF)) {
+	    !event_has(event, EVENT_FIELD_CONTEXT_UPDATES_REF) &&
+	    !event_has(event, EVENT_FIELD_GIVEN_REF)) {
 		if (apply(state, event, ERR_CORRUPT, err) != ERR_OK)
 			folding->is_spoilt = true;
 	} else {
@@ -84,7 +85,9 @@ static enum err_code on_event(void *arg, const struct event *event, struct str l
 		if (resolve(folding, &whole, EVENT_FIELD_OUTPUTS_REF, EVENT_FIELD_OUTPUTS,
 			    &folding->outputs, err) != ERR_OK ||
 		    resolve(folding, &whole, EVENT_FIELD_CONTEXT_UPDATES_REF,
-			    EVENT_FIELD_CONTEXT_UPDATES, &folding->updates, err) != ERR_OK)
+			    EVENT_FIELD_CONTEXT_UPDATES, &folding->updates, err) != ERR_OK ||
+		    resolve(folding, &whole, EVENT_FIELD_GIVEN_REF, EVENT_FIELD_GIVEN,
+			    &folding->outputs, err) != ERR_OK)
 			return err->code;
 		if (apply(state, &whole, ERR_CORRUPT, err) != ERR_OK)
 			folding->is_spoilt = true;

@@ -7,6 +7,7 @@
 #define RUNS_DIR         "runs"
 #define FROZEN_FILE      "pipeline.json"
 #define SOURCE_FILE      "pipeline.yaml"
+#define BLOBS_DIR        "blobs"
 #define RUN_ID_BYTES_MAX 128
 #define ENTRY_BYTES      512 /* a name of an attempt's file, with its directory */
 

@@ -223,6 +223,7 @@ struct birth {
 	const char *name; /* what the directory is called now; NULL = not made yet */
 	int source_fd;
 	int frozen_fd;
+	char given[sizeof(BLOBS_DIR) + SHA256_HEX_BYTES + 1]; /* path of the blob; empty = none */
 	struct rundir *dir;
 	struct run_lock lock;
 	struct log *log;
@@ -238,6 +239,19 @@ static enum err_code file_put(const struct birth *birth, const char *name, struc
 	return ERR_OK;
 }
 
+/* The blob that run.created names: durable before its event (S11.2). */
+static enum err_code given_put(struct birth *birth, struct err *err)
+{
+	char ref[SHA256_HEX_BYTES + 1];
+
+	if (!birth->ask->given.ptr)
+		return ERR_OK;
+	if (rundir_blob_put(birth->dir, birth->ask->given, ref, err) != ERR_OK)
+		return err->code;
+	(void)snprintf(birth->given, sizeof(birth->given), BLOBS_DIR "/%s", ref);
+	return ERR_OK;
+}
+
 /* The temporary directory with everything in it, synced. The log comes last: its sync finds most of
  * the work of the others under way. */
 static enum err_code build(struct birth *birth, struct err *err)
@@ -250,6 +264,7 @@ static enum err_code build(struct birth *birth, struct err *err)
 	if (vfs_open(vfs, birth->runs_fd, birth->temp, VFS_DIR, &birth->dir->fd, err) != ERR_OK ||
 	    file_put(birth, SOURCE_FILE, birth->ask->source, &birth->source_fd, err) != ERR_OK ||
 	    file_put(birth, FROZEN_FILE, birth->ask->frozen, &birth->frozen_fd, err) != ERR_OK ||
+	    given_put(birth, err) != ERR_OK ||
 	    run_lock_take(vfs, birth->dir->fd, &birth->lock, err) != ERR_OK ||
 	    log_create(vfs, birth->dir->fd, birth->ask->run_id, birth->ask->limits,
 		       birth->ask->created, &birth->log, err) != ERR_OK ||
@@ -293,6 +308,10 @@ static void unmake(struct birth *birth)
 		if (was_placed && i == ARRAY_LEN(names) - 1 &&
 		    vfs->ops->sync(vfs->self, birth->dir->fd) < 0)
 			return;
+	}
+	if (birth->given[0]) {
+		(void)vfs->ops->unlink(vfs->self, birth->dir->fd, birth->given);
+		(void)vfs->ops->unlink(vfs->self, birth->dir->fd, BLOBS_DIR);
 	}
 	(void)vfs->ops->unlink(vfs->self, birth->runs_fd, birth->name);
 }

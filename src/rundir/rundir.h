@@ -29,6 +29,7 @@ struct rundir_birth {
 	struct str source;        /* pipeline.yaml as written */
 	struct str frozen;        /* pipeline.json */
 	struct event *created;    /* run.created */
+	struct str given;         /* content of its given_ref; ptr NULL = it has none */
 	const struct limits *limits;
 };
 /* EXISTS when the id is taken. On any failure nothing of it is left. On success the caller owns the

@@ -7,6 +7,7 @@
 #include "support/run_fixture.h"
 
 #include "base/mem.h"
+#include "core/select.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +111,37 @@ static void plan_make(struct plan *plan, uint64_t seed)
 	plan->is_stop_now = random_next(&random) % 2;
 }
 
+/* Some runs execute a part of their definition; what it needs of the rest is given. */
+static void plan_select(struct fixture *f, const struct plan *plan)
+{
+	static const char *const kinds[] = {"from", "until", "only"};
+	uint64_t random = number(plan, 0, 0, 9);
+	AUTO(buf_fini) struct buf selection = BUF_INIT;
+	AUTO(buf_fini) struct buf given = BUF_INIT;
+	uint8_t marks[STEPS_MAX] = {0};
+	struct selection read;
+
+	if (random % 3)
+		return;
+	random /= 3;
+	buf_fmt(&selection, "{\"%s\":\"s%u\"}", kinds[random % 3],
+		(unsigned)(random / 3 % plan->count));
+	assert_ok(selection_read(buf_view(&selection), &read, &f->err), &f->err);
+	assert_ok(selection_mark(f->model, &read, marks, &f->err), &f->err);
+	for (uint32_t i = 0; i < plan->count; i++) {
+		for (uint32_t d = f->model->dependents_at[i]; d < f->model->dependents_at[i + 1]; d++) {
+			if (marks[i] || !marks[f->model->dependents[d]])
+				continue;
+			buf_fmt(&given, "%c\"s%u\":{\"n\":%u}", given.len ? ',' : '{', i, i);
+			break;
+		}
+	}
+	if (given.len)
+		buf_byte(&given, '}');
+	f->selection = arena_str(&f->texts, buf_view(&selection)).ptr;
+	f->given = given.len ? arena_str(&f->texts, buf_view(&given)).ptr : NULL;
+}
+
 static void plan_open(struct fixture *f, const struct plan *plan)
 {
 	static const enum fixture_answer answers[] = {ANSWER_YES, ANSWER_YES, ANSWER_YES,
@@ -121,6 +153,7 @@ static void plan_open(struct fixture *f, const struct plan *plan)
 		f->when[i] = (uint8_t)answers[number(plan, i, 0, 1) % ARRAY_LEN(answers)];
 		f->inputs[i] = number(plan, i, 0, 2) % 6 ? ANSWER_YES : ANSWER_ERROR;
 	}
+	plan_select(f, plan);
 }
 
 /* --------------------------------------------------------------------------------------- the world

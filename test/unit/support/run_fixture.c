@@ -372,6 +372,10 @@ void fixture_start(struct fixture *f)
 	event_put_int(&event, EVENT_FIELD_SEED, 42);
 	event_put_text(&event, EVENT_FIELD_BOOT_ID, STR("b1"));
 	event_put_text(&event, EVENT_FIELD_CWD, STR("/"));
+	if (f->selection)
+		event_put_text(&event, EVENT_FIELD_SELECTION, str_of(f->selection));
+	if (f->given)
+		event_put_text(&event, EVENT_FIELD_GIVEN, str_of(f->given));
 	apply_event(f, &event);
 	fixture_settle(f);
 }
@@ -621,10 +625,11 @@ static void dump_step(const struct step_state *at, struct buf *out)
 		"%d skip %d doom %d %u class %d attempt %u %u failures %u losses %u retries %u",
 		at->state, at->skip, at->doom, at->doom_cause, at->class, at->attempt, at->attempts,
 		at->failures, at->losses, at->retries);
-	buf_fmt(out, " unmet %u any %u %u flags %d%d%d%d%d%d%d%d%d times %lld %lld %lld %lld",
+	buf_fmt(out, " unmet %u any %u %u flags %d%d%d%d%d%d%d%d%d%d%d times %lld %lld %lld %lld",
 		at->unmet, at->any_unresolved, at->any_succeeded, at->is_final, at->is_retry,
 		at->is_approved, at->is_rejected, at->is_held, at->is_gate_failed,
-		at->is_gate_recorded, at->is_waived, at->is_stillborn, (long long)at->started_ms,
+		at->is_gate_recorded, at->is_waived, at->is_stillborn, at->is_excluded, at->is_given,
+		(long long)at->started_ms,
 		(long long)at->ended_ms, (long long)at->duration_ms, (long long)at->due_ms);
 	buf_fmt(out, " boot %.*s reason %.*s outputs %.*s by", STR_ARG(at->boot_id),
 		STR_ARG(at->reason), STR_ARG(at->outputs));

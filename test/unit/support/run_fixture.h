@@ -32,6 +32,8 @@ struct fixture {
 	uint8_t *barred; /* by step: a hard gate that failed and was not overridden */
 	uint8_t *marks;
 	uint32_t *scratch;
+	const char *selection; /* JSON for run.created; NULL = none */
+	const char *given;     /* the same */
 	uint32_t started_with_effect; /* step.started events that had EFFECT_START */
 	struct err err;
 };

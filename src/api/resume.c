@@ -1,0 +1,164 @@
+/* resume.c - go on with a run. */
+#include "api/run_intern.h"
+
+#include "base/timefmt.h"
+#include "sys/proc.h"
+#include "sys/unix_socket.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* The name of the person who uses this process. */
+struct str api_login_name(char name[256])
+{
+	struct passwd record;
+	struct passwd *found = NULL;
+	char text[1024];
+
+	if (getpwuid_r(getuid(), &record, text, sizeof(text), &found) == 0 && found)
+		(void)snprintf(name, 256, "%s", found->pw_name);
+	else
+		(void)snprintf(name, 256, "uid%u", (unsigned)getuid());
+	return str_of(name);
+}
+
+#define DEAD_OWNER_WAIT_NS (2 * NS_PER_S)
+#define DEAD_OWNER_LOOK_NS (5 * NS_PER_MS)
+
+/* Is the run locked although the process that says it owns it is dead? For a moment it is: a child
+ * that was on its way to its exec when the owner was killed still holds the descriptor. */
+static bool is_owner_dead(const struct sluice *sluice, const char *path)
+{
+	AUTO(rundir_drop) struct rundir *dir = NULL;
+	struct run_lock_info info;
+	struct proc_stat stat;
+	struct err err = ERR_INIT;
+
+	return rundir_open(sluice->vfs, path, &dir, &err) == ERR_OK &&
+	       run_lock_look(sluice->vfs, rundir_fd(dir), &info, &err) == ERR_OK && info.pid > 0 &&
+	       !(proc_stat_read(info.pid, &stat) && proc_is_alive(&stat));
+}
+
+/* A lock of a dead owner is waited for, a live owner's is an answer. */
+static enum err_code resume_when_free(struct sluice *sluice, const struct engine_ports *ports,
+				      const struct engine_resume *resume,
+				      enum engine_resumed *ret_resumed, struct engine **ret_engine,
+				      struct err *err)
+{
+	int64_t end_ns = clock_boot_ns(sluice->clock) + DEAD_OWNER_WAIT_NS;
+
+	while (engine_resume(ports, resume, ret_resumed, ret_engine, err) == ERR_LOCKED &&
+	       clock_boot_ns(sluice->clock) < end_ns && is_owner_dead(sluice, resume->path)) {
+		err_reset(err);
+		socket_wait(-1, DEAD_OWNER_LOOK_NS);
+	}
+	return err->code;
+}
+
+static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
+				   const struct sluice_resume_opts *options, struct sluice_run *run,
+				   enum engine_resumed *ret_resumed, struct err *err)
+{
+	struct engine_ports ports = run_ports(sluice, run->boot_id);
+	struct engine_resume resume = {.max_parallel = options->max_parallel};
+	AUTO(buf_fini) struct buf path = BUF_INIT;
+	AUTO(mem_drop) struct str *params = NULL;
+	AUTO(mem_drop) struct str *overrides = NULL;
+	char login[256];
+
+	if (rundir_find(sluice->vfs, sluice->home, str_of(run_name), &path, err) != ERR_OK ||
+	    buf_check(&path, "a path", err) != ERR_OK ||
+	    api_texts(options->params, &params, &resume.params_count, err) != ERR_OK ||
+	    api_texts(options->overrides, &overrides, &resume.resume.overrides_count, err) !=
+		ERR_OK)
+		return err->code;
+	resume.path = path.ptr;
+	resume.params = params;
+	resume.resume.overrides = overrides;
+	resume.resume.from = str_of(options->from);
+	resume.resume.person = (struct decide_person){
+	    .name = options->as ? str_of(options->as) : api_login_name(login),
+	    .reason = str_of(options->reason),
+	    .uid = (int64_t)getuid(),
+	    .pid = (int64_t)getpid(),
+	};
+	if (!resume.resume.overrides_count)
+		resume.resume.reason = str_of(options->reason);
+	resume.observer = run_observer(run);
+	if (resume_when_free(sluice, &ports, &resume, ret_resumed, &run->engine, err) != ERR_OK)
+		return err->code;
+	return *ret_resumed == ENGINE_RESUMED ? drive_open(run->engine, &run->drive, err) : ERR_OK;
+}
+
+enum sluice_code sluice_run_resume(struct sluice *sluice, const char *run_name,
+				   const struct sluice_resume_opts *options,
+				   struct sluice_run **ret_run, int *ret_exit_status,
+				   struct sluice_error *err)
+{
+	static const struct sluice_resume_opts defaults;
+	AUTO(run_drop) struct sluice_run *run = NULL;
+	enum engine_resumed resumed = ENGINE_NOTHING;
+	struct err own = ERR_INIT;
+
+	if (!sluice || !run_name || !ret_run || !ret_exit_status)
+		return api_usage(err, "sluice_run_resume: an argument is missing");
+	if (!options)
+		options = &defaults;
+	if (run_new(sluice, &options->observer, &run, &own) != ERR_OK ||
+	    resume_engine(sluice, run_name, options, run, &resumed, &own) != ERR_OK)
+		return api_err(err, &own);
+	*ret_exit_status = resumed == ENGINE_UNDECIDED ? 4 : 0;
+	*ret_run = resumed == ENGINE_RESUMED ? TAKE(run, NULL) : NULL;
+	return SLUICE_OK;
+}
+
+static enum err_code check_resume(struct sluice *sluice, const char *run_name,
+				  const struct sluice_resume_opts *options, struct buf *text,
+				  struct err *err)
+{
+	AUTO(rundir_drop) struct rundir *dir = NULL;
+	AUTO(api_fold_drop) struct fold_run fold = {.model = NULL};
+	AUTO(mem_drop) struct str *overrides = NULL;
+	struct decide_resume resume = {.from = str_of(options->from)};
+	char login[256];
+	uint32_t point;
+
+	if (api_find_run(sluice, run_name, &dir, err) != ERR_OK ||
+	    fold_read(dir, &sluice->limits, NULL, NULL, &fold, err) != ERR_OK ||
+	    api_texts(options->overrides, &overrides, &resume.overrides_count, err) != ERR_OK)
+		return err->code;
+	if (fold.reading.end == LOG_END_DAMAGED || fold.reading.end == LOG_END_NEWER) {
+		*err = fold.reading.problem;
+		return err->code;
+	}
+	resume.overrides = overrides;
+	resume.person.name = options->as ? str_of(options->as) : api_login_name(login);
+	resume.person.reason = str_of(options->reason);
+	if (decide_resume_check(&fold.state, &resume, err) != ERR_OK)
+		return err->code;
+	buf_fmt(text, "Run ID: %.*s\nCurrent state: %s\nCompleted steps: %u\n",
+		STR_ARG(fold.state.run_id), run_state_name(fold.state.state),
+		fold.state.count[STEP_SUCCEEDED]);
+	point = resume.from.ptr ? model_find(fold.model, resume.from)
+				: decide_resume_point(&fold.state);
+	buf_text(text, "Run is resumable\n");
+	if (point != STEP_NONE)
+		buf_fmt(text, "Resume point: %.*s\n", STR_ARG(fold.model->steps[point].id));
+	return buf_check(text, "an answer", err);
+}
+
+enum sluice_code sluice_resume_check(struct sluice *sluice, const char *run_name,
+				     const struct sluice_resume_opts *options, char **ret_text,
+				     struct sluice_error *err)
+{
+	static const struct sluice_resume_opts defaults;
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+	struct err own = ERR_INIT;
+
+	if (!sluice || !run_name || !ret_text)
+		return api_usage(err, "sluice_resume_check: an argument is missing");
+	if (check_resume(sluice, run_name, options ? options : &defaults, &text, &own) != ERR_OK)
+		return api_err(err, &own);
+	return api_text(&text, ret_text, err);
+}
