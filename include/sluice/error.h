@@ -45,12 +45,15 @@ struct sluice_error {
 	char hint[240];   /* the next step, or empty */
 };
 
-/* Name of a code ("CORRUPT"), and the exit status of the command line for it (0 .. 11). */
+/* Name of a code ("CORRUPT"), and the exit status of the command line for it (0 .. 11). A code that
+ * does not exist has a name too, and exit status 10. */
 SLUICE_API const char *sluice_code_name(enum sluice_code code);
 SLUICE_API int sluice_exit_status(enum sluice_code code);
 
-SLUICE_API const char *sluice_version(void); /* "0.1.0" */
-SLUICE_API void sluice_free(void *text);     /* accepts NULL */
+/* The version of the library, as "0.1.0". */
+SLUICE_API const char *sluice_version(void);
+/* Free a text that a function returned in a `char **ret_*`; accepts NULL. */
+SLUICE_API void sluice_free(void *text);
 
 /* Where text goes that is too long or endless for a string: called with consecutive pieces. Return
  * false to end the call early (it then returns SLUICE_OK). */

@@ -12,15 +12,21 @@ struct sluice; /* an open state directory: <state> of the manual */
 
 struct sluice_state_opts {
 	const char *state_dir;   /* default: $SLUICE_HOME, $XDG_STATE_HOME/sluice, ~/.local/state/sluice */
-	const char *keeper_path; /* the sluice-keeper executable; default: found beside the library's
-				  * executable, then in its libexec folder */
+	const char *keeper_path; /* the sluice-keeper executable; default: the one beside the program's
+				  * executable, in its ../libexec/sluice, or where it was installed
+				  * with the library */
 	const char *const *limits; /* "name=value" texts, NULL-ended */
 };
 
+/* Open a state directory; it need not exist yet, and nothing is written before a run starts. `options`
+ * may be NULL. Close it with sluice_close, after the runs that were started with it.
+ * USAGE: an unknown limit, or no directory can be found (no home). NOT_FOUND: keeper_path. */
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_open(const struct sluice_state_opts *options,
 							  struct sluice **ret_sluice,
 							  struct sluice_error *err);
-SLUICE_API void sluice_close(struct sluice *sluice); /* accepts NULL */
+/* Close it; accepts NULL. */
+SLUICE_API void sluice_close(struct sluice *sluice);
+/* Its absolute path, borrowed; NULL without a handle. */
 SLUICE_API const char *sluice_state_dir(const struct sluice *sluice);
 
 #ifdef __cplusplus

@@ -142,20 +142,36 @@ static enum err_code try_keeper(struct str folder, const char *rest, char **ret_
 	return ERR_OK;
 }
 
-/* Beside the executable (a build), else in ../libexec/sluice (an installation). */
+static struct str folder_of(struct str path)
+{
+	while (path.len > 0 && path.ptr[path.len - 1] != '/')
+		path.len--;
+	return path;
+}
+
+/* In order: beside the executable (a build), in its ../libexec/sluice (an installed command line), where
+ * it lies from the installed library, and where it was installed to (a host that is linked statically).
+ */
 static enum err_code find_keeper(char **ret_path, struct err *err)
 {
+	static const char here; /* in the library */
 	AUTO(buf_fini) struct buf self = BUF_INIT;
+	AUTO(buf_fini) struct buf library = BUF_INIT;
+	struct err unknown = ERR_INIT;
 	struct str folder;
 
 	if (file_self(&self, err) != ERR_OK)
 		return err->code;
-	folder = buf_view(&self);
-	while (folder.len > 0 && folder.ptr[folder.len - 1] != '/')
-		folder.len--;
-	if (try_keeper(folder, "sluice-keeper", ret_path, err) != ERR_OK)
+	folder = folder_of(buf_view(&self));
+	if (try_keeper(folder, "sluice-keeper", ret_path, err) != ERR_OK ||
+	    try_keeper(folder, "../libexec/sluice/sluice-keeper", ret_path, err) != ERR_OK)
 		return err->code;
-	return try_keeper(folder, "../libexec/sluice/sluice-keeper", ret_path, err);
+	if (SLUICE_KEEPER_FROM_LIBRARY[0] &&
+	    file_of_address(&here, &library, &unknown) == ERR_OK &&
+	    try_keeper(folder_of(buf_view(&library)), SLUICE_KEEPER_FROM_LIBRARY, ret_path, err) !=
+		ERR_OK)
+		return err->code;
+	return try_keeper(STR_NONE, SLUICE_KEEPER_INSTALLED, ret_path, err);
 }
 
 static enum err_code fill(struct sluice *sluice, const struct sluice_state_opts *options,

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -103,6 +104,17 @@ enum err_code file_self(struct buf *out, struct err *err)
 	if (len < 0)
 		return err_sys(err, "read /proc/self/exe");
 	buf_put(out, path, (size_t)len);
+	return buf_check(out, "path", err);
+}
+
+enum err_code file_of_address(const void *address, struct buf *out, struct err *err)
+{
+	Dl_info info;
+	char real[PATH_MAX];
+
+	if (!dladdr(address, &info) || !info.dli_fname || !realpath(info.dli_fname, real))
+		return err_set(err, ERR_NOT_FOUND, "the loader does not say where the library is");
+	buf_text(out, real);
 	return buf_check(out, "path", err);
 }
 

@@ -26,6 +26,10 @@ MUST_CHECK enum err_code file_folder_at(const char *path, struct buf *out, struc
 /* Append the path of the executable that runs (proc(5), /proc/self/exe). */
 MUST_CHECK enum err_code file_self(struct buf *out, struct err *err);
 
+/* Append the absolute path of the executable or library that holds the object at `address`
+ * (dladdr(3)). NOT_FOUND when the loader does not know. */
+MUST_CHECK enum err_code file_of_address(const void *address, struct buf *out, struct err *err);
+
 /* Is it a plain file that this user may execute (access(2))? */
 bool file_is_program(const char *path);
 
