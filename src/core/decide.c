@@ -10,54 +10,10 @@
 #include "core/select.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------------------- queues */
-
-static enum err_code queue_init(struct decide_queue *queue, uint32_t steps, struct err *err)
-{
-	*queue = (struct decide_queue){.capacity = steps};
-	queue->items = mem_new(steps, sizeof(*queue->items));
-	queue->is_in = mem_new(steps, 1);
-	return queue->items && queue->is_in ? ERR_OK : mem_err(err);
-}
-
-static void queue_fini(struct decide_queue *queue)
-{
-	mem_free(queue->items);
-	mem_free(queue->is_in);
-}
-
-void decide_queue_push(struct decide_queue *queue, uint32_t step)
-{
-	if (queue->is_in[step])
-		return;
-	queue->is_in[step] = 1;
-	queue->items[(queue->head + queue->count) % queue->capacity] = step;
-	queue->count++;
-}
-
-static uint32_t queue_at(const struct decide_queue *queue, uint32_t i)
-{
-	return queue->items[(queue->head + i) % queue->capacity];
-}
-
-static uint32_t queue_pop(struct decide_queue *queue)
-{
-	uint32_t step = queue->items[queue->head];
-
-	BUG_IF(queue->count == 0);
-	queue->head = (queue->head + 1) % queue->capacity;
-	queue->count--;
-	queue->is_in[step] = 0;
-	return step;
-}
-
-static void queue_clear(struct decide_queue *queue)
-{
-	while (queue->count)
-		(void)queue_pop(queue);
-}
+/* --------------------------------------------------------------------------------- sets */
 
 static enum err_code set_init(struct decide_set *set, uint32_t steps, struct err *err)
 {
@@ -111,6 +67,56 @@ static void set_clear(struct decide_set *set)
 		(void)set_pop(set);
 }
 
+static bool set_has(const struct decide_set *set, uint32_t step)
+{
+	return set->words[step / 64] >> step % 64 & 1;
+}
+
+struct ranked {
+	int32_t priority;
+	uint32_t step;
+};
+
+static int ranked_cmp(const void *a, const void *b)
+{
+	const struct ranked *left = a;
+	const struct ranked *right = b;
+
+	if (left->priority != right->priority)
+		return left->priority > right->priority ? -1 : 1;
+	return left->step < right->step ? -1 : left->step > right->step;
+}
+
+/* In which order ready steps get a slot: no matter when each became ready. */
+static enum err_code ranks_init(struct decider *decider, const struct model *model, struct err *err)
+{
+	AUTO(mem_drop) struct ranked *list = mem_new(model->steps_count, sizeof(*list));
+
+	decider->rank = mem_new(model->steps_count, sizeof(*decider->rank));
+	decider->by_rank = mem_new(model->steps_count, sizeof(*decider->by_rank));
+	decider->scratch = mem_new(model->steps_count, sizeof(*decider->scratch));
+	if (!list || !decider->rank || !decider->by_rank || !decider->scratch)
+		return mem_err(err);
+	for (uint32_t i = 0; i < model->steps_count; i++)
+		list[i] = (struct ranked){model->steps[i].priority, i};
+	qsort(list, model->steps_count, sizeof(*list), ranked_cmp);
+	for (uint32_t i = 0; i < model->steps_count; i++) {
+		decider->rank[list[i].step] = i;
+		decider->by_rank[i] = list[i].step;
+	}
+	return ERR_OK;
+}
+
+static void ready_push(struct decider *decider, uint32_t step)
+{
+	decide_set_push(&decider->ready, decider->rank[step]);
+}
+
+static uint32_t ready_pop(struct decider *decider)
+{
+	return decider->by_rank[set_pop(&decider->ready)];
+}
+
 /* ---------------------------------------------------------------------------- life and look */
 
 enum err_code decider_init(struct decider *decider, const struct run_state *run, struct err *err)
@@ -122,7 +128,8 @@ enum err_code decider_init(struct decider *decider, const struct run_state *run,
 	decider->marks = mem_new(steps, 1);
 	if (!decider->phase || !decider->marks ||
 	    set_init(&decider->look, steps, err) != ERR_OK ||
-	    queue_init(&decider->ready, steps, err) != ERR_OK) {
+	    set_init(&decider->ready, steps, err) != ERR_OK ||
+	    ranks_init(decider, run->model, err) != ERR_OK) {
 		decider_fini(decider);
 		return mem_err(err);
 	}
@@ -135,7 +142,10 @@ void decider_fini(struct decider *decider)
 	mem_free(decider->phase);
 	mem_free(decider->marks);
 	set_fini(&decider->look);
-	queue_fini(&decider->ready);
+	set_fini(&decider->ready);
+	mem_free(decider->rank);
+	mem_free(decider->by_rank);
+	mem_free(decider->scratch);
 	arena_fini(&decider->texts);
 	*decider = (struct decider){.run = NULL};
 }
@@ -165,7 +175,7 @@ void decider_rebuild(struct decider *decider)
 	uint32_t steps = run->model->steps_count;
 
 	set_clear(&decider->look);
-	queue_clear(&decider->ready);
+	set_clear(&decider->ready);
 	memset(decider->phase, PHASE_IDLE, steps);
 	decider->asked = 0;
 	decider->preparing = 0;
@@ -428,7 +438,7 @@ static enum decide_answer look_at_pending(struct decider *decider, uint32_t step
 		return DECIDE_EVENT;
 	}
 	decider_set_phase(decider, step, PHASE_READY);
-	decide_queue_push(&decider->ready, step);
+	ready_push(decider, step);
 	return DECIDE_NOTHING;
 }
 
@@ -450,7 +460,7 @@ static enum decide_answer look_at_waiting(struct decider *decider, uint32_t step
 	if (at->is_approved && step_needs_met(at) &&
 	    decider->phase[step] != PHASE_READY && decider->phase[step] != PHASE_PREPARING) {
 		decider_set_phase(decider, step, PHASE_READY);
-		decide_queue_push(&decider->ready, step);
+		ready_push(decider, step);
 	}
 	return DECIDE_NOTHING;
 }
@@ -504,13 +514,12 @@ static bool sweep(struct decider *decider, struct event *event, int64_t now_ms)
 	uint32_t steps = run->model->steps_count;
 
 	if (!decider->is_swept_marked) {
-		uint32_t *scratch = decider->ready.items; /* the ready queue is dropped here */
-
-		queue_clear(&decider->ready);
+		set_clear(&decider->ready); /* nothing starts any more */
 		memset(decider->marks, 0, steps);
 		for (uint32_t i = 0; i < steps; i++) {
 			if (run->steps[i].is_gate_failed)
-				graph_mark_downstream(run->model, i, decider->marks, scratch);
+				graph_mark_downstream(run->model, i, decider->marks,
+						      decider->scratch);
 		}
 		decider->is_swept_marked = true;
 		decider->sweep = 0;
@@ -543,7 +552,7 @@ static enum decide_answer start_ready(struct decider *decider, struct event *eve
 
 	while (decider->ready.count &&
 	       run->count[STEP_RUNNING] + decider->preparing < run->model->concurrency) {
-		uint32_t step = queue_pop(&decider->ready);
+		uint32_t step = ready_pop(decider);
 		enum step_state_id state = run->steps[step].state;
 
 		if (state != STEP_PENDING && state != STEP_WAITING)
@@ -659,8 +668,8 @@ static bool is_idle(const struct decider *decider)
 	if (run->count[STEP_RUNNING] < run->model->concurrency)
 		return decider->ready.count == 0 && run->retries_due == 0;
 	/* Leftovers hold every slot (S7.4): what is ready cannot start, only timers are to come. */
-	for (uint32_t i = 0; i < decider->ready.count; i++)
-		retries_ready += run->steps[queue_at(&decider->ready, i)].is_retry;
+	for (uint32_t i = 0; i < run->model->steps_count; i++)
+		retries_ready += set_has(&decider->ready, decider->rank[i]) && run->steps[i].is_retry;
 	return run->retries_due == retries_ready;
 }
 

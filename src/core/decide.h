@@ -26,17 +26,8 @@ enum decide_phase {
 	PHASE_STUCK,     /* RUNNING, but only leftovers of it live: holds its slot until a resume */
 };
 
-/* A first-in-first-out queue of step indexes; each step is in it at most once. */
-struct decide_queue {
-	uint32_t *items; /* ring of `capacity` */
-	uint8_t *is_in;  /* by step */
-	uint32_t capacity;
-	uint32_t head;
-	uint32_t count;
-};
-
-/* A set of step indexes that gives the least one first: what a decider looks at next depends on the
- * state alone, not on the order in which things happened. A bit for each step, and one for each word. */
+/* A set of numbers that gives the least one first: what a decider does next depends on the state
+ * alone, not on the order in which things happened. A bit for each number, and one for each word. */
 struct decide_set {
 	uint64_t *words;
 	uint64_t *groups;
@@ -48,7 +39,10 @@ struct decider {
 	const struct run_state *run;
 	uint8_t *phase;            /* enum decide_phase, by step */
 	struct decide_set look;    /* steps whose state may call for something */
-	struct decide_queue ready; /* steps that wait for a slot */
+	struct decide_set ready;   /* ranks of steps that wait for a slot */
+	uint32_t *rank;            /* by step: highest priority first, then as in the file */
+	uint32_t *by_rank;         /* the steps in that order */
+	uint32_t *scratch;         /* of a sweep: steps_count long */
 	uint32_t asked;            /* in PHASE_ASKED */
 	uint32_t preparing;
 	uint32_t stuck;

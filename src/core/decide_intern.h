@@ -4,7 +4,6 @@
 
 #include "core/decide.h"
 
-void decide_queue_push(struct decide_queue *queue, uint32_t step);
 void decide_set_push(struct decide_set *set, uint32_t step);
 void decider_set_phase(struct decider *decider, uint32_t step, enum decide_phase phase);
 /* Text of an event, kept until decider_forget; a fixed text when memory is short: it is only words. */

@@ -113,6 +113,7 @@ struct step {
 	enum on_failure on_failure;
 	enum on_lost on_lost;
 	enum on_stop on_stop;
+	int32_t priority;    /* among ready steps the higher one starts first */
 	bool needs_implicit; /* `needs` is the step before, because none was written */
 	uint32_t *needs;     /* steps that must have succeeded */
 	uint32_t needs_count;

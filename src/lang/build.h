@@ -137,6 +137,8 @@ bool take_bool(struct build *build, const struct node *key, const struct node *v
 	       bool *ret_value);
 bool take_u32(struct build *build, const struct node *key, const struct node *value, uint32_t least,
 	      uint32_t most, uint32_t *ret_value);
+bool take_i32(struct build *build, const struct node *key, const struct node *value, int32_t least,
+	      int32_t most, int32_t *ret_value);
 bool take_double(struct build *build, const struct node *key, const struct node *value,
 		 double *ret_value);
 bool take_duration(struct build *build, const struct node *key, const struct node *value,

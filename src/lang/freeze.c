@@ -340,6 +340,10 @@ static void put_step(struct buf *out, const struct model *model, const struct st
 	put_word(out, "on_failure", on_failure_name(step->on_failure));
 	put_word(out, "on_lost", on_lost[step->on_lost]);
 	put_word(out, "on_stop", on_stop[step->on_stop]);
+	if (step->priority) {
+		member(out, "priority");
+		buf_i64(out, step->priority);
+	}
 	if (step->command)
 		put_command(out, step->command);
 	put_contract(out, step);

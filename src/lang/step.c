@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#define PRIORITY_MAX 1000000
+
 static void needs_read(struct build *build, const struct node *key, const struct node *value,
 		       uint32_t **ret_needs, uint32_t *ret_count)
 {
@@ -111,6 +113,14 @@ void key_step_on_stop(struct build *build, void *target, const struct node *key,
 
 	if (take_word(build, key, value, words, ARRAY_LEN(words), &index))
 		draft->step.on_stop = (enum on_stop)index;
+}
+
+void key_step_priority(struct build *build, void *target, const struct node *key,
+		       const struct node *value)
+{
+	struct draft *draft = target;
+
+	(void)take_i32(build, key, value, -PRIORITY_MAX, PRIORITY_MAX, &draft->step.priority);
 }
 
 void key_step_description(struct build *build, void *target, const struct node *key,

@@ -46,15 +46,15 @@ bool take_bool(struct build *build, const struct node *key, const struct node *v
 }
 
 static bool out_of_range(struct build *build, const struct node *key, const struct node *value,
-			 uint32_t least, uint32_t most)
+			 int64_t least, int64_t most)
 {
-	build_report(build, DIAG_RANGE, value, "'%.*s' must be %u to %u, not %.*s",
-		     STR_ARG(key->text), least, most, STR_ARG(str_cut(value->text, 0, 40)));
+	build_report(build, DIAG_RANGE, value, "'%.*s' must be %lld to %lld, not %.*s",
+		     STR_ARG(key->text), (long long)least, (long long)most, STR_ARG(str_cut(value->text, 0, 40)));
 	return false;
 }
 
-bool take_u32(struct build *build, const struct node *key, const struct node *value, uint32_t least,
-	      uint32_t most, uint32_t *ret_value)
+static bool take_i64(struct build *build, const struct node *key, const struct node *value,
+		     int64_t least, int64_t most, int64_t *ret_value)
 {
 	int64_t number;
 
@@ -64,7 +64,29 @@ bool take_u32(struct build *build, const struct node *key, const struct node *va
 		return refuse(build, key, value, "a whole number");
 	if (!node_i64(value, &number) || number < least || number > most)
 		return out_of_range(build, key, value, least, most);
+	*ret_value = number;
+	return true;
+}
+
+bool take_u32(struct build *build, const struct node *key, const struct node *value, uint32_t least,
+	      uint32_t most, uint32_t *ret_value)
+{
+	int64_t number;
+
+	if (!take_i64(build, key, value, least, most, &number))
+		return false;
 	*ret_value = (uint32_t)number;
+	return true;
+}
+
+bool take_i32(struct build *build, const struct node *key, const struct node *value, int32_t least,
+	      int32_t most, int32_t *ret_value)
+{
+	int64_t number;
+
+	if (!take_i64(build, key, value, least, most, &number))
+		return false;
+	*ret_value = (int32_t)number;
 	return true;
 }
 

@@ -263,6 +263,51 @@ static void the_concurrency_of_the_run_bounds_what_runs_without_an_event(void **
 /* ------------------------------------------------------------------------------------------ S5.2
  */
 
+/* Whenever each of them became ready: a resume has the same order as the live run. */
+static void ready_steps_start_by_priority_and_then_in_the_order_of_the_file(void **state)
+{
+	AUTO(fixture_close) struct fixture f;
+
+	(void)state;
+	fixture_open(&f, "a needs=; b needs=; c needs=; d needs= prio=9; e needs=c prio=3; f needs= prio=3");
+	f.model->concurrency = 1;
+	fixture_start(&f);
+	fixture_ok(&f, "d");
+	fixture_ok(&f, "f");
+	fixture_ok(&f, "a");
+	fixture_ok(&f, "b");
+	fixture_ok(&f, "c");
+	fixture_ok(&f, "e");
+	fixture_expect(&f, BEGIN "step.started d 0\n"
+				 "step.succeeded d 0\n"
+				 "step.started f 0\n"
+				 "step.succeeded f 0\n"
+				 "step.started a 0\n"
+				 "step.succeeded a 0\n"
+				 "step.started b 0\n"
+				 "step.succeeded b 0\n"
+				 "step.started c 0\n"
+				 "step.succeeded c 0\n"
+				 "step.started e 0\n"
+				 "step.succeeded e 0\n"
+				 "run.state_changed succeeded\n"
+				 "run.completed succeeded success");
+}
+
+static void a_step_that_became_ready_later_still_comes_before_a_later_one(void **state)
+{
+	AUTO(fixture_close) struct fixture f;
+
+	(void)state;
+	fixture_open(&f, "a needs=; b needs=a; c needs=; d needs=");
+	f.model->concurrency = 1;
+	fixture_start(&f);
+	fixture_ok(&f, "a"); /* c and d were ready before b */
+	fixture_expect(&f, BEGIN "step.started a 0\n"
+				 "step.succeeded a 0\n"
+				 "step.started b 0");
+}
+
 static void s5_2_needs_are_met_by_failures_under_continue_and_ignore(void **state)
 {
 	RUN_ON(f, "a needs= on=continue; b needs= on=ignore; c needs=a,b");
@@ -714,6 +759,8 @@ int main(void)
 	    cmocka_unit_test(s3_5_warnings_count_failed_projections_and_leave_the_outcome),
 	    cmocka_unit_test(s5_1_a_step_without_needs_waits_for_the_one_before_it),
 	    cmocka_unit_test(the_concurrency_of_the_run_bounds_what_runs_without_an_event),
+	    cmocka_unit_test(ready_steps_start_by_priority_and_then_in_the_order_of_the_file),
+	    cmocka_unit_test(a_step_that_became_ready_later_still_comes_before_a_later_one),
 	    cmocka_unit_test(s5_2_needs_are_met_by_failures_under_continue_and_ignore),
 	    cmocka_unit_test(s5_2_an_explicit_need_that_was_skipped_skips_with_the_same_reason),
 	    cmocka_unit_test(s5_2_the_implicit_need_passes_through_a_condition_and_nothing_else),

@@ -89,6 +89,7 @@ static const char *const pipelines[] = {
     "[{name: q,"
     " path: '${run.step}'}], tags: [b, a], description: d, on_failure: ignore, on_lost: rerun,"
     " on_stop: cancel, gate: soft, pass: output.r ~= nil, reason: 'no ${output.s}', when: 'true'}}",
+    "pipeline: p\ndefaults: {priority: 7}\nsteps: {a: {noop: true, priority: -1000000}, b: {noop: true}}",
 };
 
 static void freezing_what_was_thawed_gives_the_same_bytes(void **state)

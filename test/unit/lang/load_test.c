@@ -292,7 +292,7 @@ static void keys_of_later_versions_have_an_error_of_their_own(void **state)
 	static const char *const step[] = {
 	    "lua",    "call",    "http",     "pipeline",  "choice",  "map",      "wait",
 	    "flow",   "quality", "cache",    "stdin",     "context", "streams",  "user",
-	    "limits", "orphans", "executor", "resources", "pool",    "priority", "compensate"};
+	    "limits", "orphans", "executor", "resources", "pool",    "compensate"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(top); i++) {

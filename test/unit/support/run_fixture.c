@@ -103,6 +103,8 @@ static void read_word(struct model *model, struct step *step, struct retry *retr
 		step->on_lost = (enum on_lost)CHOOSE(value, "fail", "rerun", "ask");
 	} else if (value_of(word, "retry", &value)) {
 		retry->max_attempts = number_of(value);
+	} else if (value_of(word, "prio", &value)) {
+		step->priority = (int32_t)number_of(value);
 	} else if (value_of(word, "count", &value)) {
 		approval->count = number_of(value);
 	} else if (value_of(word, "by", &value)) {

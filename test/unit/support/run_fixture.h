@@ -41,7 +41,7 @@ struct fixture {
 /* A model from steps divided by `;`, each an id and words:
  *
  *   needs=a,b (needs= : a root)  any=a,b  gate=hard|soft|manual  on=stop|skip|continue|ignore
- *   lost=fail|rerun|ask  retry=N  when  pass  inputs  count=N  by=anna,ben  timeout=MS
+ *   lost=fail|rerun|ask  retry=N  when  pass  inputs  prio=N  count=N  by=anna,ben  timeout=MS
  *
  * Retries are of transient_io and timeout, 2 s, doubled, at most 60 s, 10 % jitter. The run takes
  * 1000 steps at once; change model->concurrency before the first event. */
