@@ -16,6 +16,7 @@
 
 struct log {
 	struct vfs vfs;
+	int dir; /* borrowed: where its name is */
 	int fd;
 	uint64_t line_bytes; /* limits.line_bytes */
 	char run_id_text[RUN_ID_BYTES_MAX];
@@ -45,7 +46,7 @@ static enum err_code file_check(const struct vfs_stat *stat, struct err *err)
 	return ERR_OK;
 }
 
-static enum err_code log_new(const struct vfs *vfs, int fd, struct str run_id,
+static enum err_code log_new(const struct vfs *vfs, int dir, int fd, struct str run_id,
 			     const struct limits *limits, struct log **ret_log, struct err *err)
 {
 	struct vfs_stat stat;
@@ -57,6 +58,7 @@ static enum err_code log_new(const struct vfs *vfs, int fd, struct str run_id,
 	if (!log)
 		return mem_err(err);
 	log->vfs = *vfs;
+	log->dir = dir;
 	log->fd = fd;
 	log->line_bytes = limits->line_bytes;
 	log->inode = stat.inode;
@@ -187,13 +189,19 @@ static enum err_code give_up(struct log *log, enum err_code code, struct err *er
 	return err_while(err, "append to %s", LOG_FILE);
 }
 
-/* Nobody else may have touched the file since our last append (S11.2). */
+/* Nobody else may have touched the file since our last append (S11.2). Asked by its name: a log that was
+ * moved aside is found too, and what has the name and our inode is the file that we have open. */
 static enum err_code place_check(const struct log *log, struct err *err)
 {
 	struct vfs_stat stat;
 
-	if (vfs_stat(&log->vfs, log->fd, &stat, err) != ERR_OK)
+	if (vfs_stat_at(&log->vfs, log->dir, LOG_FILE, &stat, err) != ERR_OK) {
+		if (err->code == ERR_NOT_FOUND) {
+			err->code = ERR_CORRUPT;
+			return err_while(err, "it was removed or moved away");
+		}
 		return err->code;
+	}
 	if (file_check(&stat, err) != ERR_OK)
 		return err->code;
 	if (stat.inode != log->inode || stat.device != log->device)
@@ -273,7 +281,7 @@ enum err_code log_create(const struct vfs *vfs, int dir, struct str run_id,
 		return err_set(err, ERR_USAGE, "'%.*s' is not a run id", STR_ARG(run_id));
 	if (vfs_open(vfs, dir, LOG_FILE, VFS_NEW, &fd, err) != ERR_OK)
 		return err->code;
-	if (log_new(vfs, fd, run_id, limits, &log, err) != ERR_OK) {
+	if (log_new(vfs, dir, fd, run_id, limits, &log, err) != ERR_OK) {
 		vfs_close(vfs, fd);
 		goto undo;
 	}
@@ -522,7 +530,7 @@ enum err_code log_open(const struct vfs *vfs, int dir, struct str run_id,
 	}
 	if (vfs_stat(vfs, plan.fd, &stat, err) != ERR_OK || file_check(&stat, err) != ERR_OK ||
 	    make_sure(vfs, dir, &plan, &reading, &torn, err) != ERR_OK ||
-	    log_new(vfs, plan.fd, opening.run_id, limits, &log, err) != ERR_OK) {
+	    log_new(vfs, dir, plan.fd, opening.run_id, limits, &log, err) != ERR_OK) {
 		vfs_close(vfs, plan.fd);
 		return err->code;
 	}

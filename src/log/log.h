@@ -55,7 +55,8 @@ typedef enum err_code log_visit_fn(void *arg, const struct event *event, struct 
 
 /* Start the log of a new run in `dir`: makes events.jsonl with `first` (run.created, seq 1) and
  * syncs the file (not the directory: the caller syncs it before it renames it into place). EXISTS
- * if it is there. The limits are copied. */
+ * if it is there. The limits are copied; `dir` is borrowed for the writer's life: before each append the
+ * log must still have its name there. */
 MUST_CHECK enum err_code log_create(const struct vfs *vfs, int dir, struct str run_id,
 				    const struct limits *limits, struct event *first,
 				    struct log **ret_log, struct err *err);

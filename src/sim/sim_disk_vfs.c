@@ -387,6 +387,20 @@ static int sim_truncate(void *self, int fd, uint64_t size)
 	return answer_of(fate, 0);
 }
 
+static struct vfs_stat stat_of(const struct sim_proc *proc, uint32_t number)
+{
+	const struct sim_inode *inode = sim_inode_get(proc->disk, number);
+
+	return (struct vfs_stat){
+	    .size_bytes = inode->seen.len,
+	    .inode = number,
+	    .device = 1,
+	    .links = sim_inode_links(proc->disk, number),
+	    .is_file = !inode->is_dir,
+	    .is_dir = inode->is_dir,
+	};
+}
+
 static int sim_stat(void *self, int fd, struct vfs_stat *ret_stat)
 {
 	struct sim_proc *proc = self;
@@ -399,14 +413,28 @@ static int sim_stat(void *self, int fd, struct vfs_stat *ret_stat)
 	inode = inode_of(proc, fd);
 	if (!inode)
 		return -EBADF;
-	*ret_stat = (struct vfs_stat){
-	    .size_bytes = inode->seen.len,
-	    .inode = sim_fd_at(proc->disk, fd)->inode,
-	    .device = 1,
-	    .links = sim_inode_links(proc->disk, sim_fd_at(proc->disk, fd)->inode),
-	    .is_file = !inode->is_dir,
-	    .is_dir = inode->is_dir,
-	};
+	*ret_stat = stat_of(proc, sim_fd_at(proc->disk, fd)->inode);
+	return answer_of(fate, 0);
+}
+
+static int sim_stat_at(void *self, int dir, const char *name, struct vfs_stat *ret_stat)
+{
+	struct sim_proc *proc = self;
+	enum sim_fate fate = sim_proc_fate(proc);
+	struct str last = STR_NONE;
+	uint32_t parent;
+	uint32_t found;
+	int answer;
+
+	if (is_refused(fate, &answer))
+		return answer;
+	answer = place_of(proc, dir, name, &parent, &last);
+	if (answer < 0)
+		return answer_of(fate, answer);
+	found = sim_names_find(&sim_inode_get(proc->disk, parent)->names, last);
+	if (!found)
+		return answer_of(fate, -ENOENT);
+	*ret_stat = stat_of(proc, found);
 	return answer_of(fate, 0);
 }
 
@@ -583,4 +611,5 @@ const struct vfs_ops sim_disk_vfs_ops = {
     .list = sim_list,
     .lock = sim_lock,
     .lock_held = sim_lock_held,
+    .stat_at = sim_stat_at,
 };

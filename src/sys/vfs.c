@@ -210,6 +210,21 @@ enum err_code vfs_stat(const struct vfs *vfs, int fd, struct vfs_stat *ret_stat,
 	return ERR_OK;
 }
 
+enum err_code vfs_stat_at(const struct vfs *vfs, int dir, const char *name,
+			  struct vfs_stat *ret_stat, struct err *err)
+{
+	struct vfs_stat stat;
+	int answer;
+
+	if (!name[0] || strchr(name, '/'))
+		return err_set(err, ERR_USAGE, "'%s' is not a plain file name", name);
+	answer = vfs->ops->stat_at(vfs->self, dir, name, &stat);
+	if (answer < 0)
+		return err_sysno(err, -answer, "stat '%s'", name);
+	*ret_stat = stat;
+	return ERR_OK;
+}
+
 enum err_code vfs_rename(const struct vfs *vfs, int dir, const char *from, int to_dir,
 			 const char *to, struct err *err)
 {

@@ -67,6 +67,8 @@ struct vfs_ops {
 	int (*lock)(void *self, int fd);
 	/* Does another open file description hold the lock? 1 or 0; takes nothing. */
 	int (*lock_held)(void *self, int fd);
+	/* What has this plain name in `dir`; a link is not followed. */
+	int (*stat_at)(void *self, int dir, const char *name, struct vfs_stat *ret_stat);
 };
 
 struct vfs {
@@ -103,6 +105,9 @@ MUST_CHECK enum err_code vfs_sync(const struct vfs *vfs, int fd, struct err *err
 MUST_CHECK enum err_code vfs_truncate(const struct vfs *vfs, int fd, uint64_t size, struct err *err);
 MUST_CHECK enum err_code vfs_stat(const struct vfs *vfs, int fd, struct vfs_stat *ret_stat,
 				  struct err *err);
+/* What has this plain name (no '/') in `dir` now; a link is not followed. NOT_FOUND. */
+MUST_CHECK enum err_code vfs_stat_at(const struct vfs *vfs, int dir, const char *name,
+				     struct vfs_stat *ret_stat, struct err *err);
 MUST_CHECK enum err_code vfs_rename(const struct vfs *vfs, int dir, const char *from, int to_dir,
 				    const char *to, struct err *err);
 /* EXISTS when `to` is there. */

@@ -116,6 +116,19 @@ static int os_truncate(void *self, int fd, uint64_t size)
 	return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
 }
 
+static struct vfs_stat stat_of(const struct stat *st)
+{
+	return (struct vfs_stat){
+	    .size_bytes = (uint64_t)st->st_size,
+	    .inode = st->st_ino,
+	    .device = st->st_dev,
+	    .links = (uint32_t)st->st_nlink,
+	    .is_file = S_ISREG(st->st_mode),
+	    .is_dir = S_ISDIR(st->st_mode),
+	    .modified_ms = (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000,
+	};
+}
+
 static int os_stat(void *self, int fd, struct vfs_stat *ret_stat)
 {
 	struct stat st;
@@ -123,15 +136,18 @@ static int os_stat(void *self, int fd, struct vfs_stat *ret_stat)
 	(void)self;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	*ret_stat = (struct vfs_stat){
-	    .size_bytes = (uint64_t)st.st_size,
-	    .inode = st.st_ino,
-	    .device = st.st_dev,
-	    .links = (uint32_t)st.st_nlink,
-	    .is_file = S_ISREG(st.st_mode),
-	    .is_dir = S_ISDIR(st.st_mode),
-	    .modified_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000,
-	};
+	*ret_stat = stat_of(&st);
+	return 0;
+}
+
+static int os_stat_at(void *self, int dir, const char *name, struct vfs_stat *ret_stat)
+{
+	struct stat st;
+
+	(void)self;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	*ret_stat = stat_of(&st);
 	return 0;
 }
 
@@ -366,6 +382,7 @@ static const struct vfs_ops os_ops = {
     .list = os_list,
     .lock = os_lock,
     .lock_held = os_lock_held,
+    .stat_at = os_stat_at,
 };
 
 const struct vfs vfs_os = {.ops = &os_ops, .self = NULL};

@@ -118,6 +118,14 @@ static int fault_stat(void *self, int fd, struct vfs_stat *ret_stat)
 	return fires(fault, VFS_CALL_STAT) ? -fault->number : UNDER(fault, stat, fd, ret_stat);
 }
 
+static int fault_stat_at(void *self, int dir, const char *name, struct vfs_stat *ret_stat)
+{
+	struct vfs_fault *fault = self;
+
+	return fires(fault, VFS_CALL_STAT) ? -fault->number
+					   : UNDER(fault, stat_at, dir, name, ret_stat);
+}
+
 static int fault_rename(void *self, int dir, const char *from, int to_dir, const char *to)
 {
 	struct vfs_fault *fault = self;
@@ -180,6 +188,7 @@ static const struct vfs_ops fault_ops = {
     .sync = fault_sync,
     .truncate = fault_truncate,
     .stat = fault_stat,
+    .stat_at = fault_stat_at,
     .rename = fault_rename,
     .unlink = fault_unlink,
     .make_dir = fault_make_dir,
