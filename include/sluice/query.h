@@ -49,7 +49,11 @@ struct sluice_list_opts {
 	int64_t since_ms;     /* UTC; 0 = all */
 	uint64_t limit;       /* 0 = 100 */
 	enum sluice_format format;
+	const char *state;    /* a state of runs, or interrupted, corrupt, removed */
+	bool removed;         /* also runs whose directory is gone, from their records in runs.jsonl */
 };
+/* The runs of the state directory, newest start first. Keeps a database of them beside the runs, brings
+ * it up to date first, and goes without it when that cannot be (sluice_note says why). */
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_list(struct sluice *sluice,
 							  const struct sluice_list_opts *options,
 							  char **ret_text,

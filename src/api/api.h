@@ -22,6 +22,7 @@ struct sluice {
 	char *home;                /* absolute; need not exist yet */
 	char *keeper_path;         /* NULL when no keeper was found: runs cannot start commands */
 	struct limits limits;
+	char note[400]; /* see sluice_note */
 };
 
 /* What lang/ made of a text. */

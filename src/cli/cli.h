@@ -51,6 +51,11 @@ int cli_usage(const struct cli *cli, const char *text, const char *hint);
  * enum among them when none is given. False: told. */
 bool cli_format(struct cli *cli, unsigned allowed, enum sluice_format *ret_format);
 
+/* The time that --since says, "24h" ago or RFC 3339, in UTC; 0 when it is not given. False: told. */
+bool cli_since(const struct cli *cli, int64_t *ret_utc_ms);
+/* Tell what the library says about its last answer (sluice_note), unless --quiet. */
+void cli_note(const struct cli *cli);
+
 /* Print a text of the library and free it; NULL prints nothing. */
 void cli_answer(char *text);
 /* Print it and the error, if any; answers the exit status. For calls that answer in spite of an

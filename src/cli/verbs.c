@@ -2,6 +2,8 @@
 #include "cli/cli.h"
 
 #include "base/mem.h"
+#include "base/timefmt.h"
+#include "sys/clock.h"
 #include "sys/file.h"
 
 #include <stdio.h>
@@ -84,6 +86,33 @@ bool cli_format(struct cli *cli, unsigned allowed, enum sluice_format *ret_forma
 		       cli->verb->name);
 	(void)cli_usage(cli, text, NULL);
 	return false;
+}
+
+/* ------------------------------------------------------------------------------- history */
+
+bool cli_since(const struct cli *cli, int64_t *ret_utc_ms)
+{
+	const char *text = cli->options.value[OPT_SINCE];
+	int64_t ago_ns;
+
+	*ret_utc_ms = 0;
+	if (!text || stamp_read(str_of(text), ret_utc_ms))
+		return true;
+	if (duration_read(str_of(text), &ago_ns)) {
+		*ret_utc_ms = clock_utc_ms(&clock_os) - ago_ns / NS_PER_MS;
+		return true;
+	}
+	(void)cli_usage(cli, "'--since' takes a time span or a time",
+			"such as 24h, 30m, 2026-01-31T12:00:00Z");
+	return false;
+}
+
+void cli_note(const struct cli *cli)
+{
+	const char *note = sluice_note(cli->sluice);
+
+	if (note[0] && !cli->options.given[OPT_QUIET])
+		print_note("sluice: note: %s\n", note);
 }
 
 /* ------------------------------------------------------------------------------- answers */

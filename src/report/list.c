@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INTERRUPTED STR("interrupted")
-
 void list_rows_fini(struct list_rows *rows)
 {
 	mem_free(rows->items);
@@ -42,106 +40,18 @@ static bool keep(struct list_rows *rows, struct str text, struct str *ret_kept)
 	return ret_kept->ptr != NULL;
 }
 
-/* What a run with this result has come to, in our words. */
-static struct str state_of_record(struct str result, struct str outcome)
+enum err_code list_add(struct list_rows *rows, const struct list_row *given, struct err *err)
 {
-	if (str_is(outcome, "rolled_back"))
-		return STR("rolled_back");
-	if (str_is(result, "success"))
-		return STR("succeeded");
-	return str_is(result, "stopped") ? STR("stopped") : STR("failed");
-}
+	struct list_row row = *given;
 
-enum err_code list_add_record(struct list_rows *rows, const struct list_row *record,
-			      struct err *err)
-{
-	struct list_row row = *record;
-
-	if (!keep(rows, record->run_id, &row.run_id) || !keep(rows, record->result, &row.result) ||
-	    !keep(rows, record->failure_reason, &row.failure_reason) ||
-	    !keep(rows, record->pipeline, &row.pipeline) ||
-	    !keep(rows, record->outcome.ptr ? record->outcome : record->result, &row.outcome) ||
-	    !keep(rows, record->trigger, &row.trigger) ||
-	    !keep(rows, record->executed, &row.executed) ||
-	    !keep(rows, record->failed, &row.failed))
-		return mem_err(err);
-	row.state = state_of_record(row.result, row.outcome);
-	return add_row(rows, &row, err);
-}
-
-static struct str result_of(enum run_outcome outcome)
-{
-	switch (outcome) {
-	case OUTCOME_NONE:
-		break;
-	case OUTCOME_SUCCESS:
-		return STR("success");
-	case OUTCOME_STOPPED:
-		return STR("stopped");
-	case OUTCOME_PARTIAL:
-	case OUTCOME_FAILED:
-	case OUTCOME_ROLLED_BACK:
-		return STR("failed");
-	}
-	return STR_NONE;
-}
-
-/* Lists of the steps that started, and of those that failed. */
-static bool keep_steps(struct list_rows *rows, const struct run_state *run, struct list_row *row)
-{
-	AUTO(buf_fini) struct buf executed = BUF_INIT;
-	AUTO(buf_fini) struct buf failed = BUF_INIT;
-
-	buf_byte(&executed, '[');
-	buf_byte(&failed, '[');
-	for (uint32_t i = 0; i < run->model->steps_count; i++) {
-		if (run->steps[i].attempts > 0) {
-			field_comma(&executed);
-			json_put_str(&executed, run->model->steps[i].id);
-		}
-		if (run->steps[i].state == STEP_FAILED) {
-			field_comma(&failed);
-			json_put_str(&failed, run->model->steps[i].id);
-		}
-		row->retries += run->steps[i].retries;
-	}
-	buf_byte(&executed, ']');
-	buf_byte(&failed, ']');
-	return executed.failed == ERR_OK && failed.failed == ERR_OK &&
-	       keep(rows, buf_view(&executed), &row->executed) &&
-	       keep(rows, buf_view(&failed), &row->failed);
-}
-
-enum err_code list_add_fold(struct list_rows *rows, const struct fold_run *fold,
-			    const struct run_lock_info *owner, struct err *err)
-{
-	const struct run_state *run = &fold->state;
-	struct list_row row = {.started_ms = run->created_ms};
-	bool is_over = run->is_completed;
-
-	row.state = str_of(run_state_name(run->state));
-	if (!run_state_is_end(run->state) && run->state != RUN_BLOCKED && !owner->is_held)
-		row.state = INTERRUPTED;
-	if (is_over) {
-		row.ended_ms = run->changed_ms;
-		row.outcome = str_of(outcome_name(run->outcome));
-		row.result = result_of(run->outcome);
-	}
-	if (!keep(rows, run->run_id, &row.run_id) ||
-	    !keep(rows, run->model->pipeline, &row.pipeline) || !keep_steps(rows, run, &row))
-		return mem_err(err);
-	if (run->reason.len > 0 && !str_is(row.result, "success") &&
-	    !keep(rows, run->reason, &row.failure_reason))
-		return mem_err(err);
-	return add_row(rows, &row, err);
-}
-
-enum err_code list_add_broken(struct list_rows *rows, struct str run_id, const char *why,
-			      struct err *err)
-{
-	struct list_row row = {.state = STR("corrupt"), .executed = STR("[]"), .failed = STR("[]")};
-
-	if (!keep(rows, run_id, &row.run_id) || !keep(rows, str_of(why), &row.failure_reason))
+	if (!keep(rows, given->run_id, &row.run_id) || !keep(rows, given->state, &row.state) ||
+	    !keep(rows, given->result, &row.result) ||
+	    !keep(rows, given->failure_reason, &row.failure_reason) ||
+	    !keep(rows, given->pipeline, &row.pipeline) ||
+	    !keep(rows, given->outcome, &row.outcome) ||
+	    !keep(rows, given->trigger, &row.trigger) ||
+	    !keep(rows, given->executed, &row.executed) ||
+	    !keep(rows, given->failed, &row.failed))
 		return mem_err(err);
 	return add_row(rows, &row, err);
 }
@@ -161,11 +71,27 @@ enum err_code list_check_result(struct str result, struct err *err)
 	return err_hint(err, "results are success, partial, failed, stopped, active, blocked");
 }
 
+enum err_code list_check_state(struct str state, struct err *err)
+{
+	static const char *const more[] = {"interrupted", "corrupt", "removed"};
+	enum run_state_id ignored;
+
+	if (run_state_of(state, &ignored))
+		return ERR_OK;
+	for (size_t i = 0; i < ARRAY_LEN(more); i++) {
+		if (str_is(state, more[i]))
+			return ERR_OK;
+	}
+	(void)err_set(err, ERR_USAGE, "'%.*s' is not a state of a run", STR_ARG(state));
+	return err_hint(err, "states are executing, blocked, succeeded, failed, stopped, "
+			     "rolled_back, interrupted, corrupt, removed");
+}
+
 static bool has_result(const struct list_row *row, struct str result)
 {
 	if (str_is(result, "active"))
 		return !row->result.ptr && !str_is(row->state, "blocked") &&
-		       !str_is(row->state, "corrupt");
+		       !str_is(row->state, "corrupt") && !str_is(row->state, "removed");
 	if (str_is(result, "blocked"))
 		return str_is(row->state, "blocked");
 	if (str_is(result, "partial"))
@@ -192,6 +118,8 @@ void list_select(struct list_rows *rows, const struct list_filter *filter)
 		const struct list_row *row = &rows->items[i];
 
 		if (filter->result.ptr && !has_result(row, filter->result))
+			continue;
+		if (filter->state.ptr && !str_eq(row->state, filter->state))
 			continue;
 		if (filter->pipeline.ptr && !str_eq(row->pipeline, filter->pipeline))
 			continue;
@@ -238,6 +166,8 @@ static void cell(struct buf *out, struct str text, size_t width)
 /* What the run has come to: its outcome, else its state. */
 static struct str word_of(const struct list_row *row)
 {
+	if (str_is(row->state, "removed"))
+		return row->state;
 	return row->outcome.ptr ? row->outcome : row->state;
 }
 

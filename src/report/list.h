@@ -1,8 +1,6 @@
-/* list.h - many runs: rows from the run index and from run directories, filtered, sorted, laid out.
+/* list.h - many runs: rows that are filtered, sorted, laid out.
  *
- * A row comes from a record of runs.jsonl (system D's) when the run has ended, else from the fold
- * of its directory. The JSON forms are D's record with `state` and `duration_ms` added; nulls are
- * written. */
+ * The JSON forms are system D's record with `state` and `duration_ms` added; nulls are written. */
 #ifndef REPORT_LIST_H
 #define REPORT_LIST_H
 
@@ -11,7 +9,8 @@
 struct list_row {
 	struct str run_id;
 	struct str pipeline;       /* ptr NULL = not known */
-	struct str state;          /* of the run; "interrupted" when it lives and nobody owns it */
+	struct str state;          /* of the run; "interrupted" when it lives and nobody owns it,
+				    * "corrupt", "removed" when only its record is left */
 	struct str result;         /* success, failed, stopped; ptr NULL while it goes on */
 	struct str outcome;        /* ptr NULL while it goes on */
 	struct str failure_reason; /* ptr NULL = none */
@@ -32,19 +31,13 @@ struct list_rows {
 
 void list_rows_fini(struct list_rows *rows);
 
-/* Add a copy of a row that a record of runs.jsonl gave: `state` follows from result and outcome. */
-MUST_CHECK enum err_code list_add_record(struct list_rows *rows, const struct list_row *record,
-					 struct err *err);
-/* Add the row of a folded run. */
-MUST_CHECK enum err_code list_add_fold(struct list_rows *rows, const struct fold_run *fold,
-				       const struct run_lock_info *owner, struct err *err);
-
-/* Add a run whose directory cannot be folded: state "corrupt", `why` as its reason. */
-MUST_CHECK enum err_code list_add_broken(struct list_rows *rows, struct str run_id, const char *why,
-					 struct err *err);
+/* Add a copy of the row. */
+MUST_CHECK enum err_code list_add(struct list_rows *rows, const struct list_row *row,
+				  struct err *err);
 
 struct list_filter {
 	struct str result;   /* ptr NULL = all; success partial failed stopped active blocked */
+	struct str state;    /* ptr NULL = all */
 	struct str pipeline; /* ptr NULL = all */
 	int64_t since_ms;    /* UTC of the start; 0 = all */
 	size_t limit;        /* rows to keep */
@@ -52,6 +45,8 @@ struct list_filter {
 
 /* Is it a result that can be filtered by? USAGE with the ones that can. */
 MUST_CHECK enum err_code list_check_result(struct str result, struct err *err);
+/* Is it a state that a row can have? USAGE with the ones that can. */
+MUST_CHECK enum err_code list_check_state(struct str state, struct err *err);
 /* Keep what matches, newest start first. */
 void list_select(struct list_rows *rows, const struct list_filter *filter);
 

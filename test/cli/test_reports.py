@@ -206,8 +206,10 @@ def test_bad_lines_of_the_index_are_passed_over_D_4_1(sluice):
         index.write('\n{"run_id": "x"\n[]\n{"run_id": "old", "started_at": "2020-01-01T00:00:00+00:00", '
                     '"ended_at": null, "result": "stopped", "failure_reason": null, "stages_executed": [], '
                     '"stages_failed": [], "retry_count": 1, "metadata": {}, "unknown": 1}\n{"torn')
-    rows = json.loads(sluice.run("list", "--json", check=0).stdout)["runs"]
+    rows = json.loads(sluice.run("list", "--removed", "--json", check=0).stdout)["runs"]
     assert [row["run_id"] for row in rows] == ["one", "old"] and rows[1]["retry_count"] == 1
+    assert rows[1]["state"] == "removed" and rows[1]["result"] == "stopped"
+    assert sluice.run("list", "-o", "jsonl", check=0).stdout.count("\n") == 1
 
 
 def test_verify_and_its_receipt_S11_7(sluice):

@@ -6,6 +6,13 @@
 #include "report/list.h"
 #include "report/pretty.h"
 
+static struct str state_of(const char *result)
+{
+	if (str_is(str_of(result), "success"))
+		return STR("succeeded");
+	return str_of(result);
+}
+
 static void add(struct list_rows *rows, const char *id, const char *result, const char *outcome,
 		int64_t started_ms)
 {
@@ -13,6 +20,7 @@ static void add(struct list_rows *rows, const char *id, const char *result, cons
 	const struct list_row row = {
 	    .run_id = str_of(id),
 	    .pipeline = STR("demo"),
+	    .state = state_of(result),
 	    .result = str_of(result),
 	    .outcome = str_of(outcome),
 	    .failure_reason = str_is(str_of(result), "failed") ? STR("a \"b\", c\nd") : STR_NONE,
@@ -21,18 +29,23 @@ static void add(struct list_rows *rows, const char *id, const char *result, cons
 	    .started_ms = started_ms,
 	    .ended_ms = started_ms + 1500};
 
-	assert_ok(list_add_record(rows, &row, &err), &err);
+	assert_ok(list_add(rows, &row, &err), &err);
 }
 
 static void fill(struct list_rows *rows)
 {
+	const struct list_row broken = {.run_id = STR("five"),
+					.state = STR("corrupt"),
+					.failure_reason = STR("no definition"),
+					.executed = STR("[]"),
+					.failed = STR("[]")};
 	struct err err = ERR_INIT;
 
 	add(rows, "one", "success", "success", 1000);
 	add(rows, "two", "failed", "partial", 3000);
 	add(rows, "three", "stopped", "stopped", 2000);
 	add(rows, "four", "failed", NULL, 2000);
-	assert_ok(list_add_broken(rows, STR("five"), "no definition", &err), &err);
+	assert_ok(list_add(rows, &broken, &err), &err);
 }
 
 static void selected_are(const char *ids, struct list_filter filter)
@@ -68,6 +81,7 @@ static void a_broken_run_is_listed_and_has_no_result(void **unused)
 	(void)unused;
 	selected_are("", (struct list_filter){.limit = 9, .result = STR("active")});
 	selected_are("", (struct list_filter){.limit = 9, .result = STR("blocked")});
+	selected_are("five ", (struct list_filter){.limit = 9, .state = STR("corrupt")});
 }
 
 static void only_known_results_can_be_asked_for(void **unused)
@@ -77,6 +91,9 @@ static void only_known_results_can_be_asked_for(void **unused)
 	(void)unused;
 	assert_ok(list_check_result(STR("blocked"), &err), &err);
 	assert_int_equal(list_check_result(STR("fine"), &err), ERR_USAGE);
+	assert_ok(list_check_state(STR("interrupted"), &err), &err);
+	assert_ok(list_check_state(STR("rolled_back"), &err), &err);
+	assert_int_equal(list_check_state(STR("active"), &err), ERR_USAGE);
 }
 
 static void csv_is_quoted_as_rfc_4180_says(void **unused)

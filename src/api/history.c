@@ -1,0 +1,93 @@
+/* history.c - see history.h */
+#include "api/history.h"
+
+#include <stdio.h>
+
+/* What the logs can answer as well, only slower. */
+static bool is_avoidable(enum err_code code)
+{
+	switch ((int)code) {
+	case ERR_UNSUPPORTED:
+	case ERR_LOCKED:
+	case ERR_CORRUPT:
+	case ERR_FULL:
+	case ERR_IO:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static enum err_code ask_index(struct sluice *sluice, bool all, history_fn *ask, void *arg,
+			       struct err *err)
+{
+	AUTO(run_index_drop) struct run_index *index = NULL;
+
+	if (run_index_open(sluice->home, &sluice->limits, sluice->clock, false, &index, err) !=
+		ERR_OK ||
+	    run_index_update(index, all, err) != ERR_OK)
+		return err->code;
+	return ask(arg, index, err);
+}
+
+enum err_code history_ask(struct sluice *sluice, bool all, history_fn *ask, void *arg,
+			  struct err *err)
+{
+	struct err problem = ERR_INIT;
+	struct err again = ERR_INIT;
+	enum err_code code;
+
+	if (sluice->vfs != &vfs_os)
+		return ask(arg, NULL, err); /* runs that are no files of this machine */
+	code = ask_index(sluice, all, ask, arg, &problem);
+	if (code == ERR_CORRUPT && run_index_discard(sluice->home, &again) == ERR_OK) {
+		err_reset(&problem);
+		code = ask_index(sluice, all, ask, arg, &problem);
+	}
+	if (code == ERR_OK)
+		return ERR_OK;
+	if (code == ERR_NOT_FOUND)
+		return ask(arg, NULL, err); /* there is no state directory yet */
+	if (!is_avoidable(code)) {
+		*err = problem;
+		return code;
+	}
+	(void)snprintf(sluice->note, sizeof(sluice->note), "%.200s; every log is read, which is slower%s%.60s",
+		       problem.text, problem.hint[0] ? ": " : "", problem.hint);
+	return ask(arg, NULL, err);
+}
+
+enum err_code history_read(const struct sluice *sluice, run_event_fn *on_event,
+			   history_run_fn *visit, void *arg, struct err *err)
+{
+	AUTO(arena_fini) struct arena arena = ARENA_INIT;
+	struct str *ids;
+	size_t count;
+
+	if (rundir_list(sluice->vfs, sluice->home, &arena, &ids, &count, err) != ERR_OK)
+		return err->code;
+	for (size_t i = 0; i < count; i++) {
+		AUTO(run_facts_fini) struct run_facts facts = {.steps = NULL};
+		AUTO(buf_fini) struct buf path = BUF_INIT;
+		struct err problem = ERR_INIT;
+
+		buf_fmt(&path, "%s/runs/%.*s", sluice->home, STR_ARG(ids[i]));
+		if (buf_check(&path, "path", err) != ERR_OK)
+			return err->code;
+		if (run_facts_read(sluice->vfs, path.ptr, &sluice->limits, on_event, arg, &facts,
+				   &problem) != ERR_OK) {
+			if (problem.code == ERR_NOT_FOUND)
+				continue; /* never born, or gone by now */
+			*err = problem;
+			return err->code;
+		}
+		if (visit(arg, &facts, err) != ERR_OK)
+			return err->code;
+	}
+	return ERR_OK;
+}
+
+const char *sluice_note(const struct sluice *sluice)
+{
+	return sluice ? sluice->note : "";
+}

@@ -1,0 +1,23 @@
+/* history.h - many runs: from the history database, or from their logs when it cannot be had. */
+#ifndef API_HISTORY_H
+#define API_HISTORY_H
+
+#include "api/api.h"
+#include "store/run_index.h"
+
+/* A question to the history: `index` is up to date, or NULL: the logs are to be read. It may be asked
+ * again, from the start, when the database turned out to be damaged. */
+typedef enum err_code history_fn(void *arg, struct run_index *index, struct err *err);
+
+/* Ask. Why the logs had to be read is left in sluice_note. `all`: look at the logs of all runs first. */
+MUST_CHECK enum err_code history_ask(struct sluice *sluice, bool all, history_fn *ask, void *arg,
+				     struct err *err);
+
+typedef enum err_code history_run_fn(void *arg, const struct run_facts *facts, struct err *err);
+
+/* Read every run of the state directory from its log, newest id first. `on_event` (may be NULL) is
+ * called for the events of a run before `visit` is for the run. */
+MUST_CHECK enum err_code history_read(const struct sluice *sluice, run_event_fn *on_event,
+				      history_run_fn *visit, void *arg, struct err *err);
+
+#endif
