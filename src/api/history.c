@@ -52,8 +52,9 @@ enum err_code history_ask(struct sluice *sluice, bool all, history_fn *ask, void
 		*err = problem;
 		return code;
 	}
-	(void)snprintf(sluice->note, sizeof(sluice->note), "%.200s; every log is read, which is slower%s%.60s",
-		       problem.text, problem.hint[0] ? ": " : "", problem.hint);
+	(void)snprintf(sluice->note, sizeof(sluice->note),
+		       "%.200s; every log is read, which is slower%s%.60s", problem.text,
+		       problem.hint[0] ? ": " : "", problem.hint);
 	return ask(arg, NULL, err);
 }
 

@@ -5,11 +5,12 @@
 #include "api/api.h"
 #include "store/run_index.h"
 
-/* A question to the history: `index` is up to date, or NULL: the logs are to be read. It may be asked
- * again, from the start, when the database turned out to be damaged. */
+/* A question to the history: `index` is up to date, or NULL: the logs are to be read. It may be
+ * asked again, from the start, when the database turned out to be damaged. */
 typedef enum err_code history_fn(void *arg, struct run_index *index, struct err *err);
 
-/* Ask. Why the logs had to be read is left in sluice_note. `all`: look at the logs of all runs first. */
+/* Ask. Why the logs had to be read is left in sluice_note. `all`: look at the logs of all runs
+ * first. */
 MUST_CHECK enum err_code history_ask(struct sluice *sluice, bool all, history_fn *ask, void *arg,
 				     struct err *err);
 

@@ -137,8 +137,8 @@ static enum err_code list(struct sluice *sluice, const struct sluice_list_opts *
 								 : LIMIT_DEFAULT};
 	struct listing listing = {.sluice = sluice,
 				  .filter = &filter,
-				  .with_removed = options->removed ||
-						  str_is(filter.state, "removed"),
+				  .with_removed =
+				      options->removed || str_is(filter.state, "removed"),
 				  .rows = &rows};
 
 	if (filter.result.ptr && list_check_result(filter.result, err) != ERR_OK)

@@ -3,23 +3,8 @@
 #include "engine/engine_intern.h"
 
 #include "base/mem.h"
+#include "store/run_facts.h"
 #include "store/runs_index.h"
-
-static struct str result_of(enum run_outcome outcome)
-{
-	switch (outcome) {
-	case OUTCOME_SUCCESS:
-		return STR("success");
-	case OUTCOME_STOPPED:
-		return STR("stopped");
-	case OUTCOME_NONE:
-	case OUTCOME_PARTIAL:
-	case OUTCOME_FAILED:
-	case OUTCOME_ROLLED_BACK:
-		break;
-	}
-	return STR("failed");
-}
 
 static enum err_code append(const struct engine *engine, struct arena *arena, struct err *err)
 {
@@ -31,7 +16,7 @@ static enum err_code append(const struct engine *engine, struct arena *arena, st
 		.run_id = run->run_id,
 		.started_ms = run->created_ms,
 		.ended_ms = run->changed_ms,
-		.result = result_of(run->outcome),
+		.result = result_of_outcome(run->outcome),
 		.stages_executed = executed,
 		.stages_failed = failed,
 		.pipeline = model->pipeline,

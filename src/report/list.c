@@ -50,8 +50,7 @@ enum err_code list_add(struct list_rows *rows, const struct list_row *given, str
 	    !keep(rows, given->pipeline, &row.pipeline) ||
 	    !keep(rows, given->outcome, &row.outcome) ||
 	    !keep(rows, given->trigger, &row.trigger) ||
-	    !keep(rows, given->executed, &row.executed) ||
-	    !keep(rows, given->failed, &row.failed))
+	    !keep(rows, given->executed, &row.executed) || !keep(rows, given->failed, &row.failed))
 		return mem_err(err);
 	return add_row(rows, &row, err);
 }

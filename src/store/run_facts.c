@@ -115,8 +115,7 @@ static enum err_code on_event(void *arg, const struct run_state *state, const st
 		if (!keep(facts, event_text(event, EVENT_FIELD_PARTITION), &facts->run.partition))
 			return mem_err(err);
 	}
-	if (event->type == EVENT_STEP_SUCCEEDED &&
-	    note_success(facts, state, event, err) != ERR_OK)
+	if (event->type == EVENT_STEP_SUCCEEDED && note_success(facts, state, event, err) != ERR_OK)
 		return err->code;
 	if (event->type == EVENT_GATE_FAILED)
 		facts->run.gate_failures++;
@@ -242,8 +241,8 @@ static bool keep_run(struct run_facts *facts, const struct fold_run *fold)
 	row->warnings = run->warnings;
 	row->duration_ms = -1;
 	row->is_live = !run->is_completed && run->state != RUN_BLOCKED;
-	row->is_settled = run->is_completed &&
-			  (run->state == RUN_SUCCEEDED || run->state == RUN_ROLLED_BACK);
+	row->is_settled =
+	    run->is_completed && (run->state == RUN_SUCCEEDED || run->state == RUN_ROLLED_BACK);
 	row->state = str_of(run_state_name(run->state));
 	if (!run_state_is_end(run->state) && run->state != RUN_BLOCKED && !facts->is_owned)
 		row->state = STR("interrupted");
@@ -314,8 +313,7 @@ enum err_code run_facts_read(const struct vfs *vfs, const char *path, const stru
 			     struct err *err)
 {
 	struct run_facts facts = {.steps = NULL};
-	struct noting noting = {
-	    .facts = &facts, .visit = visit, .arg = arg, .refusal = ERR_INIT};
+	struct noting noting = {.facts = &facts, .visit = visit, .arg = arg, .refusal = ERR_INIT};
 	const char *slash = strrchr(path, '/');
 	struct err problem = ERR_INIT;
 	enum err_code code = ERR_OK;

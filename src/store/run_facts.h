@@ -9,7 +9,7 @@
 
 /* A run. Texts are borrowed from whoever gave the row; ptr NULL = not known, or none. */
 struct run_row {
-	struct str run_id;         /* the name of its directory */
+	struct str run_id; /* the name of its directory */
 	struct str pipeline;
 	struct str version;
 	struct str partition;
@@ -23,9 +23,9 @@ struct run_row {
 	struct str failed;         /* JSON list: steps that failed in the end */
 	struct str params;         /* JSON object, secrets as {"secret":name} */
 	struct str definition_hash;
-	struct str receipt; /* the last h */
-	int64_t started_ms; /* UTC; 0 = not known */
-	int64_t ended_ms;   /* UTC; 0 while it goes on */
+	struct str receipt;  /* the last h */
+	int64_t started_ms;  /* UTC; 0 = not known */
+	int64_t ended_ms;    /* UTC; 0 while it goes on */
 	int64_t duration_ms; /* of run.completed; -1 while it goes on */
 	uint64_t retries;
 	uint64_t warnings;
@@ -38,8 +38,8 @@ struct run_row {
 struct step_row {
 	struct str step_id;
 	struct str state;
-	struct str error_class;  /* of its last failure, when it failed */
-	struct str skip_reason;  /* when it was skipped */
+	struct str error_class; /* of its last failure, when it failed */
+	struct str skip_reason; /* when it was skipped */
 	struct str reason;
 	struct str outputs_hash; /* of its last success */
 	struct str cached_from;  /* of its last success */
@@ -55,11 +55,11 @@ struct run_facts {
 	struct run_row run;
 	struct step_row *steps;
 	size_t steps_count;
-	bool is_owned;          /* a live process holds run.lock */
-	struct str last_step;   /* the newest that succeeded; ptr NULL = none */
-	int64_t last_step_ms;   /* when */
-	struct str context;     /* JSON: parameters, and outputs as far as they fit */
-	struct err problem;     /* CORRUPT: why; else OK */
+	bool is_owned;        /* a live process holds run.lock */
+	struct str last_step; /* the newest that succeeded; ptr NULL = none */
+	int64_t last_step_ms; /* when */
+	struct str context;   /* JSON: parameters, and outputs as far as they fit */
+	struct err problem;   /* CORRUPT: why; else OK */
 };
 
 /* Called for every event of the good part of the log; may be NULL. */

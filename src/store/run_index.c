@@ -1,4 +1,5 @@
-/* run_index.c - the history database: opened, made, put aside, brought up to date. See run_index.h */
+/* run_index.c - the history database: opened, made, put aside, brought up to date. See run_index.h
+ */
 #include "store/run_index_intern.h"
 
 #include "base/mem.h"
@@ -6,12 +7,12 @@
 
 #include <stdio.h>
 
-#define SCHEMA_VERSION  1
-#define BUSY_MS         30000
-#define BATCH_RUNS      2000              /* read in one transaction */
-#define SMALL_BYTES     (INT64_C(8) << 20) /* a check of all pages takes no time */
-#define RACY_NS         (2 * NS_PER_S)     /* see run_index_write.c */
-#define DAMAGED_FILE    RUN_INDEX_FILE ".damaged"
+#define SCHEMA_VERSION 1
+#define BUSY_MS        30000
+#define BATCH_RUNS     2000               /* read in one transaction */
+#define SMALL_BYTES    (INT64_C(8) << 20) /* a check of all pages takes no time */
+#define RACY_NS        (2 * NS_PER_S)     /* see run_index_write.c */
+#define DAMAGED_FILE   RUN_INDEX_FILE ".damaged"
 
 static const char schema[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
@@ -21,10 +22,12 @@ static const char schema[] =
     " started_ms INTEGER, ended_ms INTEGER, duration_ms INTEGER, retries INTEGER,"
     " warnings INTEGER, gate_failures INTEGER, is_live INTEGER, is_settled INTEGER,"
     " dir_inode INTEGER, log_inode INTEGER, log_bytes INTEGER, log_changed_ns INTEGER);"
-    "CREATE INDEX runs_by_start ON runs(started_ms DESC, run_id DESC);"
-    "CREATE INDEX runs_by_pipeline ON runs(pipeline, started_ms DESC);"
-    "CREATE INDEX runs_by_result ON runs(result, outcome, state);"
-    "CREATE INDEX runs_open ON runs(run_id) WHERE is_settled = 0;"
+    /* Each holds all that its questions need: rows are wide, and far apart. */
+    "CREATE INDEX runs_by_start ON runs(started_ms DESC, run_id DESC, pipeline, result, outcome,"
+    " state, is_live);"
+    "CREATE INDEX runs_open ON runs(run_id, dir_inode, log_inode, log_bytes, log_changed_ns,"
+    " is_live) WHERE is_settled = 0;"
+    "CREATE INDEX runs_dirs ON runs(run_id, dir_inode);"
     "CREATE TABLE steps(run_id TEXT NOT NULL, step_id TEXT NOT NULL, position INTEGER,"
     " state TEXT NOT NULL, error_class TEXT, skip_reason TEXT, reason TEXT, outputs_hash TEXT,"
     " cached_from TEXT, attempts INTEGER, retries INTEGER, started_ms INTEGER,"
@@ -40,7 +43,8 @@ static const char schema[] =
     " WHERE error_class IS NOT NULL;";
 
 static const char *const queries[QUERY_COUNT] = {
-    [QUERY_RUN_PUT] = "INSERT INTO runs VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [QUERY_RUN_PUT] =
+	"INSERT INTO runs VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [QUERY_STEP_PUT] = "INSERT INTO steps VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [QUERY_EVENT_PUT] = "INSERT INTO core_workflow_events(run_id, step_id, event_type, timestamp,"
 			" payload, idempotency_key, error_class) VALUES(?,?,?,?,?,?,?)",
@@ -58,8 +62,7 @@ enum err_code index_query(struct run_index *index, enum index_query which,
 {
 	struct sqlite_query *query = &index->query[which];
 
-	if (!query->stmt &&
-	    sqlite_prepare(&index->sqlite, queries[which], query, err) != ERR_OK)
+	if (!query->stmt && sqlite_prepare(&index->sqlite, queries[which], query, err) != ERR_OK)
 		return err->code;
 	*ret_query = query;
 	return ERR_OK;
@@ -131,8 +134,8 @@ static enum err_code check_pages(struct run_index *index, struct err *err)
 	return is_good ? ERR_OK : err_set(err, ERR_CORRUPT, "history database: it is damaged");
 }
 
-/* All pages are checked when that is cheap, and once after each start of the machine: a power cut is
- * what damages databases. Else the page at hand is checked as it is read. */
+/* All pages are checked when that is cheap, and once after each start of the machine: a power cut
+ * is what damages databases. Else the page at hand is checked as it is read. */
 static enum err_code check_integrity(struct run_index *index, bool read_only, struct err *err)
 {
 	char boot[BOOT_ID_BYTES + 1];
@@ -171,7 +174,8 @@ static enum err_code make_tables(struct run_index *index, struct err *err)
 		return err->code;
 	code = sqlite_number(&index->sqlite, "SELECT count(*) FROM sqlite_master", 0, &tables, err);
 	if (code == ERR_OK && tables == 0) { /* else another process was faster */
-		(void)snprintf(version, sizeof(version), "PRAGMA user_version = %d", SCHEMA_VERSION);
+		(void)snprintf(version, sizeof(version), "PRAGMA user_version = %d",
+			       SCHEMA_VERSION);
 		code = sqlite_exec(&index->sqlite, schema, err);
 		if (code == ERR_OK)
 			code = sqlite_exec(&index->sqlite, version, err);
@@ -211,7 +215,10 @@ static enum err_code touch_file(const char *home, bool read_only, struct err *er
 
 	if (vfs_root(&vfs_os, home, false, &dir, err) != ERR_OK)
 		return err->code;
-	code = vfs_open(&vfs_os, dir, RUN_INDEX_FILE, read_only ? VFS_READ : VFS_NEW, &fd, &exists);
+	code = sqlite_load(&exists); /* before anything is made that could then not be used */
+	if (code == ERR_OK)
+		code = vfs_open(&vfs_os, dir, RUN_INDEX_FILE, read_only ? VFS_READ : VFS_NEW, &fd,
+				&exists);
 	vfs_close(&vfs_os, fd);
 	vfs_close(&vfs_os, dir);
 	if (code == ERR_OK || code == ERR_EXISTS)
@@ -341,19 +348,20 @@ struct known_run {
 struct survey {
 	struct run_index *index;
 	struct arena arena;
-	struct map by_id;           /* run id -> known */
-	struct known_run *known;    /* when the directory was listed */
+	struct map by_id;        /* run id -> known */
+	struct known_run *known; /* when the directory was listed */
 	size_t known_count, known_capacity;
-	struct known_run *changed;  /* to be read */
+	struct known_run *changed; /* to be read */
 	size_t changed_count, changed_capacity;
-	struct mark runs;           /* of the directory, before it was listed */
+	struct mark runs; /* of the directory, before it was listed */
 	bool is_listed;
 };
 
 static void survey_init(struct survey *survey, struct run_index *index)
 {
 	*survey = (struct survey){.index = index};
-	map_init(&survey->by_id, (uint64_t)(uintptr_t)survey ^ (uint64_t)clock_boot_ns(index->clock));
+	map_init(&survey->by_id,
+		 (uint64_t)(uintptr_t)survey ^ (uint64_t)clock_boot_ns(index->clock));
 }
 
 static void survey_fini(struct survey *survey)
@@ -460,7 +468,8 @@ static enum err_code survey_names(struct survey *survey, bool only_ask, bool *re
 	return index->runs < 0 ? ERR_OK : mark_names(index->runs, visit_name, survey, err);
 }
 
-/* Is the run to be read again, going by its row (id, dir inode, log's inode, size, time, is_live)? */
+/* Is the run to be read again, going by its row (id, dir inode, log's inode, size, time, is_live)?
+ */
 static bool has_changed(struct run_index *index, const struct sqlite_query *row)
 {
 	struct str run_id = sqlite_str(row, 0);
@@ -495,12 +504,13 @@ static enum err_code survey_logs(struct survey *survey, bool all, bool only_ask,
 	bool is_row;
 
 	*ret_changed = false;
-	code = sqlite_prepare(&index->sqlite,
-			      all ? "SELECT run_id, dir_inode, log_inode, log_bytes, log_changed_ns,"
-				    " is_live FROM runs"
-				  : "SELECT run_id, dir_inode, log_inode, log_bytes, log_changed_ns,"
-				    " is_live FROM runs WHERE is_settled = 0",
-			      &query, err);
+	code =
+	    sqlite_prepare(&index->sqlite,
+			   all ? "SELECT run_id, dir_inode, log_inode, log_bytes, log_changed_ns,"
+				 " is_live FROM runs"
+			       : "SELECT run_id, dir_inode, log_inode, log_bytes, log_changed_ns,"
+				 " is_live FROM runs WHERE is_settled = 0",
+			   &query, err);
 	if (code != ERR_OK)
 		return code;
 	while ((code = sqlite_next(&query, &is_row, err)) == ERR_OK && is_row) {
@@ -562,8 +572,8 @@ static enum err_code remove_vanished(struct survey *survey, struct err *err)
 	return ERR_OK;
 }
 
-/* Read the changed runs from *at on, a batch of them at most. A run that changes or vanishes after the
- * survey is found as it is then. */
+/* Read the changed runs from *at on, a batch of them at most. A run that changes or vanishes after
+ * the survey is found as it is then. */
 static enum err_code read_batch(struct survey *survey, size_t *at, bool *ret_all_runs,
 				struct err *err)
 {

@@ -6,9 +6,9 @@
  *
  * run_index_update brings it up to date. New and vanished runs are told by the directory `runs`
  * itself (its time of change, then its names and their inodes); runs that may still change by their
- * log's inode, size and time of change; runs that somebody owns are always read. A file that changed
- * within the last two seconds is not trusted yet, because the file system's clock may stand still
- * for as long. All of it happens inside write transactions, so two processes cannot undo each
+ * log's inode, size and time of change; runs that somebody owns are always read. A file that
+ * changed within the last two seconds is not trusted yet, because the file system's clock may stand
+ * still for as long. All of it happens inside write transactions, so two processes cannot undo each
  * other's work, and a kill leaves what was committed.
  *
  * Tables: `runs` and `steps`, ours; `core_workflow_checkpoints` and `core_workflow_events`, in the
@@ -26,8 +26,8 @@
 
 struct run_index;
 
-/* Open the database of the state directory `home`, which must exist; for reading only when `read_only`
- * (NOT_FOUND when it is not there). `limits` and `clock` are borrowed. */
+/* Open the database of the state directory `home`, which must exist; for reading only when
+ * `read_only` (NOT_FOUND when it is not there). `limits` and `clock` are borrowed. */
 MUST_CHECK enum err_code run_index_open(const char *home, const struct limits *limits,
 					const struct clock *clock, bool read_only,
 					struct run_index **ret_index, struct err *err);
@@ -36,7 +36,8 @@ void run_index_drop(struct run_index **index); /* for AUTO() */
 /* Put the file aside, for the next open to begin anew. */
 MUST_CHECK enum err_code run_index_discard(const char *home, struct err *err);
 
-/* Read what is new or has changed. `all`: look at the log of every run, also of those that succeeded.
+/* Read what is new or has changed. `all`: look at the log of every run, also of those that
+ * succeeded.
  */
 MUST_CHECK enum err_code run_index_update(struct run_index *index, bool all, struct err *err);
 /* How many runs the last updates of this handle read. */
@@ -53,8 +54,8 @@ struct run_filter {
 
 typedef enum err_code run_row_fn(void *arg, const struct run_row *row, struct err *err);
 
-/* Visit the runs that match, newest start first; *ret_matched says how many match in all. Logs of the
- * rows that are to be shown are looked at first, and read again when they differ. */
+/* Visit the runs that match, newest start first; *ret_matched says how many match in all. Logs of
+ * the rows that are to be shown are looked at first, and read again when they differ. */
 MUST_CHECK enum err_code run_index_list(struct run_index *index, const struct run_filter *filter,
 					run_row_fn *visit, void *arg, size_t *ret_matched,
 					struct err *err);
@@ -69,14 +70,13 @@ typedef enum err_code class_count_fn(void *arg, struct str pipeline, bool is_ret
  * `since_ms`; in no order. */
 MUST_CHECK enum err_code run_index_steps(struct run_index *index, const struct run_filter *filter,
 					 step_row_fn *visit, void *arg, struct err *err);
-MUST_CHECK enum err_code run_index_classes(struct run_index *index,
-					   const struct run_filter *filter, class_count_fn *visit,
-					   void *arg, struct err *err);
+MUST_CHECK enum err_code run_index_classes(struct run_index *index, const struct run_filter *filter,
+					   class_count_fn *visit, void *arg, struct err *err);
 
 typedef enum err_code step_time_fn(void *arg, struct str step_id, int64_t duration_ms,
 				   struct err *err);
-/* Visit the durations of the steps of the newest `runs` successful runs of a pipeline, and of the runs
- * themselves (step_id ptr NULL). The database is not brought up to date first. */
+/* Visit the durations of the steps of the newest `runs` successful runs of a pipeline, and of the
+ * runs themselves (step_id ptr NULL). The database is not brought up to date first. */
 MUST_CHECK enum err_code run_index_times(struct run_index *index, struct str pipeline, size_t runs,
 					 step_time_fn *visit, void *arg, struct err *err);
 

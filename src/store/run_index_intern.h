@@ -38,11 +38,10 @@ MUST_CHECK enum err_code index_begin(struct run_index *index, struct err *err);
 /* Commit when `code` is OK, else undo. Answers `code`, or what went wrong with the commit. */
 MUST_CHECK enum err_code index_end(struct run_index *index, enum err_code code, struct err *err);
 
-/* Read a run and put its rows in the place of those that are there; remove them when there is no such
- * run. Within a transaction. */
+/* Read a run and put its rows in the place of those that are there; remove them when there is no
+ * such run. Within a transaction. */
 MUST_CHECK enum err_code index_read_run(struct run_index *index, struct str run_id,
-					uint64_t dir_inode, bool *ret_is_run,
-					struct err *err);
+					uint64_t dir_inode, bool *ret_is_run, struct err *err);
 MUST_CHECK enum err_code index_remove_run(struct run_index *index, struct str run_id,
 					  struct err *err);
 

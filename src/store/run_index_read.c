@@ -11,21 +11,13 @@
 	" triggered_by, executed, failed, params, definition_hash, receipt, started_ms," \
 	" ended_ms, duration_ms, retries, warnings, gate_failures, is_live, is_settled"
 
-/* Parameters that are null do not narrow. */
-#define RUN_WHERE \
-	" WHERE (?1 IS NULL OR run_id = ?1) AND (?2 IS NULL OR state = ?2)" \
-	" AND (?3 IS NULL OR pipeline = ?3) AND started_ms >= ?4"
-
 static const struct {
 	const char *result;
 	const char *where;
 } results[] = {
-    {"success", " AND result = 'success'"},
-    {"failed", " AND result = 'failed'"},
-    {"stopped", " AND result = 'stopped'"},
-    {"partial", " AND outcome = 'partial'"},
-    {"active", " AND is_live = 1"},
-    {"blocked", " AND state = 'blocked'"},
+    {"success", " AND result = 'success'"}, {"failed", " AND result = 'failed'"},
+    {"stopped", " AND result = 'stopped'"}, {"partial", " AND outcome = 'partial'"},
+    {"active", " AND is_live = 1"},         {"blocked", " AND state = 'blocked'"},
 };
 
 /* The condition for a result; NULL for one that is none. */
@@ -40,13 +32,31 @@ static const char *where_result(struct str result)
 	return NULL;
 }
 
+/* Only what narrows is written, so that each question finds its own index. */
+static void put_where(struct buf *sql, const struct run_filter *filter, const char *result)
+{
+	buf_text(sql, " WHERE 1");
+	if (filter->run_id.ptr)
+		buf_text(sql, " AND run_id = ?");
+	if (filter->state.ptr)
+		buf_text(sql, " AND state = ?");
+	if (filter->pipeline.ptr)
+		buf_text(sql, " AND pipeline = ?");
+	if (filter->since_ms > 0)
+		buf_text(sql, " AND started_ms >= ?");
+	buf_text(sql, result);
+}
+
 static void bind_filter(struct sqlite_query *query, const struct run_filter *filter)
 {
-	sqlite_put_str(query, filter->run_id);
-	sqlite_put_str(query, filter->state);
-	sqlite_put_str(query, filter->pipeline);
-	/* A damaged run without a known start has 0. */
-	sqlite_put_i64(query, filter->since_ms > 0 ? filter->since_ms : INT64_MIN);
+	if (filter->run_id.ptr)
+		sqlite_put_str(query, filter->run_id);
+	if (filter->state.ptr)
+		sqlite_put_str(query, filter->state);
+	if (filter->pipeline.ptr)
+		sqlite_put_str(query, filter->pipeline);
+	if (filter->since_ms > 0)
+		sqlite_put_i64(query, filter->since_ms);
 }
 
 /* `head`, the condition of the filter, `tail`. */
@@ -59,7 +69,9 @@ static enum err_code prepare(struct run_index *index, const char *head,
 
 	if (!result)
 		return err_set(err, ERR_USAGE, "'%.*s' is not a result", STR_ARG(filter->result));
-	buf_fmt(&sql, "%s" RUN_WHERE "%s%s", head, result, tail);
+	buf_text(&sql, head);
+	put_where(&sql, filter, result);
+	buf_text(&sql, tail);
 	if (buf_check(&sql, "query", err) != ERR_OK ||
 	    sqlite_prepare(&index->sqlite, sql.ptr, ret_query, err) != ERR_OK)
 		return err->code;
@@ -67,7 +79,7 @@ static enum err_code prepare(struct run_index *index, const char *head,
 	return ERR_OK;
 }
 
-#define BY_START " ORDER BY started_ms DESC, run_id DESC LIMIT ?5"
+#define BY_START " ORDER BY started_ms DESC, run_id DESC LIMIT ?"
 
 static int64_t limit_of(const struct run_filter *filter)
 {
@@ -315,13 +327,14 @@ enum err_code run_index_times(struct run_index *index, struct str pipeline, size
 	enum err_code code;
 	bool is_row;
 
-	if (sqlite_prepare(&index->sqlite,
-			   "WITH newest AS (SELECT run_id, duration_ms FROM runs WHERE pipeline = ?1"
-			   " AND result = 'success' ORDER BY started_ms DESC LIMIT ?2)"
-			   " SELECT NULL, duration_ms FROM newest UNION ALL"
-			   " SELECT step_id, steps.duration_ms FROM newest JOIN steps USING (run_id)"
-			   " WHERE state = 'succeeded' AND cached_from IS NULL",
-			   &query, err) != ERR_OK)
+	if (sqlite_prepare(
+		&index->sqlite,
+		"WITH newest AS (SELECT run_id, duration_ms FROM runs WHERE pipeline = ?1"
+		" AND result = 'success' ORDER BY started_ms DESC LIMIT ?2)"
+		" SELECT NULL, duration_ms FROM newest UNION ALL"
+		" SELECT step_id, steps.duration_ms FROM newest JOIN steps USING (run_id)"
+		" WHERE state = 'succeeded' AND cached_from IS NULL",
+		&query, err) != ERR_OK)
 		return err->code;
 	sqlite_put_str(&query, pipeline);
 	sqlite_put_i64(&query, (int64_t)runs);

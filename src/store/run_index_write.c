@@ -5,8 +5,8 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 
-/* A clock of a file system may stand still for so long (two seconds where times are coarse): what was
- * changed within it may be changed again without a trace. */
+/* A clock of a file system may stand still for so long (two seconds where times are coarse): what
+ * was changed within it may be changed again without a trace. */
 #define RACY_NS (2 * NS_PER_S)
 
 static void put_stamp(struct sqlite_query *query, int64_t utc_ms, char stamp[STAMP_BYTES + 1])
@@ -120,8 +120,7 @@ static enum err_code put_run(struct run_index *index, const struct run_facts *fa
 {
 	const struct run_row *run = &facts->run;
 	int64_t age_ns = clock_utc_ms(index->clock) * NS_PER_MS - mark->changed_ns;
-	bool is_trusted =
-	    !facts->is_owned && facts->problem.code == ERR_OK && age_ns >= RACY_NS;
+	bool is_trusted = !facts->is_owned && facts->problem.code == ERR_OK && age_ns >= RACY_NS;
 	struct sqlite_query *query = NULL;
 
 	if (index_query(index, QUERY_RUN_PUT, &query, err) != ERR_OK)
@@ -264,8 +263,8 @@ enum err_code index_read_run(struct run_index *index, struct str run_id, uint64_
 	if (buf_check(&path, "path", err) != ERR_OK)
 		return err->code;
 	writer.is_wanted = !is_owned(index, run_id, &absent);
-	code = run_facts_read(&vfs_os, path.ptr, index->limits, put_event, &writer, &facts,
-			      &problem);
+	code =
+	    run_facts_read(&vfs_os, path.ptr, index->limits, put_event, &writer, &facts, &problem);
 	buf_fini(&writer.payload);
 	buf_fini(&writer.key);
 	if (code == ERR_NOT_FOUND)

@@ -34,7 +34,7 @@ static const struct binding {
 #include "store/sqlite.def"
 };
 
-static enum err_code library_bind(struct err *err)
+enum err_code sqlite_load(struct err *err)
 {
 	void *handle;
 
@@ -64,11 +64,11 @@ static const struct {
 	enum sqlite_code code;
 	enum err_code is;
 } meanings[] = {
-    {CODE_BUSY, ERR_LOCKED},      {CODE_LOCKED, ERR_LOCKED},     {CODE_NOMEM, ERR_MEMORY},
-    {CODE_FULL, ERR_FULL},        {CODE_CORRUPT, ERR_CORRUPT},   {CODE_NOTADB, ERR_CORRUPT},
-    {CODE_ERROR, ERR_CORRUPT},    {CODE_CONSTRAINT, ERR_CORRUPT}, {CODE_MISMATCH, ERR_CORRUPT},
-    {CODE_PERM, ERR_IO},          {CODE_READONLY, ERR_IO},       {CODE_IOERR, ERR_IO},
-    {CODE_CANTOPEN, ERR_IO},      {CODE_TOOBIG, ERR_LIMIT},
+    {CODE_BUSY, ERR_LOCKED},   {CODE_LOCKED, ERR_LOCKED},      {CODE_NOMEM, ERR_MEMORY},
+    {CODE_FULL, ERR_FULL},     {CODE_CORRUPT, ERR_CORRUPT},    {CODE_NOTADB, ERR_CORRUPT},
+    {CODE_ERROR, ERR_CORRUPT}, {CODE_CONSTRAINT, ERR_CORRUPT}, {CODE_MISMATCH, ERR_CORRUPT},
+    {CODE_PERM, ERR_IO},       {CODE_READONLY, ERR_IO},        {CODE_IOERR, ERR_IO},
+    {CODE_CANTOPEN, ERR_IO},   {CODE_TOOBIG, ERR_LIMIT},
 };
 
 static enum err_code failed(const struct sqlite *sqlite, int code, struct err *err)
@@ -91,10 +91,10 @@ enum err_code sqlite_open(struct sqlite *sqlite, const char *path, bool read_onl
 	int code;
 
 	sqlite->db = NULL;
-	if (library_bind(err) != ERR_OK)
+	if (sqlite_load(err) != ERR_OK)
 		return err->code;
-	code = lib.open_v2(path, &sqlite->db,
-			   read_only ? CODE_OPEN_READONLY : CODE_OPEN_READWRITE, NULL);
+	code = lib.open_v2(path, &sqlite->db, read_only ? CODE_OPEN_READONLY : CODE_OPEN_READWRITE,
+			   NULL);
 	if (code == CODE_OK)
 		code = lib.busy_timeout(sqlite->db, busy_ms);
 	if (code != CODE_OK) {
@@ -140,8 +140,8 @@ enum err_code sqlite_number(struct sqlite *sqlite, const char *sql, int64_t othe
 
 /* ---- statements */
 
-enum err_code sqlite_prepare(struct sqlite *sqlite, const char *sql,
-			     struct sqlite_query *ret_query, struct err *err)
+enum err_code sqlite_prepare(struct sqlite *sqlite, const char *sql, struct sqlite_query *ret_query,
+			     struct err *err)
 {
 	struct sqlite3_stmt *stmt = NULL;
 	int code = lib.prepare_v2(sqlite->db, sql, -1, &stmt, NULL);

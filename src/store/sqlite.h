@@ -1,7 +1,7 @@
 /* sqlite.h - an SQLite database, through a library that is loaded at first use.
  *
- * libsqlite3 is reached by dlopen(3), so that what never asks for history (`run` above all) does not
- * load it, and a machine without it has everything else. sqlite.def lists what is bound of it.
+ * libsqlite3 is reached by dlopen(3), so that what never asks for history (`run` above all) does
+ * not load it, and a machine without it has everything else. sqlite.def lists what is bound of it.
  *
  * Errors: UNSUPPORTED the library is missing or too old; LOCKED another process writes and the busy
  * timeout is over; CORRUPT the file is no database, is damaged, or has other tables than expected;
@@ -29,6 +29,9 @@ struct sqlite_query {
 	struct sqlite3_stmt *stmt;
 	int bound; /* parameters bound since the last rewind */
 };
+
+/* Load the library, if that has not happened yet. UNSUPPORTED. */
+MUST_CHECK enum err_code sqlite_load(struct err *err);
 
 /* Open the file at `path` (absolute), which must exist (an empty one is an empty database). Other
  * writers are waited for up to `busy_ms`. */

@@ -1,5 +1,5 @@
-/* mark.h - has a file changed since it was last looked at? Told by what stat(2) says, without opening
- * it.
+/* mark.h - has a file changed since it was last looked at? Told by what stat(2) says, without
+ * opening it.
  *
  * For caches of what lies in the operating system's files: cheaper than vfs.h by two system calls a
  * file, and with the time of change in nanoseconds. Descriptors are those of vfs_os. */
