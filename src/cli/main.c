@@ -28,7 +28,7 @@
 /* Verbs of the manual that this version does not have. */
 static const char *const later_verbs[] = {
     "rerun",   "top", "stats",  "compare", "export", "signal", "rollback",   "graph",
-    "reindex", "gc",  "doctor", "serve",   "flow",   "keeper", "test",  "debug",
+    "reindex",  "doctor", "serve",   "flow",   "keeper", "test",  "debug",
 };
 
 static bool is_later(const char *name)

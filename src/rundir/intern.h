@@ -5,6 +5,7 @@
 #include "rundir/rundir.h"
 
 #define RUNS_DIR         "runs"
+#define BIRTH_PREFIX     ".new-" /* of a directory that is no run yet */
 #define FROZEN_FILE      "pipeline.json"
 #define SOURCE_FILE      "pipeline.yaml"
 #define BLOBS_DIR        "blobs"
@@ -26,6 +27,11 @@ MUST_CHECK enum err_code entry_name(const char *folder, struct str step, uint32_
 /* Open a folder of the run directory, made (and synced into its parent) if absent. */
 MUST_CHECK enum err_code folder_open(const struct vfs *vfs, int dir, const char *name, int *ret_fd,
 				     struct err *err);
+
+/* Open the run directory `name` in the open directory `runs`; no link is followed. Its path is its
+ * name. As rundir_open otherwise; INVALID when it is no directory. */
+MUST_CHECK enum err_code rundir_open_at(const struct vfs *vfs, int runs, const char *name,
+					struct rundir **ret_dir, struct err *err);
 
 /* Id and stamp of the run.created of the log in `dir`. NOT_FOUND when there is no whole one;
  * CORRUPT when it is damaged. */

@@ -138,12 +138,22 @@ enum err_code created_read(const struct vfs *vfs, int dir, char id[RUN_ID_BYTES_
 	return err_while(err, "%s", LOG_FILE);
 }
 
+/* The directory is open: is it a run? */
+static enum err_code opened(struct rundir *dir, struct err *err)
+{
+	int64_t created_ms;
+
+	if (created_read(&dir->vfs, dir->fd, dir->id_text, &created_ms, err) != ERR_OK)
+		return err_while(err, "'%s' is no run", dir->path);
+	dir->id = str_of(dir->id_text);
+	return ERR_OK;
+}
+
 enum err_code rundir_open(const struct vfs *vfs, const char *path, struct rundir **ret_dir,
 			  struct err *err)
 {
 	AUTO(buf_fini) struct buf whole = BUF_INIT;
 	AUTO(rundir_drop) struct rundir *dir = NULL;
-	int64_t created_ms;
 
 	if (path_absolute(path, &whole, err) != ERR_OK)
 		return err->code;
@@ -155,9 +165,22 @@ enum err_code rundir_open(const struct vfs *vfs, const char *path, struct rundir
 			err->code = ERR_NOT_FOUND;
 		return err->code;
 	}
-	if (created_read(vfs, dir->fd, dir->id_text, &created_ms, err) != ERR_OK)
-		return err_while(err, "'%s' is no run", dir->path);
-	dir->id = str_of(dir->id_text);
+	if (opened(dir, err) != ERR_OK)
+		return err->code;
+	*ret_dir = TAKE(dir, NULL);
+	return ERR_OK;
+}
+
+enum err_code rundir_open_at(const struct vfs *vfs, int runs, const char *name,
+			     struct rundir **ret_dir, struct err *err)
+{
+	AUTO(rundir_drop) struct rundir *dir = rundir_make(vfs, name);
+
+	if (!dir)
+		return mem_err(err);
+	if (vfs_open(vfs, runs, name, VFS_DIR, &dir->fd, err) != ERR_OK ||
+	    opened(dir, err) != ERR_OK)
+		return err->code;
 	*ret_dir = TAKE(dir, NULL);
 	return ERR_OK;
 }
@@ -328,7 +351,7 @@ static enum err_code prepare(struct birth *birth, struct buf *runs_path, struct 
 	if (random_bytes(random, sizeof(random), err) != ERR_OK ||
 	    path_absolute(ask->home, runs_path, err) != ERR_OK)
 		return err->code;
-	(void)snprintf(birth->temp, sizeof(birth->temp), ".new-%s-%02x%02x%02x%02x", birth->id,
+	(void)snprintf(birth->temp, sizeof(birth->temp), BIRTH_PREFIX "%s-%02x%02x%02x%02x", birth->id,
 		       random[0], random[1], random[2], random[3]);
 	buf_text(runs_path, "/" RUNS_DIR);
 	buf_fmt(&path, "%s/%s", buf_view(runs_path).ptr, birth->id);

@@ -4,8 +4,8 @@ import re
 import pytest
 
 VERBS = ["run", "resume", "status", "summary", "events", "logs", "list", "stop", "approve", "reject",
-         "lint", "plan", "verify", "explain", "schema", "completion", "help"]
-LATER = ["rerun", "graph", "serve", "stats", "compare", "rollback", "gc", "doctor", "top"]
+         "lint", "plan", "verify", "explain", "schema", "completion", "gc", "help"]
+LATER = ["rerun", "graph", "serve", "stats", "compare", "rollback", "doctor", "top"]
 
 
 def test_version(sluice):
