@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The only process-wide variables of the base: test aids, zero in the product. */
-static uint64_t calls;
-static uint64_t fail_nth;
-static int fail_for_ever;
+/* Test aids, zero in the product; of each thread, so that threads need not meet here. */
+static _Thread_local uint64_t calls;
+static _Thread_local uint64_t fail_nth;
+static _Thread_local int fail_for_ever;
 
 static int refuses(void)
 {

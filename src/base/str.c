@@ -3,6 +3,7 @@
 
 #include <locale.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,9 +125,24 @@ bool str_to_i64(struct str a, int64_t *ret_value)
 	return true;
 }
 
+/* Made once, whichever thread is first; (locale_t)0 when memory is short. */
+static locale_t c_locale(void)
+{
+	static _Atomic(locale_t) made;
+	locale_t nothing = (locale_t)0;
+	locale_t fresh;
+
+	if (atomic_load(&made))
+		return atomic_load(&made);
+	fresh = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+	if (fresh && !atomic_compare_exchange_strong(&made, &nothing, fresh))
+		freelocale(fresh);
+	return atomic_load(&made);
+}
+
 bool str_to_double(struct str a, double *ret_value)
 {
-	static locale_t c_locale;
+	locale_t locale;
 	char text[64];
 	char *end;
 	double value;
@@ -137,13 +153,12 @@ bool str_to_double(struct str a, double *ret_value)
 		if (!strchr("0123456789+-.eE", a.ptr[i]) || a.ptr[i] == '\0')
 			return false;
 	}
-	if (!c_locale)
-		c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-	if (!c_locale)
+	locale = c_locale();
+	if (!locale)
 		return false;
 	memcpy(text, a.ptr, a.len);
 	text[a.len] = '\0';
-	value = strtod_l(text, &end, c_locale);
+	value = strtod_l(text, &end, locale);
 	if (*end != '\0' || !isfinite(value))
 		return false;
 	*ret_value = value;
