@@ -1,0 +1,31 @@
+/* worker.h - threads that do work for one that must not wait (pthreads(7)).
+ *
+ * Threads are started when there is work and nobody idle, at most as many as asked for, and stay
+ * until the pool is freed. They block every signal, so that handlers run on the threads of the
+ * program. */
+#ifndef SYS_WORKER_H
+#define SYS_WORKER_H
+
+#include "base/err.h"
+
+#include <stdint.h>
+
+struct worker_pool;
+
+/* Embedded in whatever is to be done; the pool owns it from submit until `work` is called. */
+struct worker_job {
+	void (*work)(struct worker_job *job);
+	struct worker_job *next;
+};
+
+MUST_CHECK enum err_code worker_pool_new(uint32_t threads_max, struct worker_pool **ret_pool,
+					 struct err *err);
+/* Waits for every job that was submitted, then for the threads. Accepts NULL. */
+void worker_pool_free(struct worker_pool *pool);
+
+/* Let a thread call job->work(job). When no thread can be started and there is none, the system's
+ * error; the job is the caller's again then. */
+MUST_CHECK enum err_code worker_pool_submit(struct worker_pool *pool, struct worker_job *job,
+					    struct err *err);
+
+#endif
