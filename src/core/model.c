@@ -29,6 +29,20 @@ uint32_t model_find(const struct model *model, struct str id)
 
 _Static_assert(STEP_NONE == MAP_NONE, "an absent step is an absent key");
 
+int64_t step_timeout_ns(const struct step *step)
+{
+	if (step->command)
+		return step->command->timeout_ns;
+	return step->call ? step->call->timeout_ns : 0;
+}
+
+uint64_t step_output_limit_bytes(const struct step *step)
+{
+	if (step->command)
+		return step->command->output_limit_bytes;
+	return step->call ? step->call->output_limit_bytes : 0;
+}
+
 static const char *const value_types[] = {
 	[VALUE_STRING] = "string", [VALUE_INT] = "int",           [VALUE_NUMBER] = "number",
 	[VALUE_BOOL] = "bool",     [VALUE_ENUM] = "enum",         [VALUE_PATH] = "path",

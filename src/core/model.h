@@ -15,7 +15,13 @@
 
 #define STEP_NONE UINT32_MAX
 
-enum step_kind { STEP_KIND_NOOP, STEP_KIND_RUN, STEP_KIND_ARGV };
+enum step_kind {
+	STEP_KIND_NOOP,
+	STEP_KIND_RUN,
+	STEP_KIND_ARGV,
+	STEP_KIND_CALL,   /* a function of the program that runs the pipeline */
+	STEP_KIND_CUSTOM, /* a kind of step that the program has registered */
+};
 enum gate_kind { GATE_NONE, GATE_HARD, GATE_SOFT, GATE_MANUAL };
 enum on_failure { ON_FAILURE_STOP, ON_FAILURE_SKIP_DOWNSTREAM, ON_FAILURE_CONTINUE, ON_FAILURE_IGNORE };
 enum on_lost { ON_LOST_FAIL, ON_LOST_RERUN, ON_LOST_ASK };
@@ -104,6 +110,18 @@ struct command {
 	uint64_t output_limit_bytes;
 	struct exit_class *exit_classes;
 	uint32_t exit_class_count;
+	struct str executor;  /* a registered one carries it out; ptr NULL = local, the keeper */
+	struct str resources; /* JSON object for that executor; ptr NULL = none */
+};
+
+/* What a step needs that is carried out in the process of the engine: `call`, and kinds of steps that
+ * the program has registered; NULL on a step of another kind. */
+struct call_def {
+	struct str name;        /* of the registered function or kind */
+	struct str config;      /* custom kinds: JSON, texts in it may hold `${}`; ptr NULL for `call` */
+	bool is_dynamic;        /* some text in `config` does */
+	int64_t timeout_ns;     /* of an attempt, 0 = none */
+	uint64_t output_limit_bytes; /* of what it prints */
 };
 
 struct step {
@@ -124,7 +142,8 @@ struct step {
 	struct tmpl reason; /* why a gate failed */
 	const struct approval *approval; /* gate: manual only */
 	const struct retry *retry;       /* never NULL */
-	const struct command *command;   /* NULL for noop */
+	const struct command *command;   /* run and argv, else NULL */
+	const struct call_def *call;        /* call and custom kinds, else NULL */
 	struct tmpl *inputs;             /* paths that must exist */
 	uint32_t inputs_count;
 	struct output *outputs;
@@ -178,6 +197,10 @@ struct model {
 	uint32_t *order; /* a topological order, ties in the order of the file */
 	struct map step_index; /* id -> index */
 };
+
+/* Deadline of an attempt of the step in ns, 0 = none; and the bound of what it prints. */
+int64_t step_timeout_ns(const struct step *step);
+uint64_t step_output_limit_bytes(const struct step *step);
 
 /* NULL when memory is short. */
 struct model *model_new(void);

@@ -191,6 +191,8 @@ void build_map(struct build *build, enum key_scope scope, const struct node *map
 		if (key->kind != NODE_TEXT)
 			continue;
 		row = key_find(build, scope, key->text);
+		if (!row && scope == SCOPE_step && custom_kind_read(build, target, key, value))
+			continue;
 		if (!row) {
 			unknown_key(build, scope, key);
 			continue;
@@ -548,8 +550,19 @@ static enum err_code build_run(struct build *build, uint64_t depth_max, uint64_t
 enum err_code lang_load(struct str source, struct str folder, const struct limits *limits,
 			struct diags *diags, struct model **ret_model, struct err *err)
 {
+	return lang_load_for(source, folder, limits, NULL, diags, ret_model, err);
+}
+
+enum err_code lang_load_for(struct str source, struct str folder, const struct limits *limits,
+			    const struct lang_host *host, struct diags *diags,
+			    struct model **ret_model, struct err *err)
+{
 	AUTO(model_drop) struct model *model = model_new();
-	struct build build = {.model = model, .diags = diags, .limits = limits, .source = source};
+	struct build build = {.model = model,
+			      .diags = diags,
+			      .limits = limits,
+			      .host = host,
+			      .source = source};
 	size_t errors;
 
 	if (!model)

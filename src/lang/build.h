@@ -10,6 +10,7 @@
 #include "core/model.h"
 #include "lang/diag.h"
 #include "lang/expr.h"
+#include "lang/lang.h"
 #include "lang/node.h"
 
 /* --- keys (key.def) */
@@ -26,6 +27,7 @@ enum key_id {
 enum key_scope {
 	SCOPE_top,
 	SCOPE_step,
+	SCOPE_kind,
 	SCOPE_param,
 	SCOPE_secret,
 	SCOPE_variable,
@@ -36,7 +38,7 @@ enum key_scope {
 };
 
 enum key_support { SUPPORT_NOW, SUPPORT_LATER, SUPPORT_FROZEN };
-enum key_use { USE_ANY, USE_KIND, USE_ORDER, USE_PROCESS, USE_SHELL };
+enum key_use { USE_ANY, USE_KIND, USE_ORDER, USE_PROCESS, USE_SHELL, USE_WORK };
 
 struct build;
 
@@ -68,6 +70,7 @@ struct build {
 	struct model *model;
 	struct diags *diags;
 	const struct limits *limits;
+	const struct lang_host *host; /* NULL: the program offers nothing of its own */
 	struct str source; /* without a byte order mark */
 	bool is_frozen;    /* the frozen form: accepted once, not judged by this machine */
 	bool has_steps_node;
@@ -99,6 +102,7 @@ struct build {
 struct draft {
 	struct step step;
 	struct command command;
+	struct call_def call;
 	uint32_t at[KEY_STEP_COUNT]; /* index of the key node + 1; 0 = not written */
 	bool is_defaults;
 };
@@ -185,6 +189,9 @@ void steps_read(struct build *build, const struct node *map);
 void steps_defaults_read(struct build *build, const struct node *map);
 /* The step's command, or NULL for a noop: checks of the keys together. */
 void command_finish(struct build *build, struct draft *draft, const struct node *name);
+/* `name: config` of a kind of step that the host has registered; false when it has not. */
+bool custom_kind_read(struct build *build, struct draft *draft, const struct node *key,
+		      const struct node *value);
 void gate_finish(struct build *build, struct draft *draft, const struct node *name);
 bool retry_init(struct build *build);
 /* Is it a class that a command can know of itself: by its exit code or in its result file? */

@@ -375,9 +375,16 @@ static void keys_of_kind(struct build *build, const struct draft *draft)
 		if (!draft->at[i] || key_rows[KEY_STEP_FIRST + i].support != SUPPORT_NOW)
 			continue;
 		key = build_node(build, draft->at[i] - 1);
-		if (use == USE_PROCESS && draft->step.kind == STEP_KIND_NOOP)
+		if (use == USE_WORK && draft->step.kind == STEP_KIND_NOOP)
 			build_report(build, DIAG_KEY_OF_KIND, key,
 				     "'%.*s' means nothing for a noop", STR_ARG(key->text));
+		else if (use == USE_PROCESS && draft->step.kind != STEP_KIND_RUN &&
+			 draft->step.kind != STEP_KIND_ARGV)
+			build_report(build, DIAG_KEY_OF_KIND, key,
+				     draft->step.kind == STEP_KIND_NOOP
+					 ? "'%.*s' means nothing for a noop"
+					 : "'%.*s' means nothing for a step without a command",
+				     STR_ARG(key->text));
 		else if (use == USE_SHELL && draft->step.kind != STEP_KIND_RUN)
 			build_report(build, DIAG_KEY_OF_KIND, key,
 				     "'%.*s' means nothing for a step without `run`",
@@ -434,6 +441,34 @@ static void exit_classes_default(struct build *build, struct command *command)
 	command->exit_class_count = build->exit_class_count;
 }
 
+/* Resources are asked of an executor that can give them; a default does not reach a local command. */
+static void resources_check(struct build *build, struct draft *draft)
+{
+	uint32_t at = draft->at[KEY_step_resources - KEY_STEP_FIRST];
+
+	if (draft->command.executor.ptr)
+		return;
+	if (at && draft->command.resources.ptr) {
+		build_report(build, DIAG_UNKNOWN_EXECUTOR, build_node(build, at - 1),
+			     "'resources' means nothing for a command without `executor`");
+		diags_hint(build->diags, "name the executor that gives them: executor: NAME");
+	}
+	draft->command.resources = STR_NONE;
+}
+
+static void call_finish(struct build *build, struct draft *draft)
+{
+	struct call_def *kept = build_new(build, 1, sizeof(*kept));
+
+	if (!kept)
+		return;
+	*kept = draft->call;
+	kept->timeout_ns = draft->command.timeout_ns;
+	kept->output_limit_bytes = draft->command.output_limit_bytes;
+	draft->step.command = NULL;
+	draft->step.call = kept;
+}
+
 void command_finish(struct build *build, struct draft *draft, const struct node *name)
 {
 	struct command *command = &draft->command;
@@ -446,6 +481,13 @@ void command_finish(struct build *build, struct draft *draft, const struct node 
 		draft->step.command = NULL;
 		return;
 	}
+	if (command->output_limit_bytes == 0)
+		command->output_limit_bytes = OUTPUT_LIMIT_DEFAULT;
+	if (draft->step.kind == STEP_KIND_CALL || draft->step.kind == STEP_KIND_CUSTOM) {
+		call_finish(build, draft);
+		return;
+	}
+	resources_check(build, draft);
 	if (!command->exit_classes)
 		exit_classes_default(build, command);
 	if (draft->step.kind == STEP_KIND_RUN) {
@@ -458,8 +500,6 @@ void command_finish(struct build *build, struct draft *draft, const struct node 
 	}
 	if (draft->at[KEY_step_grace - KEY_STEP_FIRST] == 0 && command->grace_ns < 0)
 		command->grace_ns = GRACE_DEFAULT_NS;
-	if (command->output_limit_bytes == 0)
-		command->output_limit_bytes = OUTPUT_LIMIT_DEFAULT;
 	kept = build_new(build, 1, sizeof(*kept));
 	if (kept)
 		*kept = *command;

@@ -278,6 +278,45 @@ static void put_command(struct buf *out, const struct command *command)
 	if (command->env_count)
 		put_env(out, command->env, command->env_count);
 	put_text(out, "cwd", command->cwd.text);
+	put_text(out, "executor", command->executor);
+	if (command->resources.ptr) {
+		member(out, "resources");
+		buf_str(out, command->resources);
+	}
+}
+
+static void put_kind(struct buf *out, const struct step *step)
+{
+	switch (step->kind) {
+	case STEP_KIND_NOOP:
+		member(out, "noop");
+		buf_text(out, "true");
+		break;
+	case STEP_KIND_RUN:
+		put_text(out, "run", step->command->text);
+		break;
+	case STEP_KIND_ARGV:
+		put_templates(out, "argv", step->command->argv, step->command->argv_count);
+		break;
+	case STEP_KIND_CALL:
+		put_text(out, "call", step->call->name);
+		break;
+	case STEP_KIND_CUSTOM: /* under its own name only a program that has it could read it */
+		member(out, "kind");
+		buf_byte(out, '{');
+		put_text(out, "name", step->call->name);
+		member(out, "config");
+		buf_str(out, step->call->config);
+		buf_byte(out, '}');
+		break;
+	}
+}
+
+static void put_call(struct buf *out, const struct call_def *call)
+{
+	if (call->timeout_ns)
+		put_duration(out, "timeout", call->timeout_ns);
+	put_size(out, "output_limit", call->output_limit_bytes);
 }
 
 static void put_contract(struct buf *out, const struct step *step)
@@ -317,14 +356,7 @@ static void put_step(struct buf *out, const struct model *model, const struct st
 
 	member(out, step->id.ptr);
 	buf_byte(out, '{');
-	if (step->kind == STEP_KIND_NOOP) {
-		member(out, "noop");
-		buf_text(out, "true");
-	} else if (step->kind == STEP_KIND_RUN) {
-		put_text(out, "run", step->command->text);
-	} else {
-		put_templates(out, "argv", step->command->argv, step->command->argv_count);
-	}
+	put_kind(out, step);
 	if (!step->needs_implicit && (step->needs_count || !step->needs_any_count))
 		put_names(out, "needs", model, step->needs, step->needs_count);
 	if (step->needs_any_count)
@@ -346,6 +378,8 @@ static void put_step(struct buf *out, const struct model *model, const struct st
 	}
 	if (step->command)
 		put_command(out, step->command);
+	if (step->call)
+		put_call(out, step->call);
 	put_contract(out, step);
 	put_text(out, "description", step->description);
 	if (step->tags_count)

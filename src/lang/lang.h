@@ -17,6 +17,33 @@ MUST_CHECK enum err_code lang_load(struct str source, struct str folder,
 				   const struct limits *limits, struct diags *diags,
 				   struct model **ret_model, struct err *err);
 
+/* What the program that loads a pipeline offers to it: functions for `call`, kinds of steps, executors.
+ * All members are required. */
+struct lang_host {
+	bool (*has_call)(void *arg, struct str name);
+	bool (*has_kind)(void *arg, struct str name);
+	bool (*has_executor)(void *arg, struct str name);
+	/* Is the config of a step of that kind right? `config` is JSON with its `${}` unfilled. False
+	 * with a text for a person in `why`. */
+	bool (*check_kind)(void *arg, struct str name, struct str config, struct buf *why);
+	/* Names for "did you mean": the i-th function, kind or executor, NULL at the end. */
+	const char *(*call_name)(void *arg, size_t i);
+	const char *(*executor_name)(void *arg, size_t i);
+	void *arg;
+};
+
+/* The same as lang_load, for a host (borrowed for the call) that offers something of its own. */
+MUST_CHECK enum err_code lang_load_for(struct str source, struct str folder,
+				       const struct limits *limits, const struct lang_host *host,
+				       struct diags *diags, struct model **ret_model,
+				       struct err *err);
+
+/* May a host register a kind of step or a function under that name? A kind is a key of a step, so its
+ * name is a plain name and none that the format has, in this version or another. Functions and
+ * executors have names of 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter, a digit or `_`. */
+bool lang_kind_name_is_free(struct str name);
+bool lang_host_name_valid(struct str name);
+
 /* The frozen form. Deterministic: the same model gives the same bytes. */
 MUST_CHECK enum err_code lang_freeze(const struct model *model, struct buf *out, struct err *err);
 /* Read it back. CORRUPT when it is not one. Size limits do not apply: it was accepted once. */

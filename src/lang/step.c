@@ -152,7 +152,7 @@ static bool kind_check(struct build *build, const struct draft *draft, const str
 		if (!draft->at[i] || key_rows[KEY_STEP_FIRST + i].use != USE_KIND)
 			continue;
 		key = build_node(build, draft->at[i] - 1);
-		if (first && key_rows[KEY_STEP_FIRST + i].support == SUPPORT_NOW) {
+		if (first && key_rows[KEY_STEP_FIRST + i].support != SUPPORT_LATER) {
 			build_report(build, DIAG_KIND_MANY, key, "the step has '%.*s' and '%.*s'",
 				     STR_ARG(first->text), STR_ARG(key->text));
 			diags_hint(build->diags, "a step does one thing: make two of it");
@@ -164,7 +164,7 @@ static bool kind_check(struct build *build, const struct draft *draft, const str
 		return true;
 	build_report(build, DIAG_KIND_MISSING, name, "the step '%.*s' does nothing",
 		     STR_ARG(str_cut(name->text, 0, 80)));
-	diags_hint(build->diags, "give it one of run, argv and noop");
+	diags_hint(build->diags, "give it one of run, argv, call and noop");
 	return false;
 }
 

@@ -189,9 +189,13 @@ static const char *kind_name(enum step_kind kind)
 	case STEP_KIND_RUN:
 		return "run";
 	case STEP_KIND_ARGV:
+		return "argv";
+	case STEP_KIND_CALL:
+		return "call";
+	case STEP_KIND_CUSTOM:
 		break;
 	}
-	return "argv";
+	return "custom";
 }
 
 /* A parameter's value, secrets masked; "(not given)" for none. */
@@ -230,11 +234,23 @@ static void item_line(struct buf *out, const char *name, struct str text)
 		buf_byte(out, '\n');
 }
 
+static void call_line(struct buf *out, const struct call_def *call)
+{
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+
+	buf_str(&text, call->name);
+	if (call->config.ptr)
+		buf_fmt(&text, " %.*s", STR_ARG(call->config));
+	item_line(out, call->config.ptr ? "custom" : "call", buf_view(&text));
+}
+
 static void command_lines(struct buf *out, struct plan *plan, uint32_t index)
 {
 	const struct command *command = plan->model->steps[index].command;
 	AUTO(buf_fini) struct buf text = BUF_INIT;
 
+	if (plan->model->steps[index].call)
+		call_line(out, plan->model->steps[index].call);
 	if (!command)
 		return;
 	if (plan->model->steps[index].kind == STEP_KIND_RUN) {
@@ -377,6 +393,8 @@ static void step_member(struct buf *out, struct plan *plan, uint32_t index)
 		field_str(out, "run", command->text);
 	if (command && step->kind == STEP_KIND_ARGV)
 		texts_member(out, plan, index, "argv", command->argv, command->argv_count);
+	if (step->call)
+		field_str(out, step->call->config.ptr ? "custom" : "call", step->call->name);
 	texts_member(out, plan, index, "inputs", step->inputs, step->inputs_count);
 	buf_byte(out, '}');
 }
