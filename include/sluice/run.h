@@ -69,6 +69,7 @@ struct sluice_resume_opts {
 	const char *as;                  /* who overrides; default: the login name */
 	uint32_t max_parallel;
 	struct sluice_observer observer;
+	const struct sluice_pipeline *pipeline; /* built in C: lends the functions of its steps; may be NULL */
 };
 
 /* Go on with a run (RUN: id, unique prefix, path, @latest, @failed). *ret_run is NULL when there is
@@ -91,6 +92,16 @@ sluice_resume_check(struct sluice *sluice, const char *run_name,
 SLUICE_API SLUICE_MUST_CHECK enum sluice_run_state sluice_run_wait(struct sluice_run *run,
 								   struct sluice_error *err);
 
+/* Instead of sluice_run_wait, for a host with a loop of its own: wait until sluice_run_fd is readable
+ * (poll(2), epoll(7)) or sluice_run_timeout_ms are over (0 now, -1 never), then call
+ * sluice_run_dispatch, until it says that the run is over: ended, or resting until a person acts. It does
+ * what there is to do without waiting for more, but for the disk. Several runs may share a thread. After
+ * an error the run can only be let go of. */
+SLUICE_API int sluice_run_fd(const struct sluice_run *run);
+SLUICE_API int sluice_run_timeout_ms(const struct sluice_run *run);
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code
+sluice_run_dispatch(struct sluice_run *run, bool *ret_is_over, struct sluice_error *err);
+
 struct sluice_end {
 	enum sluice_run_state state;
 	char outcome[16];   /* "success", "partial", ...; empty while blocked */
@@ -105,7 +116,9 @@ SLUICE_API void sluice_run_end(const struct sluice_run *run, struct sluice_end *
 SLUICE_API void sluice_run_stop(struct sluice_run *run, bool now);
 SLUICE_API const char *sluice_run_id(const struct sluice_run *run);
 SLUICE_API const char *sluice_run_dir(const struct sluice_run *run);
-/* Let go of the run: a run that still executes stays resumable, its steps stay with their keeper. */
+/* Let go of the run: a run that still executes stays resumable, its steps stay with their keeper. Functions
+ * of the program that are under way are asked to end (sluice_ctx_is_cancelled) and waited for; what they
+ * did is not recorded: such an attempt is lost at the next resume. Accepts NULL. */
 SLUICE_API void sluice_run_free(struct sluice_run *run);
 
 #ifdef __cplusplus

@@ -15,6 +15,7 @@
 #include <sluice/state.h>
 #include <sluice/pipeline.h>
 #include <sluice/run.h>
+#include <sluice/step.h>
 #include <sluice/act.h>
 #include <sluice/query.h>
 #include <sluice/admin.h>

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "core/model.h"
 #include "lang/diag.h"
+#include "lang/lang.h"
 #include "rundir/fold.h"
 #include "rundir/rundir.h"
 #include "sluice/sluice.h"
@@ -23,6 +24,7 @@ struct sluice {
 	char *keeper_path;         /* NULL when no keeper was found: runs cannot start commands */
 	struct limits limits;
 	char note[400]; /* see sluice_note */
+	struct registry *registry; /* what the program has added; NULL = nothing yet */
 };
 
 /* What lang/ made of a text. */
@@ -46,12 +48,23 @@ struct sluice_pipeline {
 	struct building *building;     /* NULL: it was read from a text */
 };
 
+void registry_free(struct registry *registry); /* accepts NULL */
+
+/* What a pipeline may name when it is read: what the handle has, and functions of its own steps. Both are
+ * borrowed for as long as the host is used. */
+struct api_names {
+	const struct sluice *sluice;
+	const struct sluice_pipeline *pipeline;
+};
+struct lang_host api_lang_host(const struct api_names *names);
+
 /* Room for a pipeline; NULL when memory is short. */
 struct sluice_pipeline *api_pipeline_room(const char *path);
-/* Read `source` of the definition; what is wrong goes into the diagnostics. */
+/* Read `source` of the pipeline's definition; what is wrong goes into the diagnostics. */
 MUST_CHECK enum err_code api_definition_read(const struct sluice *sluice,
-					     struct definition *definition, struct str folder,
-					     struct diags *diags, struct err *err);
+					     const struct sluice_pipeline *pipeline,
+					     struct str folder, struct diags *diags,
+					     struct err *err);
 /* The definition of a pipeline, accepted: a built one is checked first, if it was not since its last
  * change. *ret_diagnostics (may be NULL) as in sluice_pipeline_check. */
 MUST_CHECK enum err_code api_pipeline_check(const struct sluice *sluice,

@@ -392,7 +392,7 @@ static enum err_code read_again(const struct sluice *sluice, const struct sluice
 	diags_init(&diags, sluice->limits.diagnostics);
 	buf_fini(&definition->source);
 	if (assemble(pipeline->building, &definition->source, err) != ERR_OK ||
-	    api_definition_read(sluice, definition, folder, &diags, err) == ERR_OK)
+	    api_definition_read(sluice, pipeline, folder, &diags, err) == ERR_OK)
 		return err->code;
 	if (diags.count > 0)
 		(void)tell(pipeline, &diags, &text, err);

@@ -222,6 +222,7 @@ void sluice_close(struct sluice *sluice)
 {
 	if (!sluice)
 		return;
+	registry_free(sluice->registry);
 	mem_free(sluice->home);
 	mem_free(sluice->keeper_path);
 	mem_free(sluice);

@@ -27,11 +27,16 @@ static void tell_errors(const struct diags *diags, const struct sluice_pipeline 
 		*ret_diagnostics = NULL;
 }
 
-enum err_code api_definition_read(const struct sluice *sluice, struct definition *definition,
-				  struct str folder, struct diags *diags, struct err *err)
+enum err_code api_definition_read(const struct sluice *sluice,
+				  const struct sluice_pipeline *pipeline, struct str folder,
+				  struct diags *diags, struct err *err)
 {
-	if (lang_load(buf_view(&definition->source), folder, &sluice->limits, diags,
-		      &definition->model, err) == ERR_OK)
+	struct definition *definition = pipeline->definition;
+	struct api_names names = {.sluice = sluice, .pipeline = pipeline};
+	struct lang_host host = api_lang_host(&names);
+
+	if (lang_load_for(buf_view(&definition->source), folder, &sluice->limits, &host, diags,
+			  &definition->model, err) == ERR_OK)
 		return ERR_OK;
 	if (diags->count > 0)
 		(void)err_hint(err, "`sluice explain SLU%03d` says more",
@@ -45,7 +50,7 @@ static enum err_code read_text(const struct sluice *sluice, struct sluice_pipeli
 	AUTO(diags_fini) struct diags diags;
 
 	diags_init(&diags, sluice->limits.diagnostics);
-	if (api_definition_read(sluice, pipeline->definition, folder, &diags, err) != ERR_OK) {
+	if (api_definition_read(sluice, pipeline, folder, &diags, err) != ERR_OK) {
 		if (diags.count > 0)
 			tell_errors(&diags, pipeline, ret_diagnostics);
 		return err_while(err, "%s", pipeline->path);

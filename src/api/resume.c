@@ -60,7 +60,7 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 				   const struct sluice_resume_opts *options, struct sluice_run *run,
 				   enum engine_resumed *ret_resumed, struct err *err)
 {
-	struct engine_ports ports = run_ports(sluice, run->boot_id);
+	struct engine_ports ports = run_ports(run);
 	struct engine_resume resume = {.max_parallel = options->max_parallel};
 	AUTO(buf_fini) struct buf path = BUF_INIT;
 	AUTO(mem_drop) struct str *params = NULL;
@@ -86,6 +86,7 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 	if (!resume.resume.overrides_count)
 		resume.resume.reason = str_of(options->reason);
 	resume.observer = run_observer(run);
+	run->host.pipeline = options->pipeline;
 	if (resume_when_free(sluice, &ports, &resume, ret_resumed, &run->engine, err) != ERR_OK)
 		return err->code;
 	return *ret_resumed == ENGINE_RESUMED ? drive_open(run->engine, &run->drive, err) : ERR_OK;
@@ -105,8 +106,8 @@ enum sluice_code sluice_run_resume(struct sluice *sluice, const char *run_name,
 		return api_usage(err, "sluice_run_resume: an argument is missing");
 	if (!options)
 		options = &defaults;
-	if (run_new(sluice, &options->observer, &run, &own) != ERR_OK ||
-	    resume_engine(sluice, run_name, options, run, &resumed, &own) != ERR_OK)
+	run = run_new(sluice, &options->observer, &own);
+	if (!run || resume_engine(sluice, run_name, options, run, &resumed, &own) != ERR_OK)
 		return api_err(err, &own);
 	*ret_exit_status = resumed == ENGINE_UNDECIDED ? 4 : 0;
 	*ret_run = resumed == ENGINE_RESUMED ? TAKE(run, NULL) : NULL;

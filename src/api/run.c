@@ -3,36 +3,25 @@
 #include "api/run_intern.h"
 
 #include "base/timefmt.h"
-#include "exec/command.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 extern char **environ;
 
 /* ---------------------------------------------------------------------------------- ports */
 
-static enum err_code open_commands(void *arg, const struct rundir *dir, uint64_t epoch,
-				   struct exec *ret_exec, struct err *err)
+struct engine_ports run_ports(struct sluice_run *run)
 {
-	const struct sluice *sluice = arg;
-	struct exec_command_options options = {
-	    .run_dir = rundir_fd(dir),
-	    .run_id = rundir_id(dir),
-	    .epoch = epoch,
-	    .keeper_path = sluice->keeper_path,
-	};
+	const struct sluice *sluice = run->sluice;
 
-	return exec_command_open(&options, ret_exec, err);
-}
-
-struct engine_ports run_ports(struct sluice *sluice, const char *boot_id)
-{
 	return (struct engine_ports){
 	    .vfs = sluice->vfs,
 	    .clock = sluice->clock,
-	    .boot_id = str_of(boot_id),
-	    .open_exec = open_commands,
-	    .arg = sluice,
+	    .boot_id = str_of(run->boot_id),
+	    .open_exec = run_host_open_exec,
+	    .accept = run_host_accept,
+	    .arg = &run->host,
 	    .home = sluice->home,
 	    .env = environ,
 	    .limits = &sluice->limits,
@@ -54,21 +43,23 @@ struct engine_observer run_observer(struct sluice_run *run)
 	};
 }
 
-enum err_code run_new(struct sluice *sluice, const struct sluice_observer *observer,
-		      struct sluice_run **ret_run, struct err *err)
+struct sluice_run *run_new(struct sluice *sluice, const struct sluice_observer *observer,
+			   struct err *err)
 {
 	struct sluice_run *run = mem_new(1, sizeof(*run));
 
-	if (!run)
-		return mem_err(err);
+	if (!run) {
+		(void)mem_err(err);
+		return NULL;
+	}
 	run->sluice = sluice;
+	run->host.sluice = sluice;
 	run->observer = *observer;
 	if (boot_id_read(run->boot_id, err) != ERR_OK) {
 		mem_free(run);
-		return err->code;
+		return NULL;
 	}
-	*ret_run = run;
-	return ERR_OK;
+	return run;
 }
 
 void run_drop(struct sluice_run **run)
@@ -113,6 +104,34 @@ enum sluice_run_state sluice_run_wait(struct sluice_run *run, struct sluice_erro
 	return (enum sluice_run_state)engine_state(run->engine)->state;
 }
 
+int sluice_run_fd(const struct sluice_run *run)
+{
+	return run ? drive_fd(run->drive) : -1;
+}
+
+int sluice_run_timeout_ms(const struct sluice_run *run)
+{
+	int64_t wait_ns = run ? drive_wait_ns(run->drive) : -1;
+
+	if (wait_ns < 0)
+		return -1;
+	/* Rounded up: a host that wakes too early would only ask again. */
+	return wait_ns / NS_PER_MS < INT_MAX ? (int)((wait_ns + NS_PER_MS - 1) / NS_PER_MS)
+					     : INT_MAX;
+}
+
+enum sluice_code sluice_run_dispatch(struct sluice_run *run, bool *ret_is_over,
+				     struct sluice_error *err)
+{
+	struct err own = ERR_INIT;
+
+	if (!run || !ret_is_over)
+		return api_usage(err, "sluice_run_dispatch needs a run and an answer");
+	if (drive_step(run->drive, ret_is_over, &own) != ERR_OK)
+		return api_err(err, &own);
+	return SLUICE_OK;
+}
+
 void sluice_run_end(const struct sluice_run *run, struct sluice_end *ret_end)
 {
 	const struct run_state *state = engine_state(run->engine);
@@ -150,6 +169,7 @@ void sluice_run_free(struct sluice_run *run)
 	if (!run)
 		return;
 	drive_close(run->drive);
-	engine_free(run->engine);
+	engine_free(run->engine); /* waits for functions that still run */
+	run_host_fini(&run->host);
 	mem_free(run);
 }

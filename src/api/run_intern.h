@@ -4,6 +4,7 @@
 #define API_RUN_INTERN_H
 
 #include "api/api.h"
+#include "api/run_host.h"
 #include "engine/drive.h"
 #include "engine/engine.h"
 
@@ -12,15 +13,16 @@ struct sluice_run {
 	struct engine *engine;
 	struct drive *drive;
 	struct sluice_observer observer;
+	struct run_host host;
 	char boot_id[BOOT_ID_BYTES + 1];
 };
 
-/* run.c: an empty handle. The observer is copied. */
-MUST_CHECK enum err_code run_new(struct sluice *sluice, const struct sluice_observer *observer,
-				 struct sluice_run **ret_run, struct err *err);
+/* run.c: an empty handle; NULL and an error when it cannot be made. The observer is copied. */
+MUST_CHECK struct sluice_run *run_new(struct sluice *sluice, const struct sluice_observer *observer,
+				      struct err *err);
 void run_drop(struct sluice_run **run);
-/* What the engine needs of the world; `boot_id` is borrowed. */
-struct engine_ports run_ports(struct sluice *sluice, const char *boot_id);
+/* What the engine needs of the world; the run is borrowed. */
+struct engine_ports run_ports(struct sluice_run *run);
 struct engine_observer run_observer(struct sluice_run *run);
 /* Exit status of `run` and `resume` for a run that rests so (S13). */
 int run_exit_status(const struct run_state *state);

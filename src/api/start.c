@@ -231,7 +231,7 @@ static enum err_code check_keeper(const struct sluice *sluice, const struct mode
 	if (sluice->keeper_path)
 		return ERR_OK;
 	for (uint32_t i = 0; i < model->steps_count; i++) {
-		if (!model->steps[i].command)
+		if (!model->steps[i].command || model->steps[i].command->executor.ptr)
 			continue;
 		(void)err_set(err, ERR_NOT_FOUND,
 			      "step '%.*s' is a command, and no sluice-keeper was found to run it",
@@ -245,7 +245,7 @@ static enum err_code start_engine(struct sluice *sluice, const struct sluice_pip
 				  const struct sluice_run_opts *options, struct sluice_run *run,
 				  struct err *err)
 {
-	struct engine_ports ports = run_ports(sluice, run->boot_id);
+	struct engine_ports ports = run_ports(run);
 	const struct definition *definition;
 	AUTO(starting_fini) struct starting starting = {.sluice = sluice, .options = options};
 
@@ -254,6 +254,7 @@ static enum err_code start_engine(struct sluice *sluice, const struct sluice_pip
 	starting.model = *definition->model;
 	starting.start.source = buf_view(&definition->source);
 	starting.start.observer = run_observer(run);
+	run->host.pipeline = pipeline;
 	if (check_keeper(sluice, &starting.model, err) != ERR_OK ||
 	    prepare(&starting, err) != ERR_OK ||
 	    engine_start(&ports, &starting.start, &run->engine, err) != ERR_OK)
@@ -273,8 +274,8 @@ enum sluice_code sluice_run_start(struct sluice *sluice, const struct sluice_pip
 		return api_usage(err, "sluice_run_start: a handle is missing");
 	if (!options)
 		options = &defaults;
-	if (run_new(sluice, &options->observer, &run, &own) != ERR_OK ||
-	    start_engine(sluice, pipeline, options, run, &own) != ERR_OK)
+	run = run_new(sluice, &options->observer, &own);
+	if (!run || start_engine(sluice, pipeline, options, run, &own) != ERR_OK)
 		return api_err(err, &own);
 	*ret_run = TAKE(run, NULL);
 	return SLUICE_OK;

@@ -5,8 +5,9 @@
  * LEFTOVERS. start() is idempotent by token: what was started already is answered with what is known
  * of it. Nothing here blocks, except recover(), which may wait for a keeper to answer.
  *
- * Drivers: exec/command (real processes through the keeper), sim/ (virtual ones). A driver may trust
- * its arguments; the engine is the only caller. */
+ * Drivers: exec/command (real processes through the keeper), exec/call (functions of this process, on
+ * threads), api/executor (executors that the program registers), sim/ (virtual ones); exec/route puts
+ * several of them behind one. A driver may trust its arguments; the engine is the only caller. */
 #ifndef CORE_EXEC_H
 #define CORE_EXEC_H
 
@@ -25,6 +26,22 @@ struct exec_token {
 	struct str path; /* `load`, `per_region[17].load`: at most limits.step_path_bytes */
 	enum exec_role role;
 	uint32_t attempt;
+	/* Who carries it out: ptr NULL = commands of this machine, EXEC_DRIVER_CALL, or the name of a
+	 * registered executor. Set by the engine for the route; no part of who the attempt is, and absent
+	 * in reports. */
+	struct str driver;
+};
+
+#define EXEC_DRIVER_CALL "call"
+
+struct exec_context;
+
+/* What a function needs beyond its token (driver "call"). */
+struct exec_call {
+	uint32_t step;     /* its index in the model */
+	struct str config; /* JSON, filled; ptr NULL = none */
+	uint64_t seq;      /* it sees what the context had at this event */
+	struct exec_context *context; /* exec/context.h; borrowed for the driver's life */
 };
 
 struct exec_start {
@@ -39,6 +56,8 @@ struct exec_start {
 	uint64_t output_limit_bytes;
 	const struct str *masks; /* secret texts: output is pumped and they become *** */
 	size_t masks_count;
+	struct str resources;         /* JSON object for a registered executor; ptr NULL = none */
+	const struct exec_call *call; /* driver "call": argv, envp and cwd are NULL then */
 };
 
 enum exec_report_kind {
@@ -55,6 +74,7 @@ enum exec_end {
 	EXEC_END_EXITED,       /* exit_code */
 	EXEC_END_SIGNALLED,    /* signal, core */
 	EXEC_END_SPAWN_FAILED, /* errno of exec, chdir ...: the command never ran */
+	EXEC_END_RETURNED,     /* no process: a function returned exit_code; never in attempts.log */
 };
 
 /* Why the keeper ended it, if it did. Written into attempts.log: values are stable. */
@@ -77,6 +97,8 @@ struct exec_report {
 	int errno_value;     /* SPAWN_FAILED, REFUSED */
 	int64_t duration_ns; /* ENDED: from spawn to end, by the keeper's clock */
 	int32_t pid;         /* STARTED, LEFTOVERS: one of them */
+	bool has_result;     /* ENDED: `result` stands for the result file, which is not looked for */
+	struct str result;   /* as a result file would have it; valid as long as the path */
 };
 
 struct exec_ops {

@@ -10,10 +10,14 @@
 
 static struct exec_token token_of(const struct engine *engine, uint32_t step)
 {
+	const struct step *def = &engine->fold.model->steps[step];
+
 	return (struct exec_token){
-		.path = engine->fold.model->steps[step].id,
+		.path = def->id,
 		.role = EXEC_ROLE_RUN,
 		.attempt = engine->fold.state.steps[step].attempt,
+		.driver = def->call ? STR(EXEC_DRIVER_CALL)
+				    : (def->command ? def->command->executor : STR_NONE),
 	};
 }
 
@@ -66,9 +70,9 @@ static enum err_code make_dirs(struct engine *engine, struct err *err)
 }
 
 /* An attempt has until its own deadline or the run's, whichever comes first. */
-static int64_t timeout_of(const struct engine *engine, const struct command *command)
+static int64_t timeout_of(const struct engine *engine, uint32_t step)
 {
-	int64_t timeout_ns = command->timeout_ns;
+	int64_t timeout_ns = step_timeout_ns(&engine->fold.model->steps[step]);
 	int64_t left_ns;
 
 	if (!engine->deadline_ns)
@@ -92,18 +96,59 @@ static enum err_code hand_over(struct engine *engine, uint32_t step,
 		.envp = prepared->envp,
 		.cwd = prepared->cwd,
 		.log = log,
-		.timeout_ns = timeout_of(engine, command),
+		.timeout_ns = timeout_of(engine, step),
 		.silence_ns = command->silence_ns,
 		.grace_ns = command->grace_ns,
 		.output_limit_bytes = command->output_limit_bytes,
 		.masks = prepared->masks,
 		.masks_count = prepared->masks_count,
+		.resources = command->resources,
 	};
 
 	(void)snprintf(log, sizeof(log), "%.*s.%u.log", STR_ARG(token.path), token.attempt);
 	if (move(engine, step, ATTEMPT_EV_HAND, &act, err) != ERR_OK)
 		return err->code;
 	return engine->exec.ops->start(engine->exec.self, &start, err);
+}
+
+static enum err_code hand_over_call(struct engine *engine, uint32_t step, struct str config,
+				    struct err *err)
+{
+	struct exec_call call = {
+		.step = step,
+		.config = config,
+		.seq = engine->fold.state.seq,
+		.context = engine->context,
+	};
+	enum attempt_act act;
+	char log[128];
+	struct exec_start start = {
+		.token = token_of(engine, step),
+		.log = log,
+		.timeout_ns = timeout_of(engine, step),
+		.output_limit_bytes =
+			step_output_limit_bytes(&engine->fold.model->steps[step]),
+		.call = &call,
+	};
+
+	(void)snprintf(log, sizeof(log), "%.*s.%u.log", STR_ARG(start.token.path),
+		       start.token.attempt);
+	if (move(engine, step, ATTEMPT_EV_HAND, &act, err) != ERR_OK)
+		return err->code;
+	return engine->exec.ops->start(engine->exec.self, &start, err);
+}
+
+static enum err_code start_call(struct engine *engine, uint32_t step, struct err *err)
+{
+	struct err own = ERR_INIT;
+	struct str config = STR_NONE;
+
+	if (hosted_config(engine, step, &config, &own) == ERR_OK)
+		return hand_over_call(engine, step, config, err);
+	if (own.code == ERR_INVALID)
+		return end_own(engine, step, &own, err);
+	*err = own;
+	return err->code;
 }
 
 enum err_code attempts_start(struct engine *engine, uint32_t step, struct err *err)
@@ -117,6 +162,8 @@ enum err_code attempts_start(struct engine *engine, uint32_t step, struct err *e
 		return end_own(engine, step, NULL, err);
 	if (make_dirs(engine, err) != ERR_OK)
 		return err->code;
+	if (engine->fold.model->steps[step].call)
+		return start_call(engine, step, err);
 	if (prepare_command(engine, step, &prepared, &own) == ERR_OK)
 		return hand_over(engine, step, &prepared, err);
 	if (own.code == ERR_INVALID)
@@ -288,9 +335,9 @@ enum err_code attempts_collect(struct engine *engine, struct err *err)
 
 /* --------------------------------------------------------------------------------- recover */
 
-static bool is_command(const struct engine *engine, uint32_t step)
+static bool has_executor(const struct engine *engine, uint32_t step)
 {
-	return engine->fold.model->steps[step].command != NULL;
+	return engine->fold.model->steps[step].kind != STEP_KIND_NOOP;
 }
 
 enum err_code attempts_recover(struct engine *engine, struct err *err)
@@ -308,7 +355,7 @@ enum err_code attempts_recover(struct engine *engine, struct err *err)
 			continue;
 		if (attempts_intend(engine, i, err) != ERR_OK)
 			return err->code;
-		if (!is_command(engine, i)) { /* no effects: done again, same attempt (S8.5) */
+		if (!has_executor(engine, i)) { /* no effects: done again, same attempt (S8.5) */
 			if (attempts_start(engine, i, err) != ERR_OK)
 				return err->code;
 			continue;

@@ -36,6 +36,7 @@ void engine_free(struct engine *engine)
 		return;
 	if (engine->exec.ops)
 		engine->exec.ops->close(engine->exec.self);
+	exec_context_free(engine->context); /* no function is under way any more */
 	log_close(engine->log);
 	if (engine->lock.fd >= 0)
 		run_lock_release(engine->ports.vfs, &engine->lock);
@@ -213,7 +214,8 @@ static enum err_code create(struct engine *engine, const struct engine_start *st
 	    (selection_is_given(&start->selection) &&
 	     given_check(engine->fold.model, &start->selection, start->given, err) != ERR_OK) ||
 	    secrets_read(&engine->secrets, engine->fold.model, err) != ERR_OK ||
-	    run_state_init(&engine->fold.state, engine->fold.model, err) != ERR_OK)
+	    run_state_init(&engine->fold.state, engine->fold.model, err) != ERR_OK ||
+	    hosted_accept(engine, true, err) != ERR_OK)
 		return err->code;
 	code = give_birth(engine, start, buf_view(&frozen), &texts, &created, err);
 	if (code == ERR_OK && texts.given_ref[0]) /* the log has the reference, the fold the value */
@@ -247,7 +249,7 @@ enum err_code engine_start(const struct engine_ports *ports, const struct engine
 	if (engine_new(ports, start->observer, &engine, err) != ERR_OK ||
 	    create(engine, start, err) != ERR_OK || engine_begin(engine, err) != ERR_OK ||
 	    engine_arm_deadline(engine, engine->fold.model->timeout_ns, err) != ERR_OK ||
-	    tell_birth(engine, err) != ERR_OK ||
+	    hosted_begin(engine, err) != ERR_OK || tell_birth(engine, err) != ERR_OK ||
 	    ports->open_exec(ports->arg, engine->dir, engine->fold.state.epoch, &engine->exec, err) !=
 		    ERR_OK)
 		return err->code;

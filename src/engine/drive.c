@@ -52,7 +52,8 @@ enum err_code drive_open(struct engine *engine, struct drive **ret_drive, struct
 			 ERR_OK &&
 		 (exec_fd < 0 || loop_watch(drive->loop, exec_fd, on_exec, drive, &drive->exec_watch,
 					    err) == ERR_OK) &&
-		 control_open(engine, drive->loop, &drive->control, err) == ERR_OK) {
+		 control_open(engine, drive->loop, &drive->control, err) == ERR_OK &&
+		 loop_wait(drive->loop, 0, err) == ERR_OK) { /* what is watched is known from here on */
 		*ret_drive = drive;
 		return ERR_OK;
 	}
@@ -121,4 +122,26 @@ enum err_code drive_run(struct drive *drive, int64_t tick_ns, drive_tick_fn *on_
 		    ERR_OK)
 			return err->code;
 	}
+}
+
+int drive_fd(const struct drive *drive)
+{
+	return loop_fd(drive->loop);
+}
+
+int64_t drive_wait_ns(const struct drive *drive)
+{
+	if (atomic_load(&drive->stop_wanted) != drive->stop_told)
+		return 0;
+	return engine_wait_ns(drive->engine);
+}
+
+enum err_code drive_step(struct drive *drive, bool *ret_is_over, struct err *err)
+{
+	/* The loop twice: what the tick began to watch is in the descriptor only after that. */
+	if (loop_wait(drive->loop, 0, err) != ERR_OK || tell_stop(drive, err) != ERR_OK ||
+	    engine_tick(drive->engine, err) != ERR_OK || loop_wait(drive->loop, 0, err) != ERR_OK)
+		return err->code;
+	*ret_is_over = engine_is_over(drive->engine);
+	return ERR_OK;
 }

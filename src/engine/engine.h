@@ -35,6 +35,11 @@ struct engine_ports {
 	/* Open the executor of commands for a run that is durable up to `epoch`. */
 	enum err_code (*open_exec)(void *arg, const struct rundir *dir, uint64_t epoch,
 				   struct exec *ret_exec, struct err *err);
+	/* Does this program have what `step` of the model needs of it: the function of a `call`, a kind of
+	 * step, an executor? Asked at start and resume, before anything is written, of each step that
+	 * may run; REFUSED if not. NULL: it has nothing of its own. */
+	enum err_code (*accept)(void *arg, const struct model *model, uint32_t step,
+				struct err *err);
 	void *arg;
 	const char *home; /* the state directory: where runs are born, and runs.jsonl is */
 	char *const *env; /* the environment that commands inherit from (allow-listed) */

@@ -6,7 +6,8 @@
  *   commit.c      inputs to durable lines   harvest.c   what an attempt leaves behind
  *   environment.c what a command finds      result.c    the result file
  *   secrets.c     values never stored       history.c   the end in runs.jsonl
- *   control.c     people, by the socket     drive.c     the loop of a process with one run */
+ *   control.c     people, by the socket     drive.c     the loop of a process with one run
+ *   hosted.c      what the program itself carries out */
 #ifndef ENGINE_ENGINE_INTERN_H
 #define ENGINE_ENGINE_INTERN_H
 
@@ -15,6 +16,7 @@
 #include "core/attempt.h"
 #include "core/effect.h"
 #include "engine/engine.h"
+#include "exec/context.h"
 #include "lang/expr.h"
 #include "rundir/fold.h"
 
@@ -69,6 +71,8 @@ struct engine {
 	struct decider decider;
 	struct commit commit;
 	struct exec exec;
+	struct exec_context *context; /* for functions on threads; NULL when no step needs it */
+	size_t context_updates;       /* of the state, published so far */
 	struct expr *expr; /* made at the first expression */
 	struct secrets secrets;
 	struct buf outputs_text; /* what the log has by reference only, for the live fold */
@@ -172,6 +176,19 @@ MUST_CHECK enum err_code harvest(struct engine *engine, uint32_t step,
 /* The gate of a step without a command: fills verdict and evidence. */
 MUST_CHECK enum err_code harvest_verdict(struct engine *engine, uint32_t step,
 					 struct decide_result *result, struct err *err);
+
+/* hosted.c */
+/* REFUSED when the program lacks something that a step may need. `all`: steps that succeeded too. */
+MUST_CHECK enum err_code hosted_accept(struct engine *engine, bool all, struct err *err);
+/* Make the context of functions from the state, if a step needs it. */
+MUST_CHECK enum err_code hosted_begin(struct engine *engine, struct err *err);
+/* Publish what an event that was just applied has brought. */
+MUST_CHECK enum err_code hosted_observe(struct engine *engine, const struct event *event,
+					struct err *err);
+/* The config of a kind of step with its `${}` filled (tick's arena); ptr NULL for a `call`. INVALID: the
+ * step's own fault. */
+MUST_CHECK enum err_code hosted_config(struct engine *engine, uint32_t step, struct str *ret_config,
+				       struct err *err);
 
 /* history.c: after the tick in which the run completed; nothing otherwise */
 MUST_CHECK enum err_code history_record(struct engine *engine, struct err *err);

@@ -71,27 +71,33 @@ static void read_exit_code(struct gathering *g, int exit_code)
 		fail(g, class, say(g, "exit code %d", exit_code));
 }
 
+static void read_returned(struct gathering *g, int value)
+{
+	if (value)
+		fail(g, CLASS_UNKNOWN, say(g, "the function returned %d", value));
+}
+
 static void read_cause(struct gathering *g, const struct exec_report *report)
 {
-	const struct command *command = g->def->command;
+	int64_t timeout_ns = step_timeout_ns(g->def);
 	AUTO(buf_fini) struct buf text = BUF_INIT;
 
 	switch (report->cause) {
 	case EXEC_CAUSE_NONE:
 		return;
 	case EXEC_CAUSE_TIMEOUT:
-		duration_exact(&text, command->timeout_ns);
+		duration_exact(&text, timeout_ns);
 		fail(g, CLASS_TIMEOUT,
-		     command->timeout_ns ? say(g, "no end within %.*s", STR_ARG(buf_view(&text)))
+		     timeout_ns ? say(g, "no end within %.*s", STR_ARG(buf_view(&text)))
 					 : STR("the run's own deadline passed"));
 		return;
 	case EXEC_CAUSE_SILENCE:
-		duration_exact(&text, command->silence_ns);
+		duration_exact(&text, g->def->command ? g->def->command->silence_ns : 0);
 		fail(g, CLASS_TIMEOUT, say(g, "no output for %.*s", STR_ARG(buf_view(&text))));
 		return;
 	case EXEC_CAUSE_OUTPUT_LIMIT:
 		fail(g, CLASS_INFRASTRUCTURE, say(g, "more output than output_limit (%llu bytes)",
-						  (unsigned long long)command->output_limit_bytes));
+						  (unsigned long long)step_output_limit_bytes(g->def)));
 		return;
 	case EXEC_CAUSE_CANCELLED:
 		fail(g, CLASS_CANCELLED, STR("cancelled by a stop"));
@@ -118,6 +124,9 @@ static void read_end(struct gathering *g, const struct exec_report *report)
 		break;
 	case EXEC_END_SPAWN_FAILED:
 		read_spawn_failure(g, report);
+		break;
+	case EXEC_END_RETURNED:
+		read_returned(g, report->exit_code);
 		break;
 	}
 	read_cause(g, report);
@@ -200,7 +209,25 @@ static bool is_steps_fault(const struct err *err)
 	return err->code == ERR_INVALID || err->code == ERR_LIMIT || err->code == ERR_NOT_FOUND;
 }
 
-static enum err_code read_result(struct gathering *g, struct err *err)
+/* The result as text: handed over by the executor, else the result file. */
+static enum err_code find_result(const struct gathering *g, const struct exec_report *report,
+				 struct buf *text, bool *ret_found, struct err *err)
+{
+	const struct limits *limits = g->engine->ports.limits;
+
+	if (!report->has_result)
+		return rundir_result(g->engine->dir, g->def->id, g->attempt, limits, text, ret_found,
+				     err);
+	if (report->result.len > limits->result_bytes)
+		return err_set(err, ERR_LIMIT, "the result has %zu bytes, result_bytes allows %llu",
+			       report->result.len, (unsigned long long)limits->result_bytes);
+	*ret_found = report->result.len > 0;
+	buf_str(text, report->result);
+	return buf_check(text, "a result", err);
+}
+
+static enum err_code read_result(struct gathering *g, const struct exec_report *report,
+				 struct err *err)
 {
 	AUTO(buf_fini) struct buf text = BUF_INIT;
 	AUTO(result_fini) struct result_file file;
@@ -208,9 +235,7 @@ static enum err_code read_result(struct gathering *g, struct err *err)
 	bool is_found = false;
 
 	result_init(&file);
-	if (rundir_result(g->engine->dir, g->def->id, g->attempt, g->engine->ports.limits, &text,
-			  &is_found, &own) == ERR_OK &&
-	    (!is_found || result_parse(buf_view(&text), g->def, &file, &own) == ERR_OK)) {
+	if (find_result(g, report, &text, &is_found, &own) == ERR_OK && (!is_found || result_parse(buf_view(&text), g->def, &file, &own) == ERR_OK)) {
 		if (!g->result->is_ok) {
 			take_own_words(g, &file);
 			return ERR_OK;
@@ -428,9 +453,9 @@ enum err_code harvest(struct engine *engine, uint32_t step, const struct exec_re
 	*ret_result = (struct decide_result){.is_ok = true, .duration_ms = -1};
 	read_end(&g, report);
 	if (report->end != EXEC_END_SPAWN_FAILED && report->cause == EXEC_CAUSE_NONE &&
-	    read_result(&g, err) != ERR_OK)
+	    read_result(&g, report, err) != ERR_OK)
 		return err->code;
-	if (hide_secrets(&g, err) != ERR_OK)
+	if (!report->has_result && hide_secrets(&g, err) != ERR_OK)
 		return err_while(err, "mask a result file");
 	if (ret_result->is_ok && read_artifacts(&g, err) != ERR_OK)
 		return err->code;

@@ -197,12 +197,14 @@ static enum err_code go_on(struct engine *engine, const struct engine_resume *re
 
 	if (resume->max_parallel)
 		engine->fold.model->concurrency = resume->max_parallel;
-	if (!is_completing && record_resume(engine, resume, err) != ERR_OK)
+	if (!is_completing && (hosted_accept(engine, resume->resume.from.ptr != NULL, err) != ERR_OK ||
+			       record_resume(engine, resume, err) != ERR_OK))
 		return err->code;
 	if (engine_commit(engine, err) != ERR_OK)
 		return err->code;
 	engine->effects_count = 0; /* what runs is asked for below; timers are armed from the state */
-	if (ports->open_exec(ports->arg, engine->dir,
+	if (hosted_begin(engine, err) != ERR_OK ||
+	    ports->open_exec(ports->arg, engine->dir,
 			     is_completing ? engine->fold.state.seq : engine->fold.state.epoch,
 			     &engine->exec, err) != ERR_OK ||
 	    attempts_recover(engine, err) != ERR_OK)

@@ -1,0 +1,162 @@
+/* run_host.c - see run_host.h */
+#include "api/run_host.h"
+
+#include "exec/call.h"
+#include "exec/command.h"
+#include "exec/route.h"
+
+#include <string.h>
+
+void run_host_fini(struct run_host *host)
+{
+	mem_free(host->pins);
+	mem_free(host->chain);
+	host->pins = NULL;
+	host->chain = NULL;
+}
+
+/* ---------------------------------------------------------------------------------- accept */
+
+static enum err_code refuse(const struct step *step, const char *what, struct str name,
+			    struct err *err)
+{
+	(void)err_set(err, ERR_REFUSED, "step '%.*s' needs the %s '%.*s', which is not registered",
+		      STR_ARG(step->id), what, STR_ARG(name));
+	return err_hint(err, "only the program that has it can run this");
+}
+
+static enum err_code begin(struct run_host *host, const struct model *model, struct err *err)
+{
+	const struct registry *registry = host->sluice->registry;
+	size_t count = registry ? registry->chain_count : 0;
+
+	if (host->pins)
+		return ERR_OK;
+	host->pins = mem_new(model->steps_count, sizeof(*host->pins));
+	host->chain = mem_new(count + 1, sizeof(*host->chain));
+	if (!host->pins || !host->chain)
+		return mem_err(err);
+	if (count)
+		memcpy(host->chain, registry->chain, count * sizeof(*host->chain));
+	host->chain_count = count;
+	host->pins_count = model->steps_count;
+	host->threads_max = model->concurrency;
+	return ERR_OK;
+}
+
+static enum err_code pin_call(struct run_host *host, const struct step *step, struct pin *pin,
+			      struct err *err)
+{
+	struct str name = step->call->name;
+	const struct pipeline_call *own =
+	    host->pipeline ? api_pipeline_call(host->pipeline, name) : NULL;
+	const struct sluice_call_def *def = registry_call(host->sluice->registry, name);
+
+	if (own)
+		*pin = (struct pin){.call = own->call, .arg = own->arg};
+	else if (def)
+		*pin = (struct pin){.call = def->call, .arg = def->arg};
+	else
+		return refuse(step, "function", name, err);
+	return ERR_OK;
+}
+
+static enum err_code pin_kind(struct run_host *host, const struct step *step, struct pin *pin,
+			      struct err *err)
+{
+	const struct sluice_kind_def *def = registry_kind(host->sluice->registry, step->call->name);
+
+	if (!def)
+		return refuse(step, "kind of step", step->call->name, err);
+	*pin = (struct pin){.kind = def->run, .arg = def->arg};
+	return ERR_OK;
+}
+
+enum err_code run_host_accept(void *arg, const struct model *model, uint32_t step, struct err *err)
+{
+	struct run_host *host = arg;
+	const struct step *def = &model->steps[step];
+
+	if (begin(host, model, err) != ERR_OK)
+		return err->code;
+	switch (def->kind) {
+	case STEP_KIND_NOOP:
+		return ERR_OK;
+	case STEP_KIND_RUN:
+	case STEP_KIND_ARGV:
+		if (def->command->executor.ptr)
+			return refuse(def, "executor", def->command->executor, err);
+		host->has_commands = true;
+		return ERR_OK;
+	case STEP_KIND_CALL:
+		host->has_calls = true;
+		return pin_call(host, def, &host->pins[step], err);
+	case STEP_KIND_CUSTOM:
+		host->has_calls = true;
+		return pin_kind(host, def, &host->pins[step], err);
+	}
+	BUG_IF(true);
+	return ERR_OK;
+}
+
+/* ---------------------------------------------------------------------------------- open */
+
+static enum err_code open_commands(const struct run_host *host, const struct rundir *dir,
+				   uint64_t epoch, struct exec *ret_exec, struct err *err)
+{
+	struct exec_command_options options = {
+	    .run_dir = rundir_fd(dir),
+	    .run_id = rundir_id(dir),
+	    .epoch = epoch,
+	    .keeper_path = host->sluice->keeper_path,
+	};
+
+	return exec_command_open(&options, ret_exec, err);
+}
+
+static enum err_code open_calls(struct run_host *host, const struct rundir *dir,
+				struct exec *ret_exec, struct err *err)
+{
+	struct exec_call_options options = {
+	    .clock = host->sluice->clock,
+	    .vfs = host->sluice->vfs,
+	    .run_dir = rundir_fd(dir),
+	    .threads_max = host->threads_max,
+	    .run = run_host_call,
+	    .arg = host,
+	};
+
+	return exec_call_open(&options, ret_exec, err);
+}
+
+static enum err_code fill_route(struct run_host *host, const struct rundir *dir, uint64_t epoch,
+				struct route *route, struct err *err)
+{
+	struct exec exec;
+
+	if (host->has_commands && (open_commands(host, dir, epoch, &exec, err) != ERR_OK ||
+				   route_add(route, STR_NONE, exec, err) != ERR_OK))
+		return err->code;
+	if (host->has_calls && (open_calls(host, dir, &exec, err) != ERR_OK ||
+				route_add(route, STR(EXEC_DRIVER_CALL), exec, err) != ERR_OK))
+		return err->code;
+	return ERR_OK;
+}
+
+enum err_code run_host_open_exec(void *arg, const struct rundir *dir, uint64_t epoch,
+				 struct exec *ret_exec, struct err *err)
+{
+	struct run_host *host = arg;
+	struct route *route = NULL;
+
+	if (host->has_commands && !host->has_calls)
+		return open_commands(host, dir, epoch, ret_exec, err);
+	if (route_new(&route, err) != ERR_OK)
+		return err->code;
+	if (fill_route(host, dir, epoch, route, err) != ERR_OK) {
+		route_free(route);
+		return err->code;
+	}
+	*ret_exec = route_exec(route);
+	return ERR_OK;
+}

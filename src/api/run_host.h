@@ -1,0 +1,41 @@
+/* run_host.h - what a run has of the program that carries it on: its functions, kinds and
+ * executors, as they were when it started or was resumed. */
+#ifndef API_RUN_HOST_H
+#define API_RUN_HOST_H
+
+#include "api/registry.h"
+#include "engine/engine.h"
+#include "exec/call.h"
+
+/* What carries out a step of the run; nothing (both NULL) for what the program does not carry out.
+ */
+struct pin {
+	sluice_call_fn *call;
+	sluice_kind_fn *kind;
+	void *arg;
+};
+
+struct run_host {
+	struct sluice *sluice;                  /* borrowed */
+	const struct sluice_pipeline *pipeline; /* its functions come first; borrowed until the
+						 * start or resume returns; may be NULL */
+	struct pin *pins;                       /* by step */
+	size_t pins_count;
+	struct middleware *chain; /* the outermost first */
+	size_t chain_count;
+	uint32_t threads_max;
+	bool has_calls;
+	bool has_commands;
+};
+
+void run_host_fini(struct run_host *host);
+
+/* The ports of an engine that ask a host; `arg` is the host. */
+enum err_code run_host_accept(void *arg, const struct model *model, uint32_t step, struct err *err);
+enum err_code run_host_open_exec(void *arg, const struct rundir *dir, uint64_t epoch,
+				 struct exec *ret_exec, struct err *err);
+
+/* step_ctx.c: one attempt, on a thread of the executor; call_run_fn, `arg` is the host. */
+int run_host_call(void *arg, struct call_job *job, struct buf *result);
+
+#endif
