@@ -19,5 +19,6 @@
 #include <sluice/act.h>
 #include <sluice/query.h>
 #include <sluice/admin.h>
+#include <sluice/graph.h>
 
 #endif

@@ -94,6 +94,14 @@ enum sluice_code api_text(struct buf *text, char **ret_text, struct sluice_error
 MUST_CHECK enum err_code api_find_run(const struct sluice *sluice, const char *run_name,
 				      struct rundir **ret_dir, struct err *err);
 
+/* The fold of the run that a person named, and who owns it. Free the fold with fold_fini. */
+MUST_CHECK enum err_code api_fold_run(const struct sluice *sluice, const char *run_name,
+				      struct fold_run *ret_fold, struct run_lock_info *ret_owner,
+				      struct err *err);
+/* A damaged log: the good prefix was answered, and the call says CORRUPT all the same (S11.4). A torn
+ * tail and a newer version are noted in the text only. */
+MUST_CHECK enum err_code api_check_reading(const struct fold_run *fold, struct err *err);
+
 /* "name=value" texts, NULL-ended (may be NULL), as slices; free with mem_free. */
 MUST_CHECK enum err_code api_texts(const char *const *texts, struct str **ret_texts,
 				   size_t *ret_count, struct err *err);

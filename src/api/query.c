@@ -4,9 +4,7 @@
 #include "report/run_report.h"
 #include "report/verify.h"
 
-/* A damaged log: the good prefix was answered, and the call says CORRUPT all the same (S11.4). A
- * torn tail and a newer version are noted in the text only. */
-static enum err_code check_reading(const struct fold_run *fold, struct err *err)
+enum err_code api_check_reading(const struct fold_run *fold, struct err *err)
 {
 	if (fold->reading.end != LOG_END_DAMAGED)
 		return ERR_OK;
@@ -33,9 +31,9 @@ static enum err_code report_summary(const struct fold_run *fold, const struct ru
 	return format == SLUICE_JSON ? summary_json(fold, out, err) : summary_text(fold, out, err);
 }
 
-static enum err_code fold_named(const struct sluice *sluice, const char *run_name,
-				struct fold_run *ret_fold, struct run_lock_info *ret_owner,
-				struct err *err)
+enum err_code api_fold_run(const struct sluice *sluice, const char *run_name,
+			   struct fold_run *ret_fold, struct run_lock_info *ret_owner,
+			   struct err *err)
 {
 	AUTO(rundir_drop) struct rundir *dir = NULL;
 
@@ -58,12 +56,12 @@ static enum sluice_code answer(struct sluice *sluice, const char *run_name,
 		return api_usage(err, "the call needs a handle, the name of a run and an answer");
 	if (format != SLUICE_TEXT && format != SLUICE_JSON)
 		return api_usage(err, "the answer is text or json");
-	if (fold_named(sluice, run_name, &fold, &owner, &cause) != ERR_OK ||
+	if (api_fold_run(sluice, run_name, &fold, &owner, &cause) != ERR_OK ||
 	    report(&fold, &owner, format, &out, &cause) != ERR_OK)
 		return api_err(err, &cause);
 	if (api_text(&out, ret_text, err) != SLUICE_OK)
 		return err->code;
-	return check_reading(&fold, &cause) == ERR_OK ? SLUICE_OK : api_err(err, &cause);
+	return api_check_reading(&fold, &cause) == ERR_OK ? SLUICE_OK : api_err(err, &cause);
 }
 
 enum sluice_code sluice_status(struct sluice *sluice, const char *run_name,

@@ -29,6 +29,8 @@
 static const char *const later_verbs[] = {
     "rerun",   "top", "stats",  "compare", "export", "signal", "rollback",   "graph",
     "reindex",  "doctor", "serve",   "flow",   "keeper", "test",  "debug",
+    "rerun", "top",    "stats", "compare", "export", "signal", "rollback", "reindex",
+    "gc",    "doctor", "serve", "flow",    "keeper", "test",   "debug",
 };
 
 static bool is_later(const char *name)

@@ -124,3 +124,10 @@ bool file_is_program(const char *path)
 
 	return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
 }
+
+bool file_is_there(const char *path)
+{
+	struct stat found;
+
+	return stat(path, &found) == 0 && !S_ISDIR(found.st_mode);
+}

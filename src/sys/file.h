@@ -30,6 +30,9 @@ MUST_CHECK enum err_code file_self(struct buf *out, struct err *err);
  * (dladdr(3)). NOT_FOUND when the loader does not know. */
 MUST_CHECK enum err_code file_of_address(const void *address, struct buf *out, struct err *err);
 
+/* Is there something at `path` that is no folder (stat(2)): a file, a pipe, a device? */
+bool file_is_there(const char *path);
+
 /* Is it a plain file that this user may execute (access(2))? */
 bool file_is_program(const char *path);
 
