@@ -64,6 +64,6 @@ def test_the_purity_check_can_fail(build):
 
 def test_the_keeper_links_nothing_but_libc(build):
     """S8.1: its own static executable."""
-    keeper = build / "sluice-keeper"
+    keeper = build / "src/keeper/sluice-keeper"
     dynamic = subprocess.run(["readelf", "-d", keeper], capture_output=True, text=True, check=True)
     assert "NEEDED" not in dynamic.stdout
