@@ -14,7 +14,9 @@ import sys
 import tempfile
 import time
 
+import graphs
 import jobs
+import sleepers
 
 BEGIN = "<!-- results: script/bench --update -->"
 END = "<!-- end of results -->"
@@ -42,6 +44,16 @@ def rows(build, scale):
             jobs.ninja(n, roots=True, slots=slots), jobs.make(n, roots=True, slots=slots),
             jobs.xargs(n, slots), jobs.parallel(n, slots)],
             "`sync: always` at most 1.15 of the floor; `sync: never` not slower than ninja")
+    for size in (10_000, 100_000):
+        steps = max(1000, round(size * scale))
+        yield Row("p3", f"P3: a layered graph of {steps} steps", steps, "steps/s", [
+            graphs.floor(steps), graphs.plan(build, steps), graphs.run(build, steps),
+            graphs.ninja(steps), graphs.make(steps), graphs.tsort(steps)],
+            "`plan` faster than `ninja -n` at 100k; at most 1 KiB of memory a step")
+    steps = max(1000, round(1_000_000 * scale))
+    yield Row("p3", f"P3: a layered graph of {steps} steps", steps, "steps/s", [
+        graphs.floor(steps), graphs.plan(build, steps), graphs.run(build, steps)],
+        "time and memory at most 11 times those of a tenth of the steps")
     yield Row("p5", f"P5: chain of {n} durable steps without a process", n, "commits/s", [
         jobs.floor(build, "floor_append", n, 1),
         jobs.sluice(build, "sluice, noop steps", n, kind="noop: true"),
@@ -178,7 +190,7 @@ def update(path, text):
 def main():
     source = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     args = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    args.add_argument("rows", nargs="*", help="p1 p2 p5 p8; default all")
+    args.add_argument("rows", nargs="*", help="p1 p2 p3 p5 p8 p13 (with p14); default all")
     args.add_argument("--build", default=os.path.join(source, "build"), help="build folder")
     args.add_argument("--work", help="folder on the disk to measure; default: below the build folder")
     args.add_argument("--repetitions", type=int, default=5)
@@ -205,6 +217,9 @@ def main():
             parts.append("Resident, engine and keeper, while a step runs: "
                          + (f"{resident:.1f} MB.\n" if resident else "the keeper was not seen.\n"))
         print("\n".join(parts[-2:] if row.key == "p8" else parts[-1:]), flush=True)
+    if not args.rows or "p13" in args.rows or "p14" in args.rows:
+        parts.append(sleepers.measure(build, max(100, round(10_000 * args.scale)), base))
+        print(parts[-1], flush=True)
     if args.update:
         update(args.update, "\n".join(parts))
 
