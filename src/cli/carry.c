@@ -56,12 +56,26 @@ void carry_fini(struct carry *carry)
 	*carry = (struct carry){.cli = NULL};
 }
 
+/* The tree that is drawn while the run goes on. Without a status there is none. */
+static void begin_tree(struct carry *carry, const struct sluice_run *run)
+{
+	char *status = NULL;
+	struct sluice_error ignored;
+
+	if (progress_wants_tree(carry->progress) &&
+	    sluice_status(carry->cli->sluice, sluice_run_dir(run), SLUICE_JSON, &status, &ignored) ==
+		    SLUICE_OK)
+		progress_tree(carry->progress, str_of(status));
+	sluice_free(status);
+}
+
 static bool wait_for_end(struct carry *carry, struct sluice_run *run, struct sluice_end *ret_end,
 			 struct sluice_error *err)
 {
 	enum sluice_run_state state;
 
 	carry->run = run;
+	begin_tree(carry, run);
 	atomic_store(&stoppable, run);
 	if (atomic_load(&asked) > 0)
 		sluice_run_stop(run, atomic_load(&asked) > 1);

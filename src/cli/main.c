@@ -73,7 +73,7 @@ static int carry_out(struct cli *cli)
 	char text[160];
 	int status;
 
-	if (!print_init(cli->options.value[OPT_COLOR]))
+	if (!print_init(cli->options.value[OPT_COLOR], cli->options.given[OPT_PLAIN]))
 		return cli_usage(cli, "'--color' takes auto, always or never", NULL);
 	if (cli->options.given[OPT_HELP]) {
 		cli_help_verb(verb);
@@ -100,7 +100,7 @@ static int sluice_main(struct cli *cli, int argc, char **argv)
 	struct option_error wrong;
 	int at = 1;
 
-	(void)print_init(NULL);
+	(void)print_init(NULL, false);
 	if (!options_read(&cli->options, before, argc, argv, &at, true, &wrong))
 		return cli_usage(cli, wrong.text, wrong.hint);
 	if (cli->options.given[OPT_VERSION]) {

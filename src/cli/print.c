@@ -19,6 +19,7 @@ static struct {
 	bool is_out_terminal;
 	bool is_err_terminal;
 	bool is_live; /* stderr can be redrawn */
+	bool is_utf8;
 	bool is_coloured;
 	bool is_at_once;
 	bool is_runner;
@@ -36,14 +37,30 @@ static bool is_set(const char *variable)
 	return value && value[0];
 }
 
-bool print_init(const char *color)
+/* The first of the three that is set decides (locale(7)). */
+static bool locale_is_utf8(void)
+{
+	static const char *const variables[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+	size_t i = 0;
+	struct str locale;
+
+	while (i < ARRAY_LEN(variables) && !is_set(variables[i]))
+		i++;
+	if (i == ARRAY_LEN(variables))
+		return false;
+	locale = str_of(getenv(variables[i]));
+	return str_find(locale, "UTF-8", 0) != SIZE_MAX || str_find(locale, "utf8", 0) != SIZE_MAX;
+}
+
+bool print_init(const char *color, bool is_plain)
 {
 	const char *term = getenv("TERM");
-	bool is_dumb = !term || !term[0] || strcmp(term, "dumb") == 0;
+	bool is_dumb = is_plain || !term || !term[0] || strcmp(term, "dumb") == 0;
 
 	screen.is_out_terminal = terminal_is(OUT_FD);
 	screen.is_err_terminal = terminal_is(ERR_FD);
 	screen.is_live = screen.is_err_terminal && !is_dumb;
+	screen.is_utf8 = !is_dumb && locale_is_utf8();
 	if (!color || strcmp(color, "auto") == 0)
 		screen.is_coloured = screen.is_live && !is_set("NO_COLOR");
 	else if (strcmp(color, "always") == 0)
@@ -145,6 +162,11 @@ void print_raw(struct str text)
 bool print_is_live(void)
 {
 	return screen.is_live;
+}
+
+bool print_is_utf8(void)
+{
+	return screen.is_utf8;
 }
 
 void print_outside(struct buf *out, struct str text)

@@ -13,8 +13,10 @@
 
 enum style { STYLE_PLAIN, STYLE_GOOD, STYLE_BAD, STYLE_WARN, STYLE_DIM, STYLE_BOLD };
 
-/* `color`: "auto", "always", "never"; NULL = auto. False when it is none of them. */
-bool print_init(const char *color);
+/* `color`: "auto", "always", "never"; NULL = auto. `is_plain`: nothing is redrawn, and no box drawing or
+ * other signs, for screen readers and logs; no colours either, unless they are asked for. False when
+ * `color` is none of its words. */
+bool print_init(const char *color, bool is_plain);
 /* Flush; false when stdout could not be written (the disk is full ...), told on stderr. */
 bool print_end(void);
 
@@ -39,6 +41,7 @@ void print_as_runner(void);
 /* To stderr as it is: for text that is ours or was escaped already (progress lines). */
 void print_raw(struct str text);
 bool print_is_live(void); /* stderr is a terminal that can be redrawn */
+bool print_is_utf8(void); /* signs beyond ASCII may be shown: the locale says so (locale(7)) */
 /* Append `text` in a style to a line for stderr; plain when colours are off. */
 void print_style(struct buf *out, enum style style, struct str text);
 /* Append text from outside, escaped if stderr is a terminal. */

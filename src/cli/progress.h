@@ -1,13 +1,15 @@
 /* progress.h - a run as it happens, on stderr.
  *
- * On a terminal one line for each running step, redrawn with the time it has taken, and above them
- * a line for each step that came to its end. Elsewhere one plain line for each transition. Made
- * from the events alone, so that it shows what the log says. */
+ * On a terminal the tree of its steps (live.h), redrawn with the time that each has taken, and
+ * above it a line for what the tree does not keep: failures, retries, decisions of people.
+ * Elsewhere, and in plain mode, one line for each transition. Made from the events alone, so that
+ * it shows what the log says. */
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H
 
-#include "sluice/sluice.h"
+#include "base/str.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct progress;
@@ -18,6 +20,12 @@ enum progress_kind { PROGRESS_NONE, PROGRESS_USUAL, PROGRESS_EVERYTHING };
 struct progress *progress_new(enum progress_kind kind);
 void progress_free(struct progress *progress); /* accepts NULL */
 void progress_drop(struct progress **progress);
+
+/* Is a tree to be drawn? Then, before the first event, the run's status as JSON, and what is known
+ * of how long its steps take (ms). Without a status the running steps are shown in lines. */
+bool progress_wants_tree(const struct progress *progress);
+void progress_tree(struct progress *progress, struct str status);
+void progress_expect(struct progress *progress, struct str step, int64_t usual_ms);
 
 /* For struct sluice_observer; `arg` is the progress. */
 void progress_event(void *arg, const char *line, size_t len);

@@ -144,7 +144,7 @@ int runner_main(int argc, char **argv)
 	int result;
 	int at = 2;
 
-	(void)print_init(NULL);
+	(void)print_init(NULL, false);
 	print_as_runner();
 	if (argc < 2) {
 		help();

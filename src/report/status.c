@@ -104,6 +104,17 @@ enum err_code status_text(const struct fold_run *fold, const struct run_lock_inf
 
 /* ---------------------------------------------------------------------------------- JSON */
 
+static void needs_member(struct buf *out, const char *name, const struct model *model,
+			 const uint32_t *needs, uint32_t count)
+{
+	field_open(out, name, '[');
+	for (uint32_t i = 0; i < count; i++) {
+		field_comma(out);
+		json_put_str(out, model->steps[needs[i]].id);
+	}
+	buf_byte(out, ']');
+}
+
 static void names_member(struct buf *out, const char *name, const struct step_state *at)
 {
 	field_open(out, name, '[');
@@ -123,6 +134,9 @@ static void step_member(struct buf *out, const struct run_state *run, uint32_t i
 	field_comma(out);
 	buf_byte(out, '{');
 	field_str(out, "step_id", step->id);
+	field_i64(out, "position", index);
+	needs_member(out, "needs", run->model, step->needs, step->needs_count);
+	needs_member(out, "needs_any", run->model, step->needs_any, step->needs_any_count);
 	field_str(out, "state", str_of(step_state_name(at->state)));
 	field_i64(out, "attempt", at->attempt);
 	field_i64(out, "attempts", at->attempts);
@@ -180,6 +194,7 @@ static void run_members(struct buf *out, const struct fold_run *fold,
 		field_i64(out, "owner_pid", owner->pid);
 	else
 		field_null(out, "owner_pid");
+	field_i64(out, "concurrency", run->model->concurrency);
 	field_i64(out, "seq", (int64_t)fold->reading.head.seq);
 	field_str(out, "receipt", str_of(fold->reading.head.h));
 }

@@ -21,6 +21,15 @@ unsigned terminal_columns(int fd)
 	return size.ws_col;
 }
 
+unsigned terminal_rows(int fd)
+{
+	struct winsize size;
+
+	if (ioctl(fd, TIOCGWINSZ, &size) < 0 || size.ws_row == 0)
+		return 24;
+	return size.ws_row > 2 ? size.ws_row : 2;
+}
+
 bool terminal_write(int fd, const char *bytes, size_t len)
 {
 	while (len > 0) {

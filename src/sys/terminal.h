@@ -10,6 +10,8 @@
 bool terminal_is(int fd);
 /* Columns of the terminal, now (ioctl TIOCGWINSZ); 80 when they cannot be known. */
 unsigned terminal_columns(int fd);
+/* Rows of it, at least 2; 24 when they cannot be known. */
+unsigned terminal_rows(int fd);
 
 /* Write all bytes. False when nobody reads any more (EPIPE) or it failed; errno says why. */
 bool terminal_write(int fd, const char *bytes, size_t len);

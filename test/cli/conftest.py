@@ -3,11 +3,14 @@
 The binary is $SLUICE_BIN, else build/sluice. Each test has a state directory and a working directory
 of its own. Test names carry the rule that they prove (S13, S20 ...).
 """
+import fcntl
 import os
 import pathlib
 import pty
 import select
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -20,6 +23,10 @@ def binary():
     if not path.exists():
         pytest.fail(f"{path} is not there: build it, or set SLUICE_BIN")
     return str(path.absolute())
+
+
+def set_size(terminal, size):
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
 
 
 class Sluice:
@@ -64,9 +71,11 @@ class Sluice:
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, **options)
 
-    def on_terminal(self, *args, env=None, timeout=30):
-        """Run a command with all of its stdio on a pseudo terminal: (exit status, bytes)."""
+    def on_terminal(self, *args, env=None, timeout=30, size=(24, 80), watch=None):
+        """Run a command with all of its stdio on a pseudo terminal of (rows, columns): (exit status, bytes).
+        `watch(all bytes so far, main end, process)` is called after each piece."""
         main, other = pty.openpty()
+        set_size(main, size)
         process = subprocess.Popen(self.command(*args), cwd=self.work,
                                    env={**self.env, **(env or {})}, stdin=other, stdout=other,
                                    stderr=other, start_new_session=True)
@@ -83,6 +92,8 @@ class Sluice:
                 if not piece:
                     break
                 seen += piece
+                if watch:
+                    watch(seen, main, process)
             elif process.poll() is not None:
                 break
         os.close(main)

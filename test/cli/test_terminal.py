@@ -73,11 +73,11 @@ def test_characters_survive_the_borders_of_pieces(sluice):
 def test_progress_on_a_terminal_redraws_and_ends_clean(sluice):
     sluice.write("p.yaml", "pipeline: p\nsteps: {slow: {run: 'sleep 1'}}\n")
     status, seen = sluice.on_terminal("run", "p.yaml", "--run-id", "r")
-    text = seen.decode()
-    assert status == 0 and "> slow" in text and "\x1b[1A\x1b[J" in text
+    text = re.sub("\x1b\\[\\d*m", "", seen.decode())
+    assert status == 0 and "▸ slow" in text and "\x1b[2A\x1b[J" in text
     assert "slow" in text and "succeeded" in text and "Receipt: " in text
     after = text[text.rindex("\x1b[J"):]
-    assert "> slow" not in after
+    assert "▸ slow" not in after
 
 
 def test_without_a_terminal_there_is_one_plain_line_a_transition(sluice):
