@@ -59,6 +59,38 @@ SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_list(struct sluice *sluice,
 							  char **ret_text,
 							  struct sluice_error *err);
 
+struct sluice_stats_opts {
+	const char *pipeline;  /* only this one; NULL = all */
+	int64_t since_ms;      /* UTC of the start; 0 = all */
+	enum sluice_format format; /* TEXT, JSON, CSV */
+	bool prometheus;       /* Prometheus text instead of a format */
+};
+/* Figures of the runs of the state directory: results, success rate, durations (median and 95th
+ * percentile, nearest rank, of what succeeded), retries, failures by class, per pipeline and per step.
+ * From the database that sluice_list keeps, or from the logs. NOT_FOUND: no run of that pipeline. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_stats(struct sluice *sluice,
+							   const struct sluice_stats_opts *options,
+							   char **ret_text,
+							   struct sluice_error *err);
+
+/* How long a step took in earlier successful runs. */
+struct sluice_step_time {
+	const char *step;   /* borrowed from the answer; NULL = the whole run */
+	int64_t median_ms;
+	uint32_t samples;   /* of how many runs, at least 1 */
+};
+struct sluice_step_times {
+	struct sluice_step_time *items; /* the whole run first, then the steps in no order */
+	size_t count;                   /* 0 = nothing is known */
+};
+/* Median durations of a pipeline's last few successful runs, for estimates: cheap, writes nothing, and
+ * perhaps not of the very newest runs. Looks into the database that sluice_list keeps if there is one,
+ * else into a bounded number of logs. Free with sluice_step_history_free. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code
+sluice_step_history(struct sluice *sluice, const char *pipeline,
+		    struct sluice_step_times *ret_times, struct sluice_error *err);
+SLUICE_API void sluice_step_history_free(struct sluice_step_times *times);
+
 /* Recompute chain and fold; compare with the receipt when one is given (NULL = none). CORRUPT says where
  * and what; a receipt that does not match is CORRUPT too. */
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_verify(struct sluice *sluice,

@@ -27,10 +27,8 @@
 
 /* Verbs of the manual that this version does not have. */
 static const char *const later_verbs[] = {
-    "rerun",   "top", "stats",  "compare", "export", "signal", "rollback",   "graph",
-    "reindex",  "doctor", "serve",   "flow",   "keeper", "test",  "debug",
-    "rerun", "top",    "stats", "compare", "export", "signal", "rollback", "reindex",
-    "gc",    "doctor", "serve", "flow",    "keeper", "test",   "debug",
+    "rerun",  "top",   "compare", "export", "signal", "rollback", "reindex",
+    "doctor", "serve", "flow",    "keeper", "test",   "debug",
 };
 
 static bool is_later(const char *name)

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/timefmt.h"
+#include "report/csv.h"
 #include "report/pretty.h"
 
 #include <stddef.h>
@@ -264,34 +265,6 @@ void list_jsonl(const struct list_rows *rows, struct buf *out)
 	}
 }
 
-static void csv_cell(struct buf *out, struct str text, char after)
-{
-	bool is_quoted =
-	    str_has(text, ',') || str_has(text, '"') || str_has(text, '\n') || str_has(text, '\r');
-
-	if (is_quoted)
-		buf_byte(out, '"');
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.ptr[i] == '"')
-			buf_byte(out, '"');
-		buf_byte(out, text.ptr[i]);
-	}
-	if (is_quoted)
-		buf_byte(out, '"');
-	buf_byte(out, after);
-}
-
-static void csv_stamp(struct buf *out, int64_t utc_ms)
-{
-	char stamp[STAMP_BYTES + 1];
-
-	if (utc_ms > 0) {
-		stamp_write(utc_ms, stamp);
-		buf_text(out, stamp);
-	}
-	buf_byte(out, ',');
-}
-
 void list_csv(const struct list_rows *rows, struct buf *out)
 {
 	buf_text(out, "run_id,pipeline,state,result,outcome,started_at,ended_at,duration_ms,"
@@ -304,8 +277,8 @@ void list_csv(const struct list_rows *rows, struct buf *out)
 		csv_cell(out, row->state, ',');
 		csv_cell(out, row->result, ',');
 		csv_cell(out, row->outcome, ',');
-		csv_stamp(out, row->started_ms);
-		csv_stamp(out, row->ended_ms);
+		csv_stamp(out, row->started_ms, ',');
+		csv_stamp(out, row->ended_ms, ',');
 		if (duration_of(row) >= 0)
 			buf_i64(out, duration_of(row));
 		buf_byte(out, ',');

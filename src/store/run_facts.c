@@ -25,6 +25,16 @@ struct str result_of_outcome(enum run_outcome outcome)
 	return STR_NONE;
 }
 
+struct str run_event_class(const struct event *event)
+{
+	struct str class = event_text(event, EVENT_FIELD_ERROR_CLASS);
+
+	if (event->type == EVENT_STEP_LOST)
+		return class.ptr ? class : STR("lost");
+	return event->type == EVENT_STEP_FAILED || event->type == EVENT_STEP_RETRIED ? class
+										     : STR_NONE;
+}
+
 void run_facts_fini(struct run_facts *facts)
 {
 	arena_fini(&facts->arena);
@@ -212,6 +222,7 @@ static bool keep_steps(struct run_facts *facts, const struct run_state *run)
 		struct step_row *step = &facts->steps[i];
 
 		step->state = str_of(step_state_name(from->state));
+		step->position = i;
 		step->attempts = from->attempts;
 		step->retries = from->retries;
 		step->started_ms = from->started_ms;

@@ -43,6 +43,7 @@ struct step_row {
 	struct str reason;
 	struct str outputs_hash; /* of its last success */
 	struct str cached_from;  /* of its last success */
+	uint32_t position;       /* in the file, from 0 */
 	uint32_t attempts;
 	uint32_t retries;
 	int64_t started_ms;  /* of its last attempt; 0 = never */
@@ -72,6 +73,10 @@ MUST_CHECK enum err_code run_facts_read(const struct vfs *vfs, const char *path,
 					const struct limits *limits, run_event_fn *visit, void *arg,
 					struct run_facts *ret_facts, struct err *err);
 void run_facts_fini(struct run_facts *facts);
+
+/* The error class of an attempt that failed, or that is followed by a retry; ptr NULL for other
+ * events. */
+struct str run_event_class(const struct event *event);
 
 /* S12: partial and rolled_back are failed; ptr NULL for a run that has not ended. */
 struct str result_of_outcome(enum run_outcome outcome);

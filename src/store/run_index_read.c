@@ -263,7 +263,7 @@ enum err_code run_index_steps(struct run_index *index, const struct run_filter *
 
 	if (sqlite_prepare(&index->sqlite,
 			   "SELECT runs.pipeline, step_id, steps.state, error_class, skip_reason,"
-			   " cached_from, attempts, steps.retries, steps.duration_ms"
+			   " cached_from, attempts, steps.retries, steps.duration_ms, position"
 			   " FROM runs JOIN steps USING (run_id) WHERE result IS NOT NULL"
 			   " AND (?1 IS NULL OR pipeline = ?1) AND runs.started_ms >= ?2",
 			   &query, err) != ERR_OK)
@@ -280,6 +280,7 @@ enum err_code run_index_steps(struct run_index *index, const struct run_filter *
 		    .attempts = (uint32_t)sqlite_i64(&query, 6),
 		    .retries = (uint32_t)sqlite_i64(&query, 7),
 		    .duration_ms = sqlite_i64(&query, 8),
+		    .position = (uint32_t)sqlite_i64(&query, 9),
 		};
 
 		code = visit(arg, sqlite_str(&query, 0), &step, err);

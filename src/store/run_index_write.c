@@ -60,13 +60,6 @@ static struct str name_of(const struct event *event)
 	}
 }
 
-static struct str class_of(const struct event *event)
-{
-	struct str class = event_text(event, EVENT_FIELD_ERROR_CLASS);
-
-	return event->type == EVENT_STEP_LOST && !class.ptr ? STR("lost") : class;
-}
-
 static void payload_put(struct buf *out, const struct event *event)
 {
 	struct str reason = event_text(event, EVENT_FIELD_REASON);
@@ -109,7 +102,7 @@ static enum err_code put_event(void *arg, const struct event *event, struct err 
 	put_stamp(query, event->time_utc_ms, stamp);
 	sqlite_put_str(query, buf_view(&writer->payload));
 	sqlite_put_str(query, buf_view(&writer->key));
-	sqlite_put_str(query, class_of(event));
+	sqlite_put_str(query, run_event_class(event));
 	return sqlite_do(query, err);
 }
 
