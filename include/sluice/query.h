@@ -15,6 +15,14 @@ SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_status(struct sluice *sluic
 							    enum sluice_format format,
 							    char **ret_text,
 							    struct sluice_error *err);
+/* The status as it was at a point of the log: `at` is SEQ or `evt_SEQ`, an RFC 3339 time, or `-10m`, so
+ * long ago; a number beyond the log means its end, and the answer says so. There are no owner and no next
+ * commands in it: these are of now. USAGE for another text, NOT_FOUND when the run did not exist then. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_status_at(struct sluice *sluice,
+							       const char *run_name, const char *at,
+							       enum sluice_format format,
+							       char **ret_text,
+							       struct sluice_error *err);
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_summary(struct sluice *sluice,
 							     const char *run_name,
 							     enum sluice_format format,

@@ -70,6 +70,44 @@ enum sluice_code sluice_status(struct sluice *sluice, const char *run_name,
 	return answer(sluice, run_name, format, report_status, ret_text, err);
 }
 
+static enum err_code fold_at(const struct sluice *sluice, const char *run_name, const char *at,
+			     struct fold_run *ret_fold, struct at_view *ret_view, struct err *err)
+{
+	AUTO(rundir_drop) struct rundir *dir = NULL;
+	struct fold_until until;
+
+	if (at_read(str_of(at), clock_utc_ms(sluice->clock), &until, err) != ERR_OK ||
+	    api_find_run(sluice, run_name, &dir, err) != ERR_OK)
+		return err->code;
+	return at_fold(dir, &sluice->limits, &until, ret_fold, ret_view, err);
+}
+
+enum sluice_code sluice_status_at(struct sluice *sluice, const char *run_name, const char *at,
+				  enum sluice_format format, char **ret_text,
+				  struct sluice_error *err)
+{
+	AUTO(fold_fini) struct fold_run fold = {.model = NULL};
+	AUTO(at_view_fini) struct at_view view = {.head_seq = 0};
+	AUTO(buf_fini) struct buf out = BUF_INIT;
+	struct err cause = ERR_INIT;
+	enum err_code code;
+
+	if (!sluice || !run_name || !at || !ret_text)
+		return api_usage(err, "sluice_status_at needs a handle, the name of a run, a point "
+				      "and an answer");
+	if (format != SLUICE_TEXT && format != SLUICE_JSON)
+		return api_usage(err, "the answer is text or json");
+	if (fold_at(sluice, run_name, at, &fold, &view, &cause) != ERR_OK)
+		return api_err(err, &cause);
+	code = format == SLUICE_JSON ? status_at_json(&fold, &view, &out, &cause)
+				     : status_at_text(&fold, &view, &out, &cause);
+	if (code != ERR_OK)
+		return api_err(err, &cause);
+	if (api_text(&out, ret_text, err) != SLUICE_OK)
+		return err->code;
+	return api_check_reading(&fold, &cause) == ERR_OK ? SLUICE_OK : api_err(err, &cause);
+}
+
 enum sluice_code sluice_summary(struct sluice *sluice, const char *run_name,
 				enum sluice_format format, char **ret_text,
 				struct sluice_error *err)

@@ -76,7 +76,9 @@ void graph_label(const struct graph *graph, uint32_t step, const char *more, str
 static void run_note(const struct step_state *at, struct buf *out)
 {
 	buf_text(out, step_state_name(at->state));
-	if (at->state == STEP_SKIPPED)
+	if (at->is_given)
+		buf_text(out, " (given)");
+	else if (at->state == STEP_SKIPPED)
 		buf_fmt(out, " (%s)", skip_reason_name(at->skip));
 	else if (at->state == STEP_FAILED)
 		buf_fmt(out, " (%s%s)", error_class_name(at->class),

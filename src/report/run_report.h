@@ -6,6 +6,7 @@
 #ifndef REPORT_RUN_REPORT_H
 #define REPORT_RUN_REPORT_H
 
+#include "report/at.h"
 #include "rundir/fold.h"
 
 /* `Run ID:`, `State:`, `Steps:` by id, `Completed:`, `Failed hard gates:`; then reason, owner, what
@@ -15,6 +16,13 @@ MUST_CHECK enum err_code status_text(const struct fold_run *fold, const struct r
 /* The same facts and all that the fold knows of each step, indented; `next` has the commands. */
 MUST_CHECK enum err_code status_json(const struct fold_run *fold, const struct run_lock_info *owner,
 				     struct buf *out, struct err *err);
+
+/* The same of a point of the log (at_fold): no owner and no next commands, for these are of now; last,
+ * which point it is. */
+MUST_CHECK enum err_code status_at_text(const struct fold_run *fold, const struct at_view *view,
+					struct buf *out, struct err *err);
+MUST_CHECK enum err_code status_at_json(const struct fold_run *fold, const struct at_view *view,
+					struct buf *out, struct err *err);
 
 /* Every step is listed, skipped ones too; durations are filled; nulls are written. */
 MUST_CHECK enum err_code summary_text(const struct fold_run *fold, struct buf *out,

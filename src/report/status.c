@@ -73,8 +73,23 @@ static void next_lines(struct buf *out, const struct fold_run *fold,
 	}
 }
 
-enum err_code status_text(const struct fold_run *fold, const struct run_lock_info *owner,
-			  struct buf *out, struct err *err)
+static void view_lines(struct buf *out, const struct fold_run *fold, const struct at_view *view)
+{
+	char stamp[STAMP_BYTES + 1];
+
+	stamp_write(view->time_ms, stamp);
+	buf_fmt(out, "As of: event %llu of %llu, %s, %.*s", (unsigned long long)fold->state.seq,
+		(unsigned long long)view->head_seq, stamp, STR_ARG(view->event));
+	if (view->step.ptr)
+		buf_fmt(out, " [%.*s]", STR_ARG(view->step));
+	buf_byte(out, '\n');
+	if (view->is_beyond)
+		buf_text(out, "Note: the log does not go that far: this is its end\n");
+}
+
+/* `owner` and `view`: one of them is NULL. */
+static enum err_code put_text(const struct fold_run *fold, const struct run_lock_info *owner,
+			      const struct at_view *view, struct buf *out, struct err *err)
 {
 	const struct run_state *run = &fold->state;
 	AUTO(mem_drop) uint32_t *order = NULL;
@@ -88,12 +103,16 @@ enum err_code status_text(const struct fold_run *fold, const struct run_lock_inf
 	buf_fmt(out, "Pipeline: %.*s\n", STR_ARG(run->model->pipeline));
 	if (run->reason.len > 0)
 		buf_fmt(out, "Reason: %.*s\n", STR_ARG(run->reason));
-	owner_line(out, run, owner);
+	if (owner)
+		owner_line(out, run, owner);
 	for (uint32_t i = 0; i < run->model->steps_count; i++) {
 		if (run->steps[order[i]].state == STEP_WAITING)
 			wait_line(out, &run->model->steps[order[i]], &run->steps[order[i]]);
 	}
-	next_lines(out, fold, owner);
+	if (owner)
+		next_lines(out, fold, owner);
+	if (view)
+		view_lines(out, fold, view);
 	if (fold->reading.end != LOG_END_WHOLE) {
 		buf_text(out, "Note: ");
 		reading_note(&fold->reading, out);
@@ -165,7 +184,8 @@ static void next_member(struct buf *out, const struct fold_run *fold,
 	AUTO(buf_fini) struct buf next = BUF_INIT;
 	size_t from = 0;
 
-	next_commands(fold, owner, &next);
+	if (owner)
+		next_commands(fold, owner, &next);
 	field_open(out, "next", '[');
 	for (size_t i = 0; i < next.len; i++) {
 		if (next.ptr[i] != '\n')
@@ -178,7 +198,7 @@ static void next_member(struct buf *out, const struct fold_run *fold,
 }
 
 static void run_members(struct buf *out, const struct fold_run *fold,
-			const struct run_lock_info *owner)
+			const struct run_lock_info *owner, const struct at_view *view)
 {
 	const struct run_state *run = &fold->state;
 
@@ -190,17 +210,28 @@ static void run_members(struct buf *out, const struct fold_run *fold,
 	field_str(out, "reason", run->reason.len > 0 ? run->reason : STR_NONE);
 	field_stamp(out, "created_at", run->created_ms);
 	field_stamp(out, "changed_at", run->changed_ms);
-	if (owner->is_held)
+	if (owner && owner->is_held)
 		field_i64(out, "owner_pid", owner->pid);
 	else
 		field_null(out, "owner_pid");
 	field_i64(out, "concurrency", run->model->concurrency);
-	field_i64(out, "seq", (int64_t)fold->reading.head.seq);
-	field_str(out, "receipt", str_of(fold->reading.head.h));
+	field_i64(out, "seq", (int64_t)run->seq);
+	field_str(out, "receipt", str_of(view ? view->h : fold->reading.head.h));
 }
 
-enum err_code status_json(const struct fold_run *fold, const struct run_lock_info *owner,
-			  struct buf *out, struct err *err)
+static void view_member(struct buf *out, const struct at_view *view)
+{
+	field_open(out, "at", '{');
+	field_i64(out, "head_seq", (int64_t)view->head_seq);
+	field_stamp(out, "time", view->time_ms);
+	field_str(out, "event_type", view->event);
+	field_str(out, "step_id", view->step);
+	field_bool(out, "beyond_head", view->is_beyond);
+	buf_byte(out, '}');
+}
+
+static enum err_code put_json(const struct fold_run *fold, const struct run_lock_info *owner,
+			      const struct at_view *view, struct buf *out, struct err *err)
 {
 	const struct run_state *run = &fold->state;
 	AUTO(mem_drop) uint32_t *order = NULL;
@@ -209,7 +240,7 @@ enum err_code status_json(const struct fold_run *fold, const struct run_lock_inf
 	if (steps_by_id(run->model, &order, err) != ERR_OK)
 		return err->code;
 	buf_byte(&json, '{');
-	run_members(&json, fold, owner);
+	run_members(&json, fold, owner, view);
 	field_open(&json, "steps", '[');
 	for (uint32_t i = 0; i < run->model->steps_count; i++)
 		step_member(&json, run, order[i]);
@@ -218,6 +249,8 @@ enum err_code status_json(const struct fold_run *fold, const struct run_lock_inf
 	failed_gates_member(&json, run, order);
 	field_i64(&json, "warnings", run->warnings);
 	next_member(&json, fold, owner);
+	if (view)
+		view_member(&json, view);
 	if (fold->reading.end != LOG_END_WHOLE) {
 		AUTO(buf_fini) struct buf note = BUF_INIT;
 
@@ -230,4 +263,30 @@ enum err_code status_json(const struct fold_run *fold, const struct run_lock_inf
 	pretty_json(out, buf_view(&json));
 	buf_byte(out, '\n');
 	return buf_check(out, "status", err);
+}
+
+/* -------------------------------------------------------------------------------- answers */
+
+enum err_code status_text(const struct fold_run *fold, const struct run_lock_info *owner,
+			  struct buf *out, struct err *err)
+{
+	return put_text(fold, owner, NULL, out, err);
+}
+
+enum err_code status_json(const struct fold_run *fold, const struct run_lock_info *owner,
+			  struct buf *out, struct err *err)
+{
+	return put_json(fold, owner, NULL, out, err);
+}
+
+enum err_code status_at_text(const struct fold_run *fold, const struct at_view *view,
+			     struct buf *out, struct err *err)
+{
+	return put_text(fold, NULL, view, out, err);
+}
+
+enum err_code status_at_json(const struct fold_run *fold, const struct at_view *view,
+			     struct buf *out, struct err *err)
+{
+	return put_json(fold, NULL, view, out, err);
 }

@@ -15,6 +15,8 @@ struct folding {
 	struct buf updates;
 	fold_visit_fn *visit; /* may be NULL */
 	void *arg;
+	struct fold_until until;
+	bool is_over;   /* the point until which is folded was passed */
 	bool is_spoilt; /* the state is no longer that of a prefix: apply failed half way */
 };
 
@@ -66,6 +68,12 @@ static enum err_code resolve(struct folding *folding, struct event *event, enum 
 	return ERR_OK;
 }
 
+static bool is_beyond(const struct folding *folding, const struct event *event)
+{
+	return event->seq > 1 && (event->seq > folding->until.seq ||
+				  event->time_utc_ms > folding->until.utc_ms);
+}
+
 static enum err_code on_event(void *arg, const struct event *event, struct str line,
 			      struct err *err)
 {
@@ -75,6 +83,9 @@ static enum err_code on_event(void *arg, const struct event *event, struct str l
 
 	if (!folding->fold->model && begin(folding, event, err) != ERR_OK)
 		return err->code;
+	folding->is_over = folding->is_over || is_beyond(folding, event);
+	if (folding->is_over)
+		return ERR_OK;
 	if (!event_has(event, EVENT_FIELD_OUTPUTS_REF) &&
 	    !event_has(event, EVENT_FIELD_CONTEXT_UPDATES_REF) &&
 	    !event_has(event, EVENT_FIELD_GIVEN_REF)) {
@@ -112,6 +123,7 @@ static enum err_code read_upto(struct folding *folding, uint64_t upto,
 			       struct log_reading *ret_reading, struct err *err)
 {
 	folding->is_spoilt = false;
+	folding->is_over = false;
 	return log_read(rundir_vfs(folding->dir), rundir_fd(folding->dir), folding->limits, upto,
 			on_event, folding, ret_reading, err);
 }
@@ -145,13 +157,18 @@ static enum err_code read_all(struct folding *folding, struct err *err)
 		       rundir_path(folding->dir));
 }
 
-enum err_code fold_read(const struct rundir *dir, const struct limits *limits, fold_visit_fn *visit,
-			void *arg, struct fold_run *ret_fold, struct err *err)
+enum err_code fold_read_until(const struct rundir *dir, const struct limits *limits,
+			      const struct fold_until *until, fold_visit_fn *visit, void *arg,
+			      struct fold_run *ret_fold, struct err *err)
 {
 	struct fold_run fold = {.model = NULL};
 	AUTO(folding_fini)
-	struct folding folding = {
-	    .dir = dir, .limits = limits, .fold = &fold, .visit = visit, .arg = arg};
+	struct folding folding = {.dir = dir,
+				  .limits = limits,
+				  .fold = &fold,
+				  .visit = visit,
+				  .arg = arg,
+				  .until = *until};
 
 	if (read_all(&folding, err) != ERR_OK) {
 		fold_fini(&fold);
@@ -159,6 +176,14 @@ enum err_code fold_read(const struct rundir *dir, const struct limits *limits, f
 	}
 	*ret_fold = fold;
 	return ERR_OK;
+}
+
+enum err_code fold_read(const struct rundir *dir, const struct limits *limits, fold_visit_fn *visit,
+			void *arg, struct fold_run *ret_fold, struct err *err)
+{
+	const struct fold_until all = {UINT64_MAX, INT64_MAX};
+
+	return fold_read_until(dir, limits, &all, visit, arg, ret_fold, err);
 }
 
 enum err_code fold_open(const struct rundir *dir, const struct limits *limits,
@@ -169,7 +194,10 @@ enum err_code fold_open(const struct rundir *dir, const struct limits *limits,
 	AUTO(log_drop) struct log *log = NULL;
 	struct log_torn torn;
 	AUTO(folding_fini)
-	struct folding folding = {.dir = dir, .limits = limits, .fold = &fold};
+	struct folding folding = {.dir = dir,
+				  .limits = limits,
+				  .fold = &fold,
+				  .until = {UINT64_MAX, INT64_MAX}};
 
 	if (log_open(rundir_vfs(dir), rundir_fd(dir), rundir_id(dir), limits, on_event, &folding,
 		     &log, &torn, err) != ERR_OK) {

@@ -31,6 +31,17 @@ MUST_CHECK enum err_code fold_open(const struct rundir *dir, const struct limits
 				   struct fold_run *ret_fold, struct log **ret_log,
 				   struct log_torn *ret_torn, struct err *err);
 
+/* The same, folded only up to a point: the last event with a number of at most `seq` before the first one
+ * with a later time than `utc_ms`. run.created is always folded. `visit` (may be NULL) sees what is
+ * folded; the chain of the whole log is verified all the same, and ret_fold->reading tells of its end. */
+struct fold_until {
+	uint64_t seq;   /* UINT64_MAX = no bound */
+	int64_t utc_ms; /* INT64_MAX = no bound */
+};
+MUST_CHECK enum err_code fold_read_until(const struct rundir *dir, const struct limits *limits,
+					 const struct fold_until *until, fold_visit_fn *visit,
+					 void *arg, struct fold_run *ret_fold, struct err *err);
+
 void fold_fini(struct fold_run *fold);
 
 #endif
