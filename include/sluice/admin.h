@@ -1,4 +1,4 @@
-/* admin.h - looking after an installation: old runs, the schema of pipeline files */
+/* admin.h - looking after an installation: old runs, settings, the schema of pipeline files */
 #ifndef SLUICE_ADMIN_H
 #define SLUICE_ADMIN_H
 
@@ -34,6 +34,37 @@ SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_gc(struct sluice *sluice,
 							const struct sluice_gc_opts *options,
 							char **ret_text,
 							struct sluice_error *err);
+
+struct sluice_settings; /* sluice.conf and the environment */
+
+/* Read the settings: `file`, else $SLUICE_CONFIG, else /etc/sluice/sluice.conf and over it the user's
+ * $XDG_CONFIG_HOME/sluice/sluice.conf (~/.config/...); over all of them the environment. An empty
+ * `file` reads no file. The library reads settings nowhere else: the caller passes on what it wants.
+ * INVALID: a file cannot be read or is wrong; *ret_diagnostics (may be NULL if not wanted) has every
+ * error with its place then, or is untouched. Free with sluice_settings_free. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code
+sluice_settings_read(const char *file, struct sluice_settings **ret_settings,
+		     char **ret_diagnostics, struct sluice_error *err);
+/* Accepts NULL. */
+SLUICE_API void sluice_settings_free(struct sluice_settings *settings);
+/* The value of a setting ("gc.keep"); NULL when nobody set it, or there is none of that name. *ret_origin
+ * (may be NULL if not wanted) says who did: "<file>:<line>" or "environment: <variable>". Both belong
+ * to `settings`. */
+SLUICE_API const char *sluice_setting(const struct sluice_settings *settings, const char *key,
+				      const char **ret_origin);
+/* The limits as sluice_state_opts takes them: "name=value", NULL-ended; NULL when there are none. */
+SLUICE_API const char *const *sluice_settings_limits(const struct sluice_settings *settings);
+
+/* What there is to set; texts are static, empty where there is none. */
+struct sluice_setting_about {
+	const char *key;
+	const char *variable; /* of the environment */
+	const char *flag;     /* of the command line */
+	const char *fallback; /* what holds when nobody sets it, for people */
+	const char *text;     /* what it is for */
+};
+/* Setting number `index`, from 0; NULL behind the last one. */
+SLUICE_API const struct sluice_setting_about *sluice_setting_about(size_t index);
 
 #ifdef __cplusplus
 }

@@ -16,6 +16,8 @@ struct sluice_state_opts {
 				  * executable, in its ../libexec/sluice, or where it was installed
 				  * with the library */
 	const char *const *limits; /* "name=value" texts, NULL-ended */
+	int64_t step_timeout_ms;   /* of an attempt, for steps of pipelines that do not say; 0 = none */
+	int64_t run_timeout_ms;    /* of a run, for pipelines that do not say; 0 = none */
 };
 
 /* Open a state directory; it need not exist yet, and nothing is written before a run starts. `options`

@@ -23,6 +23,8 @@ struct sluice {
 	char *home;                /* absolute; need not exist yet */
 	char *keeper_path;         /* NULL when no keeper was found: runs cannot start commands */
 	struct limits limits;
+	int64_t step_timeout_ns; /* for pipelines that do not say; 0 = none */
+	int64_t run_timeout_ns;
 	char note[400]; /* see sluice_note */
 	struct registry *registry; /* what the program has added; NULL = nothing yet */
 };

@@ -3,9 +3,12 @@
 #include "api/api.h"
 
 #include "base/mem.h"
+#include "base/timefmt.h"
 #include "sys/file.h"
 
 #include <string.h>
+
+#define SPAN_MS_MAX (INT64_MAX / NS_PER_MS)
 
 #define CODE(name) \
 	_Static_assert((int)SLUICE_##name == (int)ERR_##name, "the public codes are our own")
@@ -182,6 +185,12 @@ static enum err_code fill(struct sluice *sluice, const struct sluice_state_opts 
 	sluice->vfs = &vfs_os;
 	sluice->clock = &clock_os;
 	limits_default(&sluice->limits);
+	if (options->step_timeout_ms < 0 || options->step_timeout_ms > SPAN_MS_MAX ||
+	    options->run_timeout_ms < 0 || options->run_timeout_ms > SPAN_MS_MAX)
+		return err_set(err, ERR_USAGE, "a timeout is not negative, and at most %lld ms",
+			       (long long)SPAN_MS_MAX);
+	sluice->step_timeout_ns = options->step_timeout_ms * NS_PER_MS;
+	sluice->run_timeout_ns = options->run_timeout_ms * NS_PER_MS;
 	for (size_t i = 0; options->limits && options->limits[i]; i++) {
 		if (limits_set(&sluice->limits, str_of(options->limits[i]), err) != ERR_OK)
 			return err->code;

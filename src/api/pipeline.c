@@ -1,6 +1,7 @@
 /* pipeline.c - pipelines: read from a file or from memory, checked, planned */
 #include "api/api.h"
 
+#include "lang/defaults.h"
 #include "lang/lang.h"
 #include "report/plan.h"
 #include "sys/file.h"
@@ -37,7 +38,8 @@ enum err_code api_definition_read(const struct sluice *sluice,
 
 	if (lang_load_for(buf_view(&definition->source), folder, &sluice->limits, &host, diags,
 			  &definition->model, err) == ERR_OK)
-		return ERR_OK;
+		return defaults_fill(definition->model, sluice->step_timeout_ns,
+				     sluice->run_timeout_ns, err);
 	if (diags->count > 0)
 		(void)err_hint(err, "`sluice explain SLU%03d` says more",
 			       (int)diags->items[0].code);

@@ -18,6 +18,7 @@ struct cli {
 	const struct cli_verb *verb;
 	struct options options;
 	struct sluice *sluice; /* open if the verb asks for it */
+	struct sluice_settings *settings; /* NULL: none were read */
 	bool is_runner;        /* called as system A's `runner` */
 };
 
@@ -30,6 +31,7 @@ struct cli_verb {
 	const enum option *options;
 	size_t words_min, words_max;
 	bool opens; /* needs the state directory */
+	bool is_unset; /* works without settings: a wrong file of them does not matter */
 	int (*run)(struct cli *cli);
 };
 

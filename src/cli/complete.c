@@ -19,6 +19,7 @@ struct completion {
 	const char *words[PLACES_MAX]; /* what is no option, after the verb */
 	size_t words_count;
 	const char *state_dir;
+	const char *config;
 	struct sluice *sluice; /* opened when it is needed */
 };
 
@@ -75,10 +76,19 @@ static void offer_verbs(const struct completion *at)
 
 static bool is_open(struct completion *at)
 {
-	const struct sluice_state_opts options = {.state_dir = at->state_dir};
+	struct sluice_settings *settings = NULL;
+	struct sluice_state_opts options = {.state_dir = at->state_dir};
 	struct sluice_error ignored;
 
-	return at->sluice || sluice_open(&options, &at->sluice, &ignored) == SLUICE_OK;
+	if (at->sluice)
+		return true;
+	if (sluice_settings_read(at->config, &settings, NULL, &ignored) == SLUICE_OK &&
+	    !options.state_dir)
+		options.state_dir = sluice_setting(settings, "state_dir", NULL);
+	if (sluice_open(&options, &at->sluice, &ignored) != SLUICE_OK)
+		at->sluice = NULL;
+	sluice_settings_free(settings);
+	return at->sluice != NULL;
 }
 
 /* The runs as JSON lines; NULL when there are none to tell. */
@@ -228,7 +238,7 @@ static void offer_named(struct completion *at, struct str name)
 {
 	if (str_is(name, "FILE"))
 		buf_text(at->out, ":files\n");
-	else if (str_is(name, "STATE") || str_is(name, "FOLDER"))
+	else if (str_is(name, "FOLDER"))
 		buf_text(at->out, ":folders\n");
 	else if (str_is(name, "RUN"))
 		offer_runs(at);
@@ -376,12 +386,16 @@ static enum option read_before(struct completion *at, const char *const *words, 
 		if (waiting != OPT_END) {
 			if (waiting == OPT_DIR)
 				at->state_dir = word;
+			if (waiting == OPT_CONFIG)
+				at->config = word;
 			waiting = OPT_END;
 		} else if (!*ret_is_ended && strcmp(word, "--") == 0) {
 			*ret_is_ended = true;
 		} else if (!*ret_is_ended && word[0] == '-' && word[1]) {
 			if (strncmp(word, "--dir=", 6) == 0)
 				at->state_dir = word + 6;
+			if (strncmp(word, "--config=", 9) == 0)
+				at->config = word + 9;
 			waiting = waits_for_value(at, word);
 		} else if (!at->verb) {
 			at->verb = cli_verb_find(word);

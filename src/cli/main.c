@@ -19,7 +19,7 @@
  * `resume` share carry.c, which follows the run with progress.c. Called as `runner` the command
  * behaves as system A's did: runner.c. */
 #include "base/str.h"
-#include "cli/cli.h"
+#include "cli/settings.h"
 #include "sys/terminal.h"
 
 #include <stdio.h>
@@ -83,6 +83,10 @@ static int carry_out(struct cli *cli)
 			       verb->name, verb->usage);
 		return cli_usage(cli, text, NULL);
 	}
+	if (!verb->is_unset && !settings_apply(cli, &status))
+		return status;
+	/* What the settings say of colours is checked. */
+	(void)print_init(cli->options.value[OPT_COLOR], cli->options.given[OPT_PLAIN]);
 	if (verb->opens && !cli_open(cli, &status))
 		return status;
 	status = verb->run(cli);
@@ -138,6 +142,7 @@ int main(int argc, char **argv)
 		status = runner_main(argc, argv);
 	} else {
 		status = sluice_main(&cli, argc, argv);
+		sluice_settings_free(cli.settings);
 		options_fini(&cli.options);
 	}
 	if (!print_end() && status == CLI_OK)

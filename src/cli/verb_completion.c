@@ -145,6 +145,7 @@ const struct cli_verb verb_completion = {
 	    "stand in\n"
 	    "the place of the last word, a line each: the word, a tab, its meaning.\n",
     .options = completion_options,
+    .is_unset = true,
     .words_min = 1,
     .words_max = 1000,
     .run = run,

@@ -36,6 +36,7 @@ const struct cli_verb verb_help = {
     .help = "  sluice help run\n"
 	    "  sluice help exit-codes\n",
     .options = help_options,
+    .is_unset = true,
     .words_min = 0,
     .words_max = 1,
     .run = run,

@@ -1,5 +1,5 @@
 /* verbs.c - the table of verbs, and what they share */
-#include "cli/cli.h"
+#include "cli/settings.h"
 
 #include "base/mem.h"
 #include "base/timefmt.h"
@@ -17,7 +17,7 @@ const struct cli_verb *const cli_verbs[] = {
     NULL,
 };
 
-const enum option cli_globals[] = {OPT_HELP,  OPT_DIR,     OPT_LIMIT_SET, OPT_COLOR,
+const enum option cli_globals[] = {OPT_HELP,  OPT_DIR,   OPT_CONFIG, OPT_LIMIT_SET, OPT_COLOR,
 				   OPT_PLAIN, OPT_QUIET, OPT_VERBOSE, OPT_END};
 
 const struct cli_verb *cli_verb_find(const char *name)
@@ -36,7 +36,10 @@ bool cli_open(struct cli *cli, int *ret_status)
 {
 	const struct sluice_state_opts options = {
 	    .state_dir = cli->options.value[OPT_DIR],
-	    .limits = (const char *const *)cli->options.many[OPT_LIMIT_SET]};
+	    .keeper_path = sluice_setting(cli->settings, "keeper", NULL),
+	    .limits = (const char *const *)cli->options.many[OPT_LIMIT_SET],
+	    .step_timeout_ms = settings_span_ms(cli, "step_timeout"),
+	    .run_timeout_ms = settings_span_ms(cli, "run_timeout")};
 	struct sluice_error err;
 
 	if (sluice_open(&options, &cli->sluice, &err) == SLUICE_OK)

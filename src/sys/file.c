@@ -131,3 +131,10 @@ bool file_is_there(const char *path)
 
 	return stat(path, &found) == 0 && !S_ISDIR(found.st_mode);
 }
+
+bool file_is_named(const char *path)
+{
+	struct stat info;
+
+	return lstat(path, &info) == 0;
+}

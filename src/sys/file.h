@@ -33,6 +33,10 @@ MUST_CHECK enum err_code file_of_address(const void *address, struct buf *out, s
 /* Is there something at `path` that is no folder (stat(2)): a file, a pipe, a device? */
 bool file_is_there(const char *path);
 
+/* Does anything have this name, a link that leads nowhere too (lstat(2))? False when that cannot be
+ * known. */
+bool file_is_named(const char *path);
+
 /* Is it a plain file that this user may execute (access(2))? */
 bool file_is_program(const char *path);
 

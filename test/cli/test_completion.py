@@ -33,7 +33,7 @@ def test_every_verb_is_offered(sluice):
 
 @pytest.mark.parametrize("words, wanted", [
     (["status", "--js"], ["--json"]),
-    (["--co"], ["--color"]),
+    (["--co"], ["--config", "--color"]),
     (["list", "--result", "s"], ["success", "stopped"]),
     (["list", "--color", ""], ["auto", "always", "never"]),
     (["list", "--color=n"], ["--color=never"]),
