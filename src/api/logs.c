@@ -10,7 +10,7 @@
 struct shown {
 	bool is_begun;
 	uint32_t attempt;
-	uint64_t offset;
+	uint64_t offsets[ATTEMPT_LOGS];
 };
 
 struct reader {
@@ -56,10 +56,11 @@ static enum err_code give_heading(struct reader *reader, const struct run_state 
 }
 
 /* Show what the file has beyond what was shown. */
-static enum err_code give_file(struct reader *reader, const struct run_state *run, uint32_t step,
-			       int fd, struct err *err)
+static enum err_code give_open(struct reader *reader, const struct run_state *run, uint32_t step,
+			       unsigned file, int fd, struct err *err)
 {
 	struct shown *shown = &reader->shown[step];
+	uint64_t *offset = &shown->offsets[file];
 	size_t got = PIECE_BYTES;
 
 	while (got > 0 && !reader->is_over) {
@@ -69,33 +70,28 @@ static enum err_code give_file(struct reader *reader, const struct run_state *ru
 		room = buf_room(&reader->bytes, PIECE_BYTES);
 		if (!room)
 			return buf_check(&reader->bytes, "output", err);
-		if (vfs_read(rundir_vfs(reader->dir), fd, room, PIECE_BYTES, shown->offset, &got,
+		if (vfs_read(rundir_vfs(reader->dir), fd, room, PIECE_BYTES, *offset, &got,
 			     err) != ERR_OK)
 			return err->code;
 		if (got > 0 && give_heading(reader, run, step, shown->attempt, err) != ERR_OK)
 			return err->code;
 		give(reader, room, got);
-		shown->offset += got;
+		*offset += got;
 	}
 	return ERR_OK;
 }
 
-static enum err_code give_step(struct reader *reader, const struct run_state *run, uint32_t step,
-			       uint32_t attempt, struct err *err)
+static enum err_code give_file(struct reader *reader, const struct run_state *run, uint32_t step,
+			       unsigned file, struct err *err)
 {
 	AUTO(buf_fini) struct buf path = BUF_INIT;
-	struct shown *shown = &reader->shown[step];
 	const struct vfs *vfs = rundir_vfs(reader->dir);
 	struct err missing = ERR_INIT;
 	enum err_code code;
 	int fd;
 
-	if (!shown->is_begun || shown->attempt != attempt) {
-		*shown = (struct shown){.is_begun = true, .attempt = attempt};
-		if (reader->last == step)
-			reader->last = STEP_NONE;
-	}
-	attempt_log_path(&path, run->model->steps[step].id, attempt);
+	if (!attempt_log_path(&path, &run->model->steps[step], reader->shown[step].attempt, file))
+		return ERR_OK;
 	if (buf_check(&path, "path", err) != ERR_OK)
 		return err->code;
 	if (vfs_open(vfs, rundir_fd(reader->dir), path.ptr, VFS_READ, &fd, &missing) != ERR_OK) {
@@ -105,9 +101,26 @@ static enum err_code give_step(struct reader *reader, const struct run_state *ru
 		*err = missing;
 		return err->code;
 	}
-	code = give_file(reader, run, step, fd, err);
+	code = give_open(reader, run, step, file, fd, err);
 	vfs_close(vfs, fd);
 	return code;
+}
+
+static enum err_code give_step(struct reader *reader, const struct run_state *run, uint32_t step,
+			       uint32_t attempt, struct err *err)
+{
+	struct shown *shown = &reader->shown[step];
+
+	if (!shown->is_begun || shown->attempt != attempt) {
+		*shown = (struct shown){.is_begun = true, .attempt = attempt};
+		if (reader->last == step)
+			reader->last = STEP_NONE;
+	}
+	for (unsigned file = 0; file < ATTEMPT_LOGS; file++) {
+		if (give_file(reader, run, step, file, err) != ERR_OK)
+			return err->code;
+	}
+	return ERR_OK;
 }
 
 /* One look at the run: show what is new. *ret_is_done: nothing more can come. */

@@ -3,11 +3,14 @@
 #include "api/run_intern.h"
 
 #include "base/timefmt.h"
+#include "sys/file.h"
 
 #include <limits.h>
 #include <stdio.h>
 
 extern char **environ;
+
+#define FILES_NEEDED 24 /* of a run under way: log, lock, loop, sockets, keeper's start */
 
 /* ---------------------------------------------------------------------------------- ports */
 
@@ -55,7 +58,7 @@ struct sluice_run *run_new(struct sluice *sluice, const struct sluice_observer *
 	run->sluice = sluice;
 	run->host.sluice = sluice;
 	run->observer = *observer;
-	if (boot_id_read(run->boot_id, err) != ERR_OK) {
+	if (file_room_check(FILES_NEEDED, err) != ERR_OK || boot_id_read(run->boot_id, err) != ERR_OK) {
 		mem_free(run);
 		return NULL;
 	}

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "core/resource.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,6 +45,17 @@ struct exec_call {
 	struct exec_context *context; /* exec/context.h; borrowed for the driver's life */
 };
 
+#define EXEC_HANDS_MAX  8
+#define EXEC_GROUPS_MAX 65536
+
+/* Another user than the executor's, as numbers: an executor looks nobody up. */
+struct exec_user {
+	uint32_t uid;
+	uint32_t gid;
+	const uint32_t *groups;
+	size_t groups_count; /* at most EXEC_GROUPS_MAX */
+};
+
 struct exec_start {
 	struct exec_token token;
 	char *const *argv;  /* NULL-ended; argv[0] is looked up in the PATH of envp */
@@ -58,6 +70,18 @@ struct exec_start {
 	size_t masks_count;
 	struct str resources;         /* JSON object for a registered executor; ptr NULL = none */
 	const struct exec_call *call; /* driver "call": argv, envp and cwd are NULL then */
+	/* What few commands need; zero = not. */
+	const char *log_err;    /* file name below logs/: stderr goes there, `log` has stdout only */
+	const char *stdin_path; /* from cwd: a plain file */
+	struct str stdin_text;  /* ptr NULL = none */
+	const struct exec_user *user;
+	const struct resource_limit *limits; /* at most one of a kind */
+	size_t limits_count;
+	/* Files and directories below the run directory that are given to `user` and are its
+	 * descriptors 3, 4, ...: it cannot reach them by their names. At most EXEC_HANDS_MAX. */
+	const char *const *hands;
+	size_t hands_count;
+	bool allows_orphans; /* what the command leaves behind is let alone */
 };
 
 enum exec_report_kind {

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "core/resource.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -112,6 +113,14 @@ struct command {
 	uint32_t exit_class_count;
 	struct str executor;  /* a registered one carries it out; ptr NULL = local, the keeper */
 	struct str resources; /* JSON object for that executor; ptr NULL = none */
+	struct tmpl stdin_path; /* from the cwd; ptr NULL = none */
+	struct tmpl stdin_text; /* ptr NULL = none */
+	struct str user;        /* it runs as; ptr NULL = as sluice does */
+	struct resource_limit *limits; /* at most one of a kind */
+	uint32_t limits_count;
+	bool has_context;    /* SLUICE_CONTEXT */
+	bool splits_streams; /* stdout and stderr go to files of their own */
+	bool allows_orphans; /* what it leaves behind may live on */
 };
 
 /* What a step needs that is carried out in the process of the engine: `call`, and kinds of steps that

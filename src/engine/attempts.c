@@ -89,7 +89,9 @@ static enum err_code hand_over(struct engine *engine, uint32_t step,
 	const struct command *command = engine->fold.model->steps[step].command;
 	struct exec_token token = token_of(engine, step);
 	enum attempt_act act;
-	char log[128];
+	const char *ending = command->splits_streams ? "out" : "log";
+	char log[192];
+	char log_err[192];
 	struct exec_start start = {
 		.token = token,
 		.argv = prepared->argv,
@@ -103,9 +105,19 @@ static enum err_code hand_over(struct engine *engine, uint32_t step,
 		.masks = prepared->masks,
 		.masks_count = prepared->masks_count,
 		.resources = command->resources,
+		.log_err = command->splits_streams ? log_err : NULL,
+		.stdin_path = prepared->stdin_path,
+		.stdin_text = prepared->stdin_text,
+		.user = prepared->as_user,
+		.limits = command->limits,
+		.limits_count = command->limits_count,
+		.hands = prepared->hands,
+		.hands_count = prepared->hands_count,
+		.allows_orphans = command->allows_orphans,
 	};
 
-	(void)snprintf(log, sizeof(log), "%.*s.%u.log", STR_ARG(token.path), token.attempt);
+	(void)snprintf(log, sizeof(log), "%.*s.%u.%s", STR_ARG(token.path), token.attempt, ending);
+	(void)snprintf(log_err, sizeof(log_err), "%.*s.%u.err", STR_ARG(token.path), token.attempt);
 	if (move(engine, step, ATTEMPT_EV_HAND, &act, err) != ERR_OK)
 		return err->code;
 	return engine->exec.ops->start(engine->exec.self, &start, err);

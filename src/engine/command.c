@@ -45,7 +45,8 @@ enum err_code prepare_command(struct engine *engine, uint32_t step, struct prepa
 		prepared.cwd = (char *)(uintptr_t)engine->fold.model->folder.ptr;
 	else if (prepare_path(engine, step, cwd, false, &prepared.cwd, err) != ERR_OK)
 		return err->code;
-	if (prepare_env(engine, step, &prepared, err) != ERR_OK)
+	if (prepare_process(engine, step, &prepared, err) != ERR_OK ||
+	    prepare_env(engine, step, &prepared, err) != ERR_OK)
 		return err->code;
 	*ret_prepared = prepared;
 	return ERR_OK;

@@ -7,7 +7,8 @@
  *   environment.c what a command finds      result.c    the result file
  *   secrets.c     values never stored       history.c   the end in runs.jsonl
  *   control.c     people, by the socket     drive.c     the loop of a process with one run
- *   hosted.c      what the program itself carries out */
+ *   hosted.c      what the program itself carries out
+ *   process.c     what a command reads, who it is */
 #ifndef ENGINE_ENGINE_INTERN_H
 #define ENGINE_ENGINE_INTERN_H
 
@@ -19,6 +20,7 @@
 #include "exec/context.h"
 #include "lang/expr.h"
 #include "rundir/fold.h"
+#include "sys/user.h"
 
 /* Commit of a run's log (S11.2, S11.3). */
 enum commit_state {
@@ -132,6 +134,16 @@ struct prepared {
 	char *cwd;
 	struct str *masks;
 	size_t masks_count;
+	/* process.c; NULL or ptr NULL = not asked for */
+	char *stdin_path;
+	struct str stdin_text;
+	const struct user *user;         /* ours already, or of root: see prepare_process */
+	const struct exec_user *as_user; /* to change to */
+	const char *hands[EXEC_HANDS_MAX];
+	size_t hands_count;
+	char *output_path;  /* SLUICE_OUTPUT */
+	char *context_path; /* SLUICE_CONTEXT */
+	char *artifacts_path; /* SLUICE_ARTIFACTS */
 };
 MUST_CHECK enum err_code prepare_expr(struct engine *engine, struct expr **ret_expr,
 				      struct err *err);
@@ -151,6 +163,12 @@ MUST_CHECK enum err_code prepare_text(struct engine *engine, uint32_t step, cons
  * with a reason for its step.failed. */
 MUST_CHECK enum err_code prepare_command(struct engine *engine, uint32_t step,
 					 struct prepared *ret_prepared, struct err *err);
+
+/* process.c */
+/* The files that a command is given, and its user. INVALID: the step's own fault. Other errors are of the
+ * storage: the step is not started (S12). */
+MUST_CHECK enum err_code prepare_process(struct engine *engine, uint32_t step,
+					 struct prepared *prepared, struct err *err);
 
 /* environment.c */
 MUST_CHECK enum err_code prepare_env(struct engine *engine, uint32_t step,

@@ -251,24 +251,25 @@ static enum err_code put_format(struct building *b, const char *name, struct err
 	return put(b, str_of(name), buf_view(&text), err);
 }
 
-static enum err_code put_artifacts_dir(struct building *b, struct err *err)
+static enum err_code put_path(struct building *b, const char *name, const char *path, struct err *err)
 {
-	const struct engine *engine = b->engine;
-	const struct step *def = &engine->fold.model->steps[b->step];
-	int dir = rundir_fd(engine->dir);
-	char name[128];
-
-	if (!def->artifacts_count)
-		return ERR_OK;
-	(void)snprintf(name, sizeof(name), "artifacts/%.*s.%u", STR_ARG(def->id),
-		       engine->fold.state.steps[b->step].attempt);
-	if (vfs_make_dir(engine->ports.vfs, dir, "artifacts", err) != ERR_OK ||
-	    vfs_make_dir(engine->ports.vfs, dir, name, err) != ERR_OK)
-		return err->code;
-	return put_format(b, "SLUICE_ARTIFACTS", err, "%s/%s", rundir_path(engine->dir), name);
+	return path ? put(b, str_of(name), str_of(path), err) : ERR_OK;
 }
 
-static enum err_code put_sluice(struct building *b, struct err *err)
+/* Who it runs as: what the engine's own environment says of that is of somebody else. */
+static enum err_code put_user(struct building *b, const struct user *user, struct err *err)
+{
+	if (!user)
+		return ERR_OK;
+	if (put(b, STR("USER"), str_of(user->name), err) != ERR_OK ||
+	    put(b, STR("LOGNAME"), str_of(user->name), err) != ERR_OK ||
+	    put(b, STR("HOME"), str_of(user->home), err) != ERR_OK)
+		return err->code;
+	return put(b, STR("SHELL"), str_of(user->shell), err);
+}
+
+static enum err_code put_sluice(struct building *b, const struct prepared *prepared,
+				struct err *err)
 {
 	const struct engine *engine = b->engine;
 	const struct run_state *run = &engine->fold.state;
@@ -281,14 +282,15 @@ static enum err_code put_sluice(struct building *b, struct err *err)
 	    put_format(b, "SLUICE_IDEMPOTENCY_KEY", err, "%.*s/%.*s", STR_ARG(run->run_id),
 		       STR_ARG(id)) != ERR_OK ||
 	    put_format(b, "SLUICE_FENCE", err, "%u", attempt + 1) != ERR_OK ||
-	    put_format(b, "SLUICE_OUTPUT", err, "%s/out/%.*s.%u.json", rundir_path(engine->dir),
-		       STR_ARG(id), attempt) != ERR_OK)
+	    put_path(b, "SLUICE_OUTPUT", prepared->output_path, err) != ERR_OK ||
+	    put_path(b, "SLUICE_CONTEXT", prepared->context_path, err) != ERR_OK ||
+	    put_path(b, "SLUICE_ARTIFACTS", prepared->artifacts_path, err) != ERR_OK)
 		return err->code;
 	if (engine->trace_id[0] &&
 	    put_format(b, "TRACEPARENT", err, "00-%s-%016llx-01", engine->trace_id,
 		       (unsigned long long)(hash_text(attempt, id) | 1)) != ERR_OK)
 		return err->code;
-	return put_artifacts_dir(b, err);
+	return ERR_OK;
 }
 
 enum err_code prepare_env(struct engine *engine, uint32_t step, struct prepared *prepared,
@@ -308,6 +310,8 @@ enum err_code prepare_env(struct engine *engine, uint32_t step, struct prepared 
 	for (char **entry = engine->inherited; code == ERR_OK && *entry; entry++)
 		code = put_entry(&b, *entry, err);
 	if (code == ERR_OK)
+		code = put_user(&b, prepared->user, err);
+	if (code == ERR_OK)
 		code = put_listed(&b, model->env, model->env_count, err);
 	if (code == ERR_OK)
 		code = put_params(&b, err);
@@ -316,7 +320,7 @@ enum err_code prepare_env(struct engine *engine, uint32_t step, struct prepared 
 	if (code == ERR_OK)
 		code = put_listed(&b, command->env, command->env_count, err);
 	if (code == ERR_OK)
-		code = put_sluice(&b, err);
+		code = put_sluice(&b, prepared, err);
 	entries = code == ERR_OK ? arena_new(&engine->tick, b.count + 1, sizeof(*entries)) : NULL;
 	if (entries) {
 		memcpy(entries, b.entries, b.count * sizeof(*entries));

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -55,17 +56,18 @@ static void fd_close(int *fd)
 int record_append(struct host *host, const struct record *record)
 {
 	unsigned char bytes[RECORD_BYTES];
-	ssize_t written;
+	ssize_t written = 0;
 
 	record_encode(record, bytes);
-	do {
-		written = pwrite(HOST_FD_LOG, bytes, sizeof(bytes),
-				 (off_t)(host->records * RECORD_BYTES));
-	} while (written < 0 && errno == EINTR);
-	if (written < 0)
-		return errno;
-	if (written != (ssize_t)sizeof(bytes))
-		return ENOSPC; /* the torn one will be written over */
+	/* A short write is gone on with: what stops it says why. A torn record will be written over. */
+	for (size_t done = 0; done < sizeof(bytes); done += (size_t)written) {
+		written = pwrite(HOST_FD_LOG, bytes + done, sizeof(bytes) - done,
+				 (off_t)(host->records * RECORD_BYTES + done));
+		if (written < 0 && errno == EINTR)
+			written = 0;
+		if (written < 0)
+			return errno;
+	}
 	host->records++;
 	return 0;
 }
@@ -99,7 +101,30 @@ void child_record(struct host *host, uint32_t attempt)
 
 /* --- arming --- */
 
-static struct child *child_new(struct host *host, uint32_t attempt, const char *log)
+static void pump_free(struct pump *pump)
+{
+	if (!pump)
+		return;
+	fd_close(&pump->from_fd);
+	fd_close(&pump->log_fd);
+	mask_free(pump->mask);
+	buf_fini(&pump->out);
+	mem_free(pump);
+}
+
+static void child_free(struct child *child)
+{
+	if (!child)
+		return;
+	for (int i = 0; i < STREAMS; i++) {
+		fd_close(&child->log_fds[i]);
+		pump_free(child->pumps[i]);
+		mem_free(child->logs[i]);
+	}
+	mem_free(child);
+}
+
+static struct child *child_new(struct host *host, uint32_t attempt, const struct exec_start *start)
 {
 	struct err err = ERR_INIT;
 	struct child *child;
@@ -113,10 +138,14 @@ static struct child *child_new(struct host *host, uint32_t attempt, const char *
 	child = mem_new(1, sizeof(*child));
 	if (!child)
 		return NULL;
-	*child = (struct child){.log_fd = -1, .slot = RECORD_NO_SLOT};
-	child->log = mem_text(log, strlen(log));
-	if (!child->log) {
-		mem_free(child);
+	*child = (struct child){.log_fds = {-1, -1},
+				.slot = RECORD_NO_SLOT,
+				.allows_orphans = start->allows_orphans};
+	child->logs[0] = mem_text(start->log, strlen(start->log));
+	if (start->log_err)
+		child->logs[1] = mem_text(start->log_err, strlen(start->log_err));
+	if (!child->logs[0] || (start->log_err && !child->logs[1])) {
+		child_free(child);
 		return NULL;
 	}
 	host->children[attempt] = child;
@@ -137,7 +166,7 @@ static int logs_open(struct host *host)
 /* 0 or errno. The record comes last: it means that nothing but the exec is missing. */
 static int arm(struct host *host, uint32_t attempt)
 {
-	struct child *child = child_new(host, attempt, host->frame->start.log);
+	struct child *child = child_new(host, attempt, &host->frame->start);
 	int failure;
 
 	if (!child)
@@ -145,10 +174,12 @@ static int arm(struct host *host, uint32_t attempt)
 	failure = logs_open(host);
 	if (failure)
 		return failure;
-	child->log_fd = openat(host->logs_fd, child->log,
-			       O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (child->log_fd < 0)
-		return errno;
+	for (int i = 0; i < STREAMS && child->logs[i]; i++) {
+		child->log_fds[i] = openat(host->logs_fd, child->logs[i],
+					   O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (child->log_fds[i] < 0)
+			return errno;
+	}
 	return attempt_append(host, attempt, RECORD_ARMED);
 }
 
@@ -197,20 +228,9 @@ static void slot_release(struct host *host, uint32_t slot)
 
 /* --- spawning --- */
 
-static void pump_free(struct pump *pump)
-{
-	if (!pump)
-		return;
-	fd_close(&pump->from_fd);
-	fd_close(&pump->log_fd);
-	mask_free(pump->mask);
-	buf_fini(&pump->out);
-	mem_free(pump);
-}
-
 /* Put a pipe between the command and its log; *ret_to_fd is the command's end. 0 or errno. */
-static int pump_open(struct host *host, uint32_t attempt, const struct exec_start *start,
-		     int *ret_to_fd)
+static int pump_open(struct host *host, uint32_t attempt, int stream,
+		     const struct exec_start *start, int *ret_to_fd)
 {
 	struct child *child = child_of(host, attempt);
 	struct pump *pump = mem_new(1, sizeof(*pump));
@@ -223,13 +243,13 @@ static int pump_open(struct host *host, uint32_t attempt, const struct exec_star
 		return ENOMEM;
 	*pump =
 	    (struct pump){.from_fd = -1, .log_fd = -1, .limit_bytes = start->output_limit_bytes};
-	child->pump = pump;
+	child->pumps[stream] = pump;
 	if (mask_new(start->masks, start->masks_count, &pump->mask, &err) != ERR_OK)
 		return ENOMEM;
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return errno;
 	pump->from_fd = fds[0];
-	pump->log_fd = TAKE(child->log_fd, -1);
+	pump->log_fd = TAKE(child->log_fds[stream], -1);
 	*ret_to_fd = fds[1];
 	if (fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ||
 	    epoll_ctl(host->epoll_fd, EPOLL_CTL_ADD, fds[0], &event) < 0)
@@ -267,21 +287,143 @@ static void oom_set(const struct host *host, const char *text)
 		(void)!pwrite(host->oom_fd, text, strlen(text), 0);
 }
 
-/* The command inherits our 0, 1 and 2: 1 and 2 are its log for that moment. */
+/* What a command gets beside its words: descriptors, limits, its user. */
+struct outfit {
+	int fds[SPAWN_FDS_MAX]; /* 0: its input, 1 and 2: its output, then its hands */
+	size_t fds_count;
+	bool is_plain; /* it reads from /dev/null, and has no hands */
+	struct spawn_limit limits[HOST_RAISED + RESOURCE_KINDS];
+	size_t limits_count;
+	struct spawn_user user;
+};
+
+static const int rlimits[] = {
+#define RESOURCE(name, rlimit, value, unit, what) [value] = RLIMIT_##rlimit,
+#include "core/resource.def"
+};
+
+/* What we raised for ourselves is put back first. */
+static void limits_make(const struct host *host, const struct exec_start *start,
+			struct outfit *outfit)
+{
+	static const int raised[] = {[HOST_NOFILE] = RLIMIT_NOFILE, [HOST_FSIZE] = RLIMIT_FSIZE};
+
+	for (int i = 0; i < HOST_RAISED; i++) {
+		if (host->is_raised[i])
+			outfit->limits[outfit->limits_count++] =
+			    (struct spawn_limit){raised[i], host->raised[i]};
+	}
+	for (size_t i = 0; i < start->limits_count; i++) {
+		struct spawn_limit limit = {rlimits[start->limits[i].kind],
+					    {start->limits[i].value, start->limits[i].value}};
+		struct rlimit now;
+
+		/* At the soft limit of processor time a command is told, at the hard one killed. */
+		if (limit.resource == RLIMIT_CPU && getrlimit(RLIMIT_CPU, &now) == 0 &&
+		    now.rlim_max > limit.limit.rlim_cur)
+			limit.limit.rlim_max++;
+		outfit->limits[outfit->limits_count++] = limit;
+	}
+}
+
+/* The text that it reads, in memory. 0 or errno. */
+static int text_open(struct str text, int *ret_fd)
+{
+	size_t done = 0;
+	int fd = memfd_create("stdin", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return errno;
+	while (done < text.len) {
+		ssize_t written = pwrite(fd, text.ptr + done, text.len - done, (off_t)done);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0) {
+			int failure = errno;
+
+			(void)close(fd);
+			return failure;
+		}
+		done += (size_t)written;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+/* Give a file or directory of the run to its user, and open it for it. 0 or errno. */
+static int hand_open(const char *path, const struct exec_user *user, int *ret_fd)
+{
+	struct stat stat;
+	int failure = 0;
+	int fd = openat(HOST_FD_DIR, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return errno;
+	if (fstat(fd, &stat) < 0)
+		failure = errno;
+	else if (!S_ISREG(stat.st_mode) && !S_ISDIR(stat.st_mode))
+		failure = EINVAL;
+	else if (fchown(fd, user->uid, user->gid) < 0)
+		failure = errno;
+	if (failure)
+		(void)close(fd);
+	else
+		*ret_fd = fd;
+	return failure;
+}
+
+static void outfit_close(struct outfit *outfit)
+{
+	if (outfit->fds[0] != STDIN_FILENO)
+		fd_close(&outfit->fds[0]);
+	for (size_t i = 1 + STREAMS; i < outfit->fds_count; i++)
+		fd_close(&outfit->fds[i]);
+}
+
+static int outfit_make(const struct host *host, const struct exec_start *start,
+		       struct outfit *outfit)
+{
+	int failure = 0;
+
+	_Static_assert(1 + STREAMS + EXEC_HANDS_MAX <= SPAWN_FDS_MAX, "all its descriptors");
+	*outfit = (struct outfit){.fds = {STDIN_FILENO, -1, -1}, .fds_count = 1 + STREAMS};
+	limits_make(host, start, outfit);
+	if (start->user)
+		outfit->user = (struct spawn_user){start->user->uid, start->user->gid,
+						   start->user->groups, start->user->groups_count};
+	if (start->stdin_text.ptr)
+		failure = text_open(start->stdin_text, &outfit->fds[0]);
+	for (size_t i = 0; !failure && i < start->hands_count; i++) {
+		failure = hand_open(start->hands[i], start->user, &outfit->fds[outfit->fds_count]);
+		outfit->fds_count += !failure;
+	}
+	outfit->is_plain = outfit->fds[0] == STDIN_FILENO && start->hands_count == 0;
+	if (failure)
+		outfit_close(outfit);
+	return failure;
+}
+
+/* A plain command inherits our 0, 1 and 2: 1 and 2 are its log for that moment. */
 static int spawn_into(struct host *host, const struct exec_start *start, char **envp, uint32_t slot,
-		      int out_fd, int32_t *ret_pid)
+		      const struct outfit *outfit, int32_t *ret_pid)
 {
 	struct spawn_plan plan = {
 	    .argv = start->argv,
 	    .envp = envp,
 	    .cwd = start->cwd,
+	    .fds = outfit->is_plain ? NULL : outfit->fds,
+	    .fds_count = outfit->is_plain ? 0 : outfit->fds_count,
 	    .cgroup_fd = slot == RECORD_NO_SLOT ? -1 : host->slots[slot],
 	    .dies_with_caller = true,
-	    .nofile_limit = host->nofile_raised ? &host->nofile : NULL,
+	    .limits = outfit->limits,
+	    .limits_count = outfit->limits_count,
+	    .user = start->user ? &outfit->user : NULL,
+	    .stdin_path = start->stdin_path,
 	};
 	int failure;
 
-	if (dup2(out_fd, STDOUT_FILENO) < 0 || dup2(out_fd, STDERR_FILENO) < 0)
+	if (dup2(outfit->fds[1], STDOUT_FILENO) < 0 || dup2(outfit->fds[2], STDERR_FILENO) < 0)
 		return errno;
 	oom_set(host, OOM_ADJUST);
 	failure = spawn_start(&plan, ret_pid);
@@ -291,6 +433,22 @@ static int spawn_into(struct host *host, const struct exec_start *start, char **
 	return failure;
 }
 
+static int spawn_in_slot(struct host *host, uint32_t attempt, char **envp,
+			 const struct outfit *outfit, int32_t *ret_pid)
+{
+	const struct exec_start *start = &host->frame->start;
+	struct child *child = child_of(host, attempt);
+	int failure;
+
+	child->slot = slot_take(host);
+	failure = spawn_into(host, start, envp, child->slot, outfit, ret_pid);
+	if (!failure || child->slot == RECORD_NO_SLOT)
+		return failure;
+	/* The group may be what was refused. Nothing was executed. */
+	slot_release(host, TAKE(child->slot, RECORD_NO_SLOT));
+	return spawn_into(host, start, envp, RECORD_NO_SLOT, outfit, ret_pid);
+}
+
 static int spawn_one(struct host *host, uint32_t attempt, int32_t *ret_pid)
 {
 	const struct exec_start *start = &host->frame->start;
@@ -298,28 +456,31 @@ static int spawn_one(struct host *host, uint32_t attempt, int32_t *ret_pid)
 	struct exec_token token = machine_token(host->machine, attempt);
 	char variable[sizeof(TOKEN_VARIABLE) + TOKEN_TEXT_BYTES] = TOKEN_VARIABLE "=";
 	AUTO(mem_drop) char **envp = NULL;
-	int to_fd = -1;
-	int failure = 0;
+	int to_fds[STREAMS] = {-1, -1};
+	struct outfit outfit;
+	int failure;
 
 	token_text(host->mark, &token, variable + sizeof(TOKEN_VARIABLE));
 	envp = environ_make(start, variable);
 	if (!envp)
 		return ENOMEM;
-	if (start->masks_count)
-		failure = pump_open(host, attempt, start, &to_fd);
-	if (!failure) {
-		int out_fd = to_fd < 0 ? child->log_fd : to_fd;
+	failure = outfit_make(host, start, &outfit);
+	if (failure)
+		return failure;
+	for (int i = 0; !failure && start->masks_count && i < STREAMS && child->logs[i]; i++)
+		failure = pump_open(host, attempt, i, start, &to_fds[i]);
+	for (int i = 0; i < STREAMS; i++) {
+		int stream = child->logs[i] ? i : 0;
 
-		child->slot = slot_take(host);
-		failure = spawn_into(host, start, envp, child->slot, out_fd, ret_pid);
-		if (failure && child->slot != RECORD_NO_SLOT) {
-			/* The group may be what was refused. Nothing was executed. */
-			slot_release(host, TAKE(child->slot, RECORD_NO_SLOT));
-			failure = spawn_into(host, start, envp, RECORD_NO_SLOT, out_fd, ret_pid);
-		}
+		outfit.fds[1 + i] = to_fds[stream] < 0 ? child->log_fds[stream] : to_fds[stream];
 	}
-	fd_close(&to_fd);
-	fd_close(&child->log_fd);
+	if (!failure)
+		failure = spawn_in_slot(host, attempt, envp, &outfit, ret_pid);
+	outfit_close(&outfit);
+	for (int i = 0; i < STREAMS; i++) {
+		fd_close(&to_fds[i]);
+		fd_close(&child->log_fds[i]);
+	}
 	return failure;
 }
 
@@ -345,11 +506,9 @@ void child_forget(struct host *host, uint32_t attempt)
 	child = TAKE(host->children[attempt], NULL);
 	if (child->pid && child_by_pid(child->pid) == attempt + 1)
 		pid_set(child->pid, 0);
-	slot_release(host, child->slot);
-	fd_close(&child->log_fd);
-	pump_free(child->pump);
-	mem_free(child->log);
-	mem_free(child);
+	if (!child->keeps_slot)
+		slot_release(host, child->slot);
+	child_free(child);
 }
 
 /* --- output --- */
@@ -407,29 +566,46 @@ static void pump_drain(struct pump *pump, bool is_last)
 
 void child_pump(struct host *host, uint32_t attempt)
 {
-	if (attempt < host->children_capacity && host->children[attempt] &&
-	    host->children[attempt]->pump)
-		pump_drain(host->children[attempt]->pump, false);
+	struct child *child = attempt < host->children_capacity ? host->children[attempt] : NULL;
+
+	for (int i = 0; child && i < STREAMS; i++) {
+		if (child->pumps[i])
+			pump_drain(child->pumps[i], false);
+	}
 }
 
 void child_look(struct host *host, uint32_t attempt)
 {
+	const struct child *child = child_of(host, attempt);
+	uint64_t bytes = 0;
 	struct stat stat;
 
-	if (fstatat(host->logs_fd, child_of(host, attempt)->log, &stat, AT_SYMLINK_NOFOLLOW) < 0)
-		stat.st_size = 0; /* removed by hand: nothing grows that anybody can see */
+	for (int i = 0; i < STREAMS && child->logs[i]; i++) {
+		/* Removed by hand: nothing grows that anybody can see. */
+		if (fstatat(host->logs_fd, child->logs[i], &stat, AT_SYMLINK_NOFOLLOW) == 0)
+			bytes += (uint64_t)stat.st_size;
+	}
 	host_input(host, &(struct machine_input){.kind = MACHINE_IN_SIZE,
 						 .now_ns = host_now(),
 						 .attempt = attempt,
-						 .size_bytes = (uint64_t)stat.st_size});
+						 .size_bytes = bytes});
 }
 
 /* --- ends --- */
 
+/* The tree is gone: what is in the pipes is all that comes. */
+static void pumps_end(struct child *child)
+{
+	for (int i = 0; i < STREAMS; i++) {
+		if (child->pumps[i])
+			pump_drain(child->pumps[i], true);
+	}
+}
+
 static void tree_input(struct host *host, uint32_t attempt, bool is_left)
 {
-	if (!is_left && child_of(host, attempt)->pump)
-		pump_drain(child_of(host, attempt)->pump, true);
+	if (!is_left)
+		pumps_end(child_of(host, attempt));
 	host_input(host, &(struct machine_input){.kind = MACHINE_IN_TREE,
 						 .now_ns = host_now(),
 						 .attempt = attempt,
@@ -495,8 +671,15 @@ static void ended_input(struct host *host, const struct ended *ended, bool has_c
 	    .resident_kib = (uint32_t)ended->usage.ru_maxrss,
 	};
 
-	if (!is_left && child->pump)
-		pump_drain(child->pump, true);
+	/* Let alone, unless we were ending them. */
+	if (is_left && child->allows_orphans &&
+	    machine_state(host->machine, ended->attempt) == KEEPER_RUNNING) {
+		child->keeps_slot = true;
+		host->has_orphans = true;
+		input.is_left = false;
+	}
+	if (!input.is_left)
+		pumps_end(child);
 	host_input(host, &input);
 }
 

@@ -39,6 +39,7 @@ struct keeper_client {
 	struct str mark; /* of the run directory, in every token; owned */
 	uint64_t epoch;
 	enum phase phase;
+	uint32_t version; /* that is spoken: less than ours with a keeper of before an upgrade */
 	bool is_busy; /* sending waits for room */
 	struct buf in;
 	struct buf out;
@@ -71,6 +72,7 @@ enum err_code client_new(struct keeper_link link, struct str mark, uint64_t epoc
 	client->link = link;
 	client->mark = str_from(id, mark.len);
 	client->epoch = epoch;
+	client->version = WIRE_VERSION;
 	client->free_first = TOKEN_NONE;
 	buf_init(&client->in, WIRE_FRAME_BYTES_MAX + READ_BYTES);
 	buf_init(&client->out, OUT_BYTES_MAX);
@@ -231,7 +233,7 @@ static void part(struct keeper_client *client)
 static void greet(struct keeper_client *client)
 {
 	client->phase = PHASE_GREETED;
-	wire_hello(&client->out, WIRE_VERSION, client->epoch);
+	wire_hello(&client->out, client->version, client->epoch);
 }
 
 /* Send what goes; false when the connection is broken. */
@@ -324,16 +326,19 @@ static enum err_code frame_take(struct keeper_client *client, const struct wire_
 		client->phase = PHASE_TABLED;
 		return ERR_OK;
 	case WIRE_HELLO_OK:
-		if (frame->version == WIRE_VERSION)
+		if (frame->version == client->version)
 			return ERR_OK;
 		break;
 	case WIRE_HELLO_NO:
-		if (frame->version == WIRE_VERSION)
+		if (frame->version == client->version)
 			return err_set(
 			    err, ERR_REFUSED,
 			    "the run's keeper serves a newer engine (epoch %llu, not %llu)",
 			    (unsigned long long)frame->epoch, (unsigned long long)client->epoch);
-		break;
+		if (frame->version < WIRE_VERSION_LEAST || frame->version > WIRE_VERSION)
+			break;
+		client->version = frame->version; /* it closes: greeted again, in its own words */
+		return ERR_OK;
 	case WIRE_HELLO:
 	case WIRE_START:
 	case WIRE_CANCEL:
@@ -592,6 +597,7 @@ static enum err_code join(struct keeper_client *client, struct err *err)
 		if (ops->take(client->link.self, &is_ours, err) != ERR_OK)
 			return err->code;
 		if (is_ours) {
+			client->version = WIRE_VERSION; /* it will be of this version */
 			if (ops->start(client->link.self, err) != ERR_OK) {
 				ops->release(client->link.self);
 				return err_while(err, "start the keeper");
@@ -643,6 +649,11 @@ enum err_code client_start(struct keeper_client *client, const struct exec_start
 	}
 	if (client->phase == PHASE_APART && join(client, err) != ERR_OK)
 		return err->code;
+	if (wire_start_version(start) > client->version) {
+		(void)err_set(err, ERR_NEWER, "the run's keeper is of an older version and cannot start '%.*s'",
+			      STR_ARG(start->token.path));
+		return err_hint(err, "wait until the steps that run have ended, then resume");
+	}
 	wire_start(&client->out, start);
 	return send_now(client, err);
 }

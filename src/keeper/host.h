@@ -35,17 +35,21 @@ struct pump {
 	uint64_t limit_bytes; /* further bytes are dropped: the command is about to be killed */
 };
 
+#define STREAMS 2 /* stdout and stderr */
+
 /* What is kept for an attempt that is not over. */
 struct child {
-	char *log;  /* file name below logs/ */
-	int log_fd; /* between ARM and SPAWN, else -1 */
+	char *logs[STREAMS];    /* file names below logs/; the second is NULL unless they are split */
+	int log_fds[STREAMS];   /* between ARM and SPAWN, else -1 */
 	int32_t pid;
 	bool is_reaped;
 	unsigned unclear_looks; /* at processes that might be of its tree */
 	bool is_told;           /* `told` has to reach the rest of its tree */
 	enum machine_signal told;
 	uint32_t slot;     /* cgroup, RECORD_NO_SLOT = none */
-	struct pump *pump; /* NULL: straight to the file */
+	struct pump *pumps[STREAMS]; /* NULL: straight to the file */
+	bool allows_orphans;
+	bool keeps_slot; /* orphans live in it: it is nobody else's any more */
 };
 
 struct conn {
@@ -61,6 +65,9 @@ struct conn {
 
 #define HOST_CONNS 16
 
+/* Soft limits that we raise for ourselves: many commands, and a record that always finds room. */
+enum host_raised { HOST_NOFILE, HOST_FSIZE, HOST_RAISED };
+
 struct host {
 	struct machine *machine;
 	struct str mark; /* of the run directory: the first part of every token */
@@ -73,8 +80,9 @@ struct host {
 	char oom_text[16];    /* its value as we got it */
 	uint32_t boot;        /* record_boot */
 	uint64_t records;     /* the number of the next one in attempts.log */
-	struct rlimit nofile; /* as we got it */
-	bool nofile_raised;
+	struct rlimit raised[HOST_RAISED]; /* as we got them, for the commands */
+	bool is_raised[HOST_RAISED];
+	bool has_orphans; /* some command left processes behind that may live on */
 	const struct wire_frame *frame; /* the START being taken */
 	struct child **children;        /* by attempt, NULL when it is over */
 	size_t children_capacity;

@@ -111,6 +111,7 @@ struct live {
 	int64_t spawned_ns;
 	int64_t asked_ns;  /* before the spawn */
 	int64_t killed_ns; /* first KILL, 0 = none */
+	int64_t unwritten_ns; /* when its end could not be written first, 0 = it was not tried */
 	int64_t user_us;
 	int64_t system_us;
 	uint64_t size_bytes;
@@ -356,6 +357,7 @@ bool machine_report(const struct machine *machine, uint32_t index, struct exec_r
 		break;
 	case KEEPER_RECORDING:
 	case KEEPER_UNWRITTEN:
+	case KEEPER_UNRECORDED:
 	case KEEPER_ENDED:
 		report.kind = EXEC_ENDED;
 		report.end = (enum exec_end)attempt->end;
@@ -710,10 +712,14 @@ static void conn_close(struct machine *machine, uint32_t id)
 /* S8.3: the newest engine is the only one. */
 static void take_hello(struct machine *machine, struct conn *conn, const struct wire_frame *frame)
 {
+	struct machine_output *output;
 	uint32_t id = conn->id;
+	bool is_spoken = frame->version >= WIRE_VERSION_LEAST && frame->version <= WIRE_VERSION;
 
-	if (frame->version != WIRE_VERSION || frame->epoch < machine->epoch) {
-		put_conn(machine, MACHINE_OUT_NO, id);
+	if (!is_spoken || frame->epoch < machine->epoch) {
+		output = put(machine, MACHINE_OUT_NO, 0);
+		output->conn = id;
+		output->version = is_spoken ? frame->version : WIRE_VERSION;
 		conn_close(machine, id);
 		return;
 	}
@@ -725,7 +731,9 @@ static void take_hello(struct machine *machine, struct conn *conn, const struct 
 		if (other->id < id || (other->is_engine && other->id != id))
 			conn_close(machine, other->id);
 	}
-	put_conn(machine, MACHINE_OUT_HELLO, id);
+	output = put(machine, MACHINE_OUT_HELLO, 0);
+	output->conn = id;
+	output->version = frame->version;
 }
 
 static enum err_code take_frame(struct machine *machine, const struct machine_input *input,
@@ -913,9 +921,16 @@ static enum err_code take_written(struct machine *machine, const struct machine_
 {
 	/* With its directory gone there is no place left where the end could be kept. */
 	bool is_done = input->errno_value == 0 || machine->is_gone;
+	struct live *live = attempt_at(machine, input->attempt)->live;
 
-	return step(machine, input->attempt,
-		    is_done ? KEEPER_EVENT_WRITTEN : KEEPER_EVENT_WRITE_FAILED, input, err);
+	if (is_done || !live)
+		return step(machine, input->attempt, KEEPER_EVENT_WRITTEN, input, err);
+	if (!live->unwritten_ns)
+		live->unwritten_ns = input->now_ns;
+	/* RLIMIT_FSIZE: no room that somebody makes helps us. Later starts are refused, the engine stops. */
+	if (input->errno_value == EFBIG && input->now_ns - live->unwritten_ns >= KEEPER_GIVE_UP_NS)
+		return step(machine, input->attempt, KEEPER_EVENT_UNWRITABLE, input, err);
+	return step(machine, input->attempt, KEEPER_EVENT_WRITE_FAILED, input, err);
 }
 
 enum err_code machine_take(struct machine *machine, const struct machine_input *input,

@@ -16,6 +16,7 @@
 #define KEEPER_TREE_NS     INT64_C(1000000)     /* before a second look at a tree; then doubled */
 #define KEEPER_PATIENCE_NS INT64_C(60000000000) /* after KILL, before a survivor is reported */
 #define KEEPER_RETRY_NS    INT64_C(1000000000)  /* before an unwritten end is tried again */
+#define KEEPER_GIVE_UP_NS  INT64_C(10000000000) /* of tries against our own file size limit */
 
 enum keeper_state {
 #define STATE(name, value, kind, what) KEEPER_##name = (value),
@@ -32,7 +33,7 @@ enum keeper_event {
 	KEEPER_EVENTS,
 };
 
-#define KEEPER_STATES 14
+#define KEEPER_STATES 15
 
 const char *keeper_state_name(enum keeper_state state);
 const char *keeper_event_name(enum keeper_event event);
@@ -99,6 +100,7 @@ struct machine_output {
 	uint32_t attempt;
 	enum machine_signal signal;
 	bool is_lazy;
+	uint32_t version;          /* HELLO: the engine's; NO: the engine's, else ours */
 	struct exec_report report; /* path valid until the machine is freed */
 };
 

@@ -240,11 +240,11 @@ static void conn_read(struct host *host, uint32_t id)
 
 /* --- the machine's outputs --- */
 
-static void hello_put(struct host *host, struct conn *conn)
+static void hello_put(struct host *host, struct conn *conn, uint32_t version)
 {
 	uint32_t count = machine_count(host->machine);
 
-	wire_hello_ok(&conn->out, WIRE_VERSION, (int32_t)getpid(), count);
+	wire_hello_ok(&conn->out, version, (int32_t)getpid(), count);
 	for (uint32_t i = 0; i < count; i++) {
 		struct exec_report report;
 
@@ -262,9 +262,9 @@ static void conn_output(struct host *host, const struct machine_output *output)
 	if (!conn)
 		return; /* it broke, the machine hears of it next */
 	if (output->kind == MACHINE_OUT_HELLO) {
-		hello_put(host, conn);
+		hello_put(host, conn, output->version);
 	} else if (output->kind == MACHINE_OUT_NO) {
-		wire_hello_no(&conn->out, WIRE_VERSION, machine_epoch(host->machine));
+		wire_hello_no(&conn->out, output->version, machine_epoch(host->machine));
 		conn->is_urgent = true;
 	} else if (output->kind == MACHINE_OUT_REPORT) {
 		wire_report(&conn->out, &output->report);
@@ -401,10 +401,21 @@ static bool poll_add(const struct host *host, int fd, enum host_ready ready)
 	return epoll_ctl(host->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+static bool limit_raise(struct host *host, enum host_raised which, int resource)
+{
+	struct rlimit *got = &host->raised[which];
+	struct rlimit most;
+
+	if (getrlimit(resource, got) < 0)
+		return false;
+	most = (struct rlimit){got->rlim_max, got->rlim_max};
+	host->is_raised[which] = got->rlim_cur != got->rlim_max && setrlimit(resource, &most) == 0;
+	return true;
+}
+
 static bool host_init(struct host *host)
 {
 	struct err err = ERR_INIT;
-	struct rlimit raised;
 	sigset_t all, child;
 
 	for (int fd = HOST_FD_LOCK; fd < HOST_FDS; fd++) {
@@ -417,11 +428,9 @@ static bool host_init(struct host *host)
 	(void)sigaddset(&child, SIGCHLD);
 	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return false;
-	if (getrlimit(RLIMIT_NOFILE, &host->nofile) < 0)
+	if (!limit_raise(host, HOST_NOFILE, RLIMIT_NOFILE) ||
+	    !limit_raise(host, HOST_FSIZE, RLIMIT_FSIZE))
 		return false;
-	raised = (struct rlimit){host->nofile.rlim_max, host->nofile.rlim_max};
-	host->nofile_raised = host->nofile.rlim_cur != host->nofile.rlim_max &&
-			      setrlimit(RLIMIT_NOFILE, &raised) == 0;
 	host->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	host->signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (host->epoll_fd < 0 || host->signal_fd < 0)

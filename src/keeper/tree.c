@@ -53,7 +53,9 @@ static uint32_t owner_of_stray(const struct host *host, const struct proc_stat *
 {
 	uint32_t owner = owner_of(host, stat);
 
-	if ((owner == NOBODYS || owner == UNCLEAR) && machine_live(host->machine) == 1)
+	/* With orphans that may live on it can be one of those. */
+	if ((owner == NOBODYS || owner == UNCLEAR) && !host->has_orphans &&
+	    machine_live(host->machine) == 1)
 		return machine_live_at(host->machine, 0);
 	return owner;
 }
@@ -243,6 +245,8 @@ void tree_signals_run(struct host *host)
 /* Every attempt is over; whatever is still a child of ours could not be attributed. */
 void tree_end(struct host *host)
 {
+	if (host->has_orphans)
+		return; /* which of them they are cannot be told from what hides: they may all live on */
 	for (int round = 0; round < END_ROUNDS; round++) {
 		pid_t pid = waitpid(-1, NULL, WNOHANG);
 

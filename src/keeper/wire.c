@@ -9,6 +9,13 @@
 
 #define HEAD_BYTES 5 /* length and type */
 
+/* Arrays of a START of version 2. */
+struct wire_more {
+	uint32_t *groups; /* owned */
+	struct resource_limit limits[RESOURCE_KINDS];
+	const char *hands[EXEC_HANDS_MAX];
+};
+
 /* --- writing --- */
 
 static void put32(struct buf *out, uint32_t value)
@@ -100,6 +107,59 @@ static void put_list(struct buf *out, char *const *list)
 		put_text(out, str_of(list[i]));
 }
 
+uint32_t wire_start_version(const struct exec_start *start)
+{
+	bool is_more = start->log_err || start->stdin_path || start->stdin_text.ptr || start->user ||
+		       start->limits_count || start->hands_count || start->allows_orphans;
+
+	return is_more ? 2 : 1;
+}
+
+static void put_optional(struct buf *out, const char *text)
+{
+	put_text(out, text ? str_of(text) : STR(""));
+}
+
+/* What version 2 added. */
+static void put_more(struct buf *out, const struct exec_start *start)
+{
+	static const struct exec_user nobody = {.uid = 0};
+	const struct exec_user *user = start->user ? start->user : &nobody;
+
+	put_optional(out, start->log_err);
+	put_optional(out, start->stdin_path);
+	buf_byte(out, (char)(start->stdin_text.ptr != NULL));
+	put_text(out, start->stdin_text.ptr ? start->stdin_text : STR(""));
+	buf_byte(out, (char)(start->user != NULL));
+	put32(out, user->uid);
+	put32(out, user->gid);
+	put32(out, (uint32_t)user->groups_count);
+	for (size_t i = 0; i < user->groups_count; i++)
+		put32(out, user->groups[i]);
+	put32(out, (uint32_t)start->limits_count);
+	for (size_t i = 0; i < start->limits_count; i++) {
+		buf_byte(out, (char)start->limits[i].kind);
+		put64(out, start->limits[i].value);
+	}
+	put32(out, (uint32_t)start->hands_count);
+	for (size_t i = 0; i < start->hands_count; i++)
+		put_text(out, str_of(start->hands[i]));
+	buf_byte(out, (char)start->allows_orphans);
+}
+
+static size_t more_bytes(const struct exec_start *start)
+{
+	size_t bytes = 5 + 5 + 1 + 5 + 1 + 4 + 4 + 4 + 4 + 4 + 1;
+
+	bytes += start->log_err ? strlen(start->log_err) : 0;
+	bytes += start->stdin_path ? strlen(start->stdin_path) : 0;
+	bytes += start->stdin_text.len + start->limits_count * 9;
+	bytes += start->user ? start->user->groups_count * 4 : 0;
+	for (size_t i = 0; i < start->hands_count; i++)
+		bytes += 5 + strlen(start->hands[i]);
+	return bytes;
+}
+
 void wire_start(struct buf *out, const struct exec_start *start)
 {
 	size_t at = frame_begin(out, WIRE_START);
@@ -116,6 +176,8 @@ void wire_start(struct buf *out, const struct exec_start *start)
 	put32(out, (uint32_t)start->masks_count);
 	for (size_t i = 0; i < start->masks_count; i++)
 		put_text(out, start->masks[i]);
+	if (wire_start_version(start) > 1)
+		put_more(out, start);
 	frame_end(out, at);
 }
 
@@ -136,6 +198,8 @@ size_t wire_start_bytes(const struct exec_start *start)
 	bytes += list_bytes(start->argv) + list_bytes(start->envp) + 4;
 	for (size_t i = 0; i < start->masks_count; i++)
 		bytes += 5 + start->masks[i].len;
+	if (wire_start_version(start) > 1)
+		bytes += more_bytes(start);
 	return bytes;
 }
 
@@ -309,6 +373,96 @@ static char **list_take(struct cursor *in, char ***at)
 	return list;
 }
 
+/* A path below the run directory: names, no way up. */
+static bool is_below(const char *path)
+{
+	while (*path) {
+		size_t len = strcspn(path, "/");
+
+		if (!is_file_name(str_from(path, len)))
+			return false;
+		path += len;
+		if (*path && !*++path)
+			return false;
+	}
+	return true;
+}
+
+static void take_limits(struct cursor *in, struct resource_limit *limits, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		limits[i].kind = (enum resource_kind)take_upto(in, RESOURCE_KINDS);
+		limits[i].value = take64(in);
+		if (!limits[i].kind)
+			in->is_bad = true;
+	}
+}
+
+/* How many of `bytes` each: no more than there can be. */
+static size_t take_count(struct cursor *in, size_t bytes, size_t most)
+{
+	uint32_t count = take32(in);
+
+	if (count > most || count > in->left / bytes)
+		in->is_bad = true;
+	return in->is_bad ? 0 : count;
+}
+
+/* What version 2 added. Its arrays have their own place: START of version 1 pays nothing for them. */
+static enum wire_take take_more(struct cursor *in, struct wire_frame *frame, struct wire_more *more)
+{
+	struct exec_start *start = &frame->start;
+	const char *log_err = take_text(in).ptr;
+	const char *path = take_text(in).ptr;
+	bool has_text = take_upto(in, 1);
+	struct str text = take_bytes(in);
+	bool has_user = take_upto(in, 1);
+
+	frame->user.uid = take32(in);
+	frame->user.gid = take32(in);
+	frame->user.groups_count = take_count(in, 4, EXEC_GROUPS_MAX);
+	more->groups = mem_new(frame->user.groups_count + 1, sizeof(*more->groups));
+	if (!more->groups)
+		return WIRE_SHORT;
+	for (size_t i = 0; i < frame->user.groups_count; i++)
+		more->groups[i] = take32(in);
+	start->limits_count = take_count(in, 9, RESOURCE_KINDS);
+	take_limits(in, more->limits, start->limits_count);
+	start->hands_count = take_count(in, 5, EXEC_HANDS_MAX);
+	for (size_t i = 0; i < start->hands_count; i++) {
+		more->hands[i] = take_text(in).ptr;
+		if (!in->is_bad && (!more->hands[i][0] || !is_below(more->hands[i])))
+			in->is_bad = true;
+	}
+	start->allows_orphans = take_upto(in, 1);
+	if (in->is_bad || (log_err[0] && !is_file_name(str_of(log_err))) ||
+	    (start->hands_count && !has_user))
+		return WIRE_BROKEN;
+	start->log_err = log_err[0] ? log_err : NULL;
+	start->stdin_path = path[0] ? path : NULL;
+	if (has_text)
+		start->stdin_text = text;
+	frame->user.groups = more->groups;
+	if (has_user)
+		start->user = &frame->user;
+	start->limits = more->limits;
+	start->hands = more->hands;
+	return WIRE_GOT;
+}
+
+static enum wire_take take_rest(struct cursor *in, struct wire_frame *frame)
+{
+	enum wire_take taken;
+
+	if (in->is_bad || !in->left)
+		return in->is_bad ? WIRE_BROKEN : WIRE_GOT; /* of version 1 */
+	frame->more = mem_new(1, sizeof(*frame->more));
+	if (!frame->more)
+		return WIRE_SHORT;
+	taken = take_more(in, frame, frame->more);
+	return taken == WIRE_GOT && in->left ? WIRE_BROKEN : taken;
+}
+
 static enum wire_take take_start(struct cursor *in, struct wire_frame *frame)
 {
 	struct exec_start *start = &frame->start;
@@ -346,19 +500,17 @@ static enum wire_take take_start(struct cursor *in, struct wire_frame *frame)
 	start->masks_count = take32(&lists);
 	for (size_t i = 0; i < masks; i++)
 		mask_at[i] = take_bytes(&lists);
-	return WIRE_GOT;
+	return take_rest(in, frame);
 }
 
 static enum wire_take body_take(struct cursor *in, struct wire_frame *frame)
 {
-	enum wire_take taken = WIRE_GOT;
-
 	switch (frame->type) {
 	case WIRE_HELLO:
 	case WIRE_HELLO_NO:
 		frame->version = take32(in);
 		/* Whatever follows in another version is not ours to judge. */
-		if (frame->version != WIRE_VERSION)
+		if (frame->version < WIRE_VERSION_LEAST || frame->version > WIRE_VERSION)
 			return in->is_bad ? WIRE_BROKEN : WIRE_GOT;
 		frame->epoch = take64(in);
 		break;
@@ -368,8 +520,7 @@ static enum wire_take body_take(struct cursor *in, struct wire_frame *frame)
 		frame->count = take32(in);
 		break;
 	case WIRE_START:
-		taken = take_start(in, frame);
-		break;
+		return take_start(in, frame); /* which looks at what is left */
 	case WIRE_CANCEL:
 		frame->token = take_token(in);
 		frame->now = take_upto(in, 1);
@@ -382,14 +533,16 @@ static enum wire_take body_take(struct cursor *in, struct wire_frame *frame)
 	default:
 		return WIRE_BROKEN;
 	}
-	if (taken != WIRE_GOT)
-		return taken;
 	return in->is_bad || in->left ? WIRE_BROKEN : WIRE_GOT;
 }
 
 void wire_frame_fini(struct wire_frame *frame)
 {
+	if (frame->more)
+		mem_free(frame->more->groups);
+	mem_free(frame->more);
 	mem_free(frame->arrays);
+	frame->more = NULL;
 	frame->arrays = NULL;
 }
 
@@ -416,6 +569,8 @@ enum wire_take wire_decode(struct str bytes, struct wire_frame *ret_frame, size_
 		return taken;
 	}
 	*ret_frame = frame;
+	if (frame.start.user)
+		ret_frame->start.user = &ret_frame->user;
 	*ret_used = 4 + (size_t)len;
 	return WIRE_GOT;
 }

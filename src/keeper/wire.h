@@ -2,13 +2,15 @@
  *
  * A frame is a length (u32, of what follows), a type (u8) and a body; integers are little-endian,
  * texts are a length (u32), the bytes and a NUL that the length does not count. The first frame of
- * a connection is HELLO with the version; another version is answered HELLO_NO, so that an upgraded
- * engine can tell. Decoding is total: any bytes give a frame, "more is needed", or "not a frame".
+ * a connection is HELLO with the version; one that is not known is answered HELLO_NO with the highest that
+ * is, so that an upgraded engine can tell, and speaks that one from then on. Version 2 added what may stand
+ * behind the masks of START; without it a START is that of version 1. Decoding is total: any bytes give a frame, "more is needed", or "not a frame".
  *
  *   HELLO     version u32, epoch u64                     engine: I own the run from now on
  *   HELLO_OK  version u32, pid i32, tokens u32           keeper: then one REPORT a token, TABLE_END
  *   HELLO_NO  version u32, epoch u64                     keeper: its version and its epoch; closes
  *   START     token, limits, log, cwd, argv, envp, masks engine
+ *             [log of stderr, stdin, user, rlimits, hands, orphans]
  *   CANCEL    token, now u8                              engine
  *   REPORT    token, kind, end ...                       keeper
  *   TABLE_END                                            keeper */
@@ -18,7 +20,8 @@
 #include "base/buf.h"
 #include "core/exec.h"
 
-#define WIRE_VERSION         1
+#define WIRE_VERSION         2
+#define WIRE_VERSION_LEAST   1 /* that is still spoken */
 #define WIRE_FRAME_BYTES_MAX ((size_t)8 << 20) /* above what execve(2) takes on a usual stack */
 
 /* On the wire: append only. */
@@ -32,6 +35,8 @@ enum wire_type {
 	WIRE_TABLE_END = 7,
 };
 
+struct wire_more; /* of wire.c */
+
 struct wire_frame {
 	enum wire_type type;
 	uint32_t version;          /* HELLO, HELLO_OK, HELLO_NO */
@@ -42,7 +47,9 @@ struct wire_frame {
 	struct exec_token token;   /* CANCEL */
 	bool now;                  /* CANCEL */
 	struct exec_report report; /* REPORT */
+	struct exec_user user;     /* START: start.user points here */
 	void *arrays;              /* owned: wire_frame_fini */
+	struct wire_more *more;         /* the same */
 };
 
 enum wire_take {
@@ -69,5 +76,8 @@ void wire_table_end(struct buf *out);
 
 /* Bytes of the START frame that wire_start would append; more than WIRE_FRAME_BYTES_MAX: do not. */
 size_t wire_start_bytes(const struct exec_start *start);
+
+/* The least version whose START can say all of this. */
+uint32_t wire_start_version(const struct exec_start *start);
 
 #endif

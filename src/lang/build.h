@@ -31,6 +31,8 @@ enum key_scope {
 	SCOPE_param,
 	SCOPE_secret,
 	SCOPE_variable,
+	SCOPE_stdin,
+	SCOPE_limit,
 	SCOPE_retry,
 	SCOPE_approve,
 	SCOPE_output,
@@ -194,6 +196,8 @@ bool custom_kind_read(struct build *build, struct draft *draft, const struct nod
 		      const struct node *value);
 void gate_finish(struct build *build, struct draft *draft, const struct node *name);
 bool retry_init(struct build *build);
+/* As it is written in `limits`. */
+const char *resource_name(enum resource_kind kind);
 /* Is it a class that a command can know of itself: by its exit code or in its result file? */
 bool error_class_is_for_exit(enum error_class class);
 

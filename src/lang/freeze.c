@@ -117,7 +117,7 @@ static void put_size(struct buf *out, const char *name, uint64_t bytes)
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
 	size_t unit = 0;
 
-	while (unit + 1 < ARRAY_LEN(units) && bytes % 1024 == 0) {
+	while (bytes && unit + 1 < ARRAY_LEN(units) && bytes % 1024 == 0) {
 		bytes /= 1024;
 		unit++;
 	}
@@ -256,6 +256,46 @@ static void put_approval(struct buf *out, const struct approval *approval)
 	buf_byte(out, '}');
 }
 
+static void put_limits(struct buf *out, const struct command *command)
+{
+	member(out, "limits");
+	buf_byte(out, '{');
+	for (uint32_t i = 0; i < command->limits_count; i++) {
+		const struct resource_limit *limit = &command->limits[i];
+		const char *name = resource_name(limit->kind);
+
+		if (limit->kind == RESOURCE_nofile || limit->kind == RESOURCE_nproc)
+			put_u64(out, name, limit->value);
+		else if (limit->kind == RESOURCE_cpu)
+			put_duration(out, name, (int64_t)limit->value * NS_PER_S);
+		else
+			put_size(out, name, limit->value);
+	}
+	buf_byte(out, '}');
+}
+
+static void put_process(struct buf *out, const struct command *command)
+{
+	put_text(out, "stdin", command->stdin_path.text);
+	if (command->stdin_text.text.ptr) {
+		member(out, "stdin");
+		buf_byte(out, '{');
+		put_text(out, "text", command->stdin_text.text);
+		buf_byte(out, '}');
+	}
+	if (command->has_context) {
+		member(out, "context");
+		buf_text(out, "true");
+	}
+	if (command->splits_streams)
+		put_word(out, "streams", "split");
+	put_text(out, "user", command->user);
+	if (command->limits_count)
+		put_limits(out, command);
+	if (command->allows_orphans)
+		put_word(out, "orphans", "allow");
+}
+
 static void put_command(struct buf *out, const struct command *command)
 {
 	if (command->timeout_ns)
@@ -283,6 +323,7 @@ static void put_command(struct buf *out, const struct command *command)
 		member(out, "resources");
 		buf_str(out, command->resources);
 	}
+	put_process(out, command);
 }
 
 static void put_kind(struct buf *out, const struct step *step)

@@ -18,9 +18,15 @@ bool attempt_chosen(const struct run_state *run, uint32_t step, const struct att
 	return true;
 }
 
-void attempt_log_path(struct buf *out, struct str step, uint32_t attempt)
+bool attempt_log_path(struct buf *out, const struct step *step, uint32_t attempt, unsigned file)
 {
-	buf_fmt(out, "logs/%.*s.%u.log", STR_ARG(step), attempt);
+	static const char *const split[ATTEMPT_LOGS] = {"out", "err"};
+	bool is_split = step->command && step->command->splits_streams;
+
+	if (file >= ATTEMPT_LOGS || (file > 0 && !is_split))
+		return false;
+	buf_fmt(out, "logs/%.*s.%u.%s", STR_ARG(step->id), attempt, is_split ? split[file] : "log");
+	return true;
 }
 
 void attempt_log_heading(struct buf *out, const struct run_state *run, uint32_t step,

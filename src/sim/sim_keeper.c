@@ -204,12 +204,12 @@ static void conn_flush(struct sim_world *world, struct sim_conn *conn)
 	conn->is_urgent = false;
 }
 
-static void put_hello(struct sim_world *world, struct sim_conn *conn)
+static void put_hello(struct sim_world *world, struct sim_conn *conn, uint32_t version)
 {
 	struct machine *machine = world->keeper.machine;
 	uint32_t count = machine_count(machine);
 
-	wire_hello_ok(&conn->out, WIRE_VERSION, (int32_t)world->keeper.generation, count);
+	wire_hello_ok(&conn->out, version, (int32_t)world->keeper.generation, count);
 	for (uint32_t i = 0; i < count; i++) {
 		struct exec_report report;
 
@@ -227,9 +227,9 @@ static void conn_output(struct sim_world *world, const struct machine_output *ou
 	if (!conn)
 		return;
 	if (output->kind == MACHINE_OUT_HELLO) {
-		put_hello(world, conn);
+		put_hello(world, conn, output->version);
 	} else if (output->kind == MACHINE_OUT_NO) {
-		wire_hello_no(&conn->out, WIRE_VERSION, machine_epoch(world->keeper.machine));
+		wire_hello_no(&conn->out, output->version, machine_epoch(world->keeper.machine));
 	} else if (output->kind == MACHINE_OUT_REPORT) {
 		wire_report(&conn->out, &output->report);
 		if (!output->is_lazy)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define READ_STEP_BYTES ((size_t)65536)
+#define ROOM_MAX        64
 
 static void fd_drop(int *fd)
 {
@@ -137,4 +138,27 @@ bool file_is_named(const char *path)
 	struct stat info;
 
 	return lstat(path, &info) == 0;
+}
+
+enum err_code file_room_check(unsigned count, struct err *err)
+{
+	int fds[ROOM_MAX];
+	unsigned made = 0;
+	int failure = 0;
+
+	BUG_IF(count > ROOM_MAX);
+	while (made < count && !failure) {
+		fds[made] = made ? fcntl(fds[0], F_DUPFD_CLOEXEC, 0) : open("/", O_PATH | O_CLOEXEC);
+		if (fds[made] < 0)
+			failure = errno;
+		else
+			made++;
+	}
+	for (unsigned i = 0; i < made; i++)
+		(void)close(fds[i]); /* nothing was done with it */
+	if (failure != EMFILE && failure != ENFILE && failure != EINVAL)
+		return ERR_OK; /* there is room, or what is wrong will say so itself */
+	(void)err_set(err, ERR_IO, "fewer than %u files can be opened", count);
+	return err_hint(err, failure == ENFILE ? "the system's table of files is full (fs.file-max)"
+					       : "raise the limit of open files: ulimit -n 256");
 }

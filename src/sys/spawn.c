@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -195,6 +196,35 @@ IN_CHILD static int fail(struct child *child)
 	return 127;
 }
 
+/* The library's calls would change every thread of the memory that this child borrows: these change the
+ * caller alone. */
+IN_CHILD static int user_change(const struct spawn_user *user)
+{
+	if (syscall(SYS_setgroups, user->groups_count, user->groups) < 0 ||
+	    syscall(SYS_setresgid, user->gid, user->gid, user->gid) < 0)
+		return -1;
+	return (int)syscall(SYS_setresuid, user->uid, user->uid, user->uid);
+}
+
+IN_CHILD static int limit_set(const struct spawn_limit *limit)
+{
+	return (int)syscall(SYS_prlimit64, 0, limit->resource, &limit->limit, NULL);
+}
+
+IN_CHILD static int stdin_open(const char *path)
+{
+	struct stat stat;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a pipe is not waited for */
+
+	if (fd < 0 || fstat(fd, &stat) < 0)
+		return -1;
+	if (!S_ISREG(stat.st_mode)) {
+		errno = S_ISDIR(stat.st_mode) ? EISDIR : EINVAL;
+		return -1;
+	}
+	return fcntl(fd, F_SETFL, 0) < 0 ? -1 : dup2(fd, STDIN_FILENO);
+}
+
 IN_CHILD static int child_run(void *arg)
 {
 	struct child *child = arg;
@@ -204,17 +234,24 @@ IN_CHILD static int child_run(void *arg)
 	(void)setsid(); /* fails only for a leader of a group, which a new process is not */
 	if (plan->resets_signals)
 		signals_reset();
+	if (fds_place(plan) < 0)
+		return fail(child);
+	for (size_t i = 0; i < plan->limits_count; i++) {
+		if (limit_set(&plan->limits[i]) < 0)
+			return fail(child);
+	}
+	if (plan->user && user_change(plan->user) < 0)
+		return fail(child);
+	/* After the change of user: that clears it (prctl(2)). */
 	if (plan->dies_with_caller) {
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 			return fail(child);
 		if (getppid() != child->caller)
 			return 127; /* it died before that took effect */
 	}
-	if (fds_place(plan) < 0)
-		return fail(child);
-	if (plan->nofile_limit && setrlimit(RLIMIT_NOFILE, plan->nofile_limit) < 0)
-		return fail(child);
 	if (plan->cwd && chdir(plan->cwd) < 0)
+		return fail(child);
+	if (plan->stdin_path && stdin_open(plan->stdin_path) < 0)
 		return fail(child);
 	(void)sigemptyset(&none);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)

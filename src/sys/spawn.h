@@ -16,6 +16,19 @@
 
 #define SPAWN_FDS_MAX 16
 
+struct spawn_limit {
+	int resource; /* RLIMIT_... */
+	struct rlimit limit;
+};
+
+/* Credentials to take on (setgroups(2), setresgid(2), setresuid(2)). */
+struct spawn_user {
+	uint32_t uid;
+	uint32_t gid;
+	const uint32_t *groups;
+	size_t groups_count;
+};
+
 struct spawn_plan {
 	const char *path;  /* program, or NULL: argv[0], looked up in the PATH of envp */
 	char *const *argv; /* NULL-ended */
@@ -33,7 +46,10 @@ struct spawn_plan {
 	bool resets_signals; /* false: the caller has no handler, ignores nothing and blocks all */
 	bool dies_with_caller;             /* PDEATHSIG = KILL: only for a caller of one thread */
 	bool is_detached;                  /* not a child of the caller: nobody has to reap it */
-	const struct rlimit *nofile_limit; /* RLIMIT_NOFILE, NULL: inherited */
+	const struct spawn_limit *limits;  /* set in order, before the user is changed */
+	size_t limits_count;
+	const struct spawn_user *user; /* NULL: the caller's; needs its rights */
+	const char *stdin_path;        /* plain file, from cwd, opened as `user`; NULL: see fds */
 };
 
 /* Start it. 0 and *ret_pid, or the errno that kept the program from running; then no process is

@@ -131,15 +131,14 @@ def test_files_of_a_run_that_became_read_only(sluice, name):
 def test_d15_a_file_size_limit_is_an_error_not_a_death(sluice):
     """RLIMIT_FSIZE: SIGXFSZ is ignored, the write is short, the run stops and goes on later.
 
-    The event log (some 430 bytes a step) meets the limit before attempts.log (768) does: so no end is lost.
+    The keeper raises its soft limit, so that no end is lost and it does not stay.
     """
     path = sluice.pipeline({f"s{i}": "true" for i in range(6)})
     engine = sluice.start("run", path, "--run-id", sluice.id,
                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2400, resource.RLIM_INFINITY)))
     assert engine.wait(20) == 10, engine.communicate()
     raw = sluice.raw()
-    for keeper in sluice.keepers():  # it has the limit too, and would wait for ever for its end
-        os.kill(keeper, signal.SIGKILL)
+    until(lambda: not sluice.keepers(), of="a keeper that ends")
     sluice("resume", sluice.id, code=0)
     sluice.log(ended="succeeded")
     assert is_kept(whole_lines(raw), sluice.raw())
@@ -186,13 +185,12 @@ def test_s11_3_a_failed_sync_is_not_tried_again(sluice, need_strace):
     assert not after, (after, result)
 
 
-@pytest.mark.parametrize("nofile", [3, 4, 6, 8, 10, 12, 16])
+@pytest.mark.parametrize("nofile", [3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40])
 def test_d20_few_descriptors(sluice, nofile):
     path = sluice.pipeline({s: "true" for s in "abc"})
     engine = sluice.start("run", path, "--run-id", sluice.id,
                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile)))
-    # -6: libuv aborts when it cannot make its own pipe. Nothing is lost by it.
-    assert engine.wait(30) in (0, 1, 10, 127, -6), engine.communicate()
+    assert engine.wait(30) in (0, 1, 10, 127), engine.communicate()
     if (sluice.run_dir() / "events.jsonl").exists():
         sluice.log()
         assert Path(sluice.run_dir()).is_dir()

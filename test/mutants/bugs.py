@@ -48,8 +48,8 @@ BUGS = [
         "		machine->attempts[index].state = KEEPER_NONE;\n"
         "	if (machine->attempts[index].state != KEEPER_NONE) {"),
     Bug("lower-epochs-are-welcome", "S8.3: a newer engine cuts the older one off", "src/keeper/machine.c",
-        "	if (frame->version != WIRE_VERSION || frame->epoch < machine->epoch) {",
-        "	if (frame->version != WIRE_VERSION) {"),
+        "	if (!is_spoken || frame->epoch < machine->epoch) {",
+        "	if (!is_spoken) {"),
     Bug("a-reboot-is-not-noticed", "S8.3: of another boot = lost", "src/engine/attempts.c",
         "		same_boot[count++] = str_eq(run->steps[i].boot_id, engine->ports.boot_id);",
         "		same_boot[count++] = true;"),

@@ -16,7 +16,7 @@
 
 static void states_that_are_over_never_execute_again(void **state)
 {
-	static const enum keeper_state over[] = {KEEPER_ENDED, KEEPER_LOST};
+	static const enum keeper_state over[] = {KEEPER_ENDED, KEEPER_LOST, KEEPER_UNRECORDED};
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
@@ -73,7 +73,7 @@ static void every_live_state_is_reached_and_can_end(void **state)
 {
 	bool reached[KEEPER_STATES] = {[KEEPER_NONE] = true, [KEEPER_LOST] = true};
 	bool ends[KEEPER_STATES] = {
-	    [KEEPER_ENDED] = true, [KEEPER_LOST] = true, [KEEPER_NONE] = true};
+	    [KEEPER_ENDED] = true, [KEEPER_LOST] = true, [KEEPER_UNRECORDED] = true, [KEEPER_NONE] = true};
 
 	(void)state;
 	for (int round = 0; round < KEEPER_STATES; round++) {
@@ -324,6 +324,51 @@ static void an_end_that_cannot_be_written_is_tried_again(void **state)
 	assert_int_equal(world.recorded, 1);
 	assert_true(machine_is_idle(world.machine));
 	assert_int_equal(world.reports, 2); /* the engine heard of it once */
+	machine_free(world.machine);
+}
+
+/* Our own file size limit (EFBIG) is no room that somebody could make: it does not stay for ever. What it
+ * knows it still tells, as long as it lives. */
+static void an_end_that_can_never_be_written_is_given_up(void **state)
+{
+	struct world world = world_make();
+	struct exec_start start = start_make("a");
+	struct exec_report report;
+
+	(void)state;
+	start_with(&world, &start);
+	world.write_errno = EFBIG;
+	exited(&world, 0, 7, false);
+	feed(&world, (struct machine_input){.kind = MACHINE_IN_CLOSED, .conn = 1});
+	pass(&world, KEEPER_GIVE_UP_NS / 2);
+	assert_false(machine_is_idle(world.machine));
+	pass(&world, KEEPER_GIVE_UP_NS);
+	assert_true(machine_is_idle(world.machine));
+	assert_int_equal(machine_state(world.machine, 0), KEEPER_UNRECORDED);
+	assert_true(machine_report(world.machine, 0, &report));
+	assert_int_equal(report.kind, EXEC_ENDED);
+	assert_int_equal(report.exit_code, 7);
+	machine_free(world.machine);
+}
+
+/* S8.1: an engine of before an upgrade goes on with the keeper of after it. */
+static void the_version_before_is_still_spoken(void **state)
+{
+	struct world world = world_make();
+	struct wire_frame frame = {.type = WIRE_HELLO, .version = WIRE_VERSION_LEAST, .epoch = 9};
+	struct exec_start start = start_make("a");
+
+	(void)state;
+	start_with(&world, &start);
+	feed(&world, (struct machine_input){.kind = MACHINE_IN_OPENED, .conn = 7});
+	feed(&world, (struct machine_input){.kind = MACHINE_IN_FRAME, .conn = 7, .frame = &frame});
+	assert_int_equal(machine_epoch(world.machine), 9);
+	assert_int_equal(world.refusals, 0);
+	frame = (struct wire_frame){.type = WIRE_HELLO, .version = WIRE_VERSION + 1, .epoch = 10};
+	feed(&world, (struct machine_input){.kind = MACHINE_IN_OPENED, .conn = 8});
+	feed(&world, (struct machine_input){.kind = MACHINE_IN_FRAME, .conn = 8, .frame = &frame});
+	assert_int_equal(machine_epoch(world.machine), 9);
+	assert_int_equal(world.refusals, 1);
 	machine_free(world.machine);
 }
 
@@ -588,6 +633,8 @@ int main(void)
 	    cmocka_unit_test(a_step_runs_and_ends),
 	    cmocka_unit_test(a_token_is_spawned_once),
 	    cmocka_unit_test(an_end_that_cannot_be_written_is_tried_again),
+	    cmocka_unit_test(an_end_that_can_never_be_written_is_given_up),
+	    cmocka_unit_test(the_version_before_is_still_spoken),
 	    cmocka_unit_test(term_grace_kill_and_no_report_before_the_end),
 	    cmocka_unit_test(what_survives_kill_is_reported_as_leftovers),
 	    cmocka_unit_test(orphans_are_asked_then_killed),

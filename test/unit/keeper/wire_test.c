@@ -106,6 +106,104 @@ static void every_frame_comes_back_as_it_was(void **state)
 	buf_fini(&out);
 }
 
+static void rich_put(struct buf *out)
+{
+	static const uint32_t groups[] = {7, 8};
+	static const struct resource_limit limits[] = {{RESOURCE_nofile, 64}, {RESOURCE_core, 0}};
+	static const char *const hands[] = {"out/a.0.json", "artifacts/a.0"};
+	static const struct exec_user user = {1000, 100, groups, 2};
+	char *argv[] = {text("cat"), NULL};
+	char *envp[] = {NULL};
+	struct exec_start start = {
+	    .token = {.path = STR("a"), .role = EXEC_ROLE_RUN},
+	    .argv = argv,
+	    .envp = envp,
+	    .cwd = "/",
+	    .log = "a.0.out",
+	    .log_err = "a.0.err",
+	    .stdin_path = "/in",
+	    .stdin_text = str_from("x\0y", 3),
+	    .user = &user,
+	    .limits = limits,
+	    .limits_count = 2,
+	    .hands = hands,
+	    .hands_count = 2,
+	    .allows_orphans = true,
+	};
+
+	assert_int_equal(wire_start_version(&start), 2);
+	wire_start(out, &start);
+	assert_int_equal(wire_start_bytes(&start), out->len);
+}
+
+static void what_version_2_added_comes_back_as_it_was(void **state)
+{
+	struct buf out = BUF_INIT;
+	struct wire_frame frame;
+	size_t used;
+
+	(void)state;
+	rich_put(&out);
+	assert_int_equal(wire_decode(buf_view(&out), &frame, &used), WIRE_GOT);
+	assert_int_equal(used, out.len);
+	assert_string_equal(frame.start.log_err, "a.0.err");
+	assert_string_equal(frame.start.stdin_path, "/in");
+	assert_int_equal(frame.start.stdin_text.len, 3);
+	assert_int_equal(frame.start.user->uid, 1000);
+	assert_int_equal(frame.start.user->gid, 100);
+	assert_int_equal(frame.start.user->groups_count, 2);
+	assert_int_equal(frame.start.user->groups[1], 8);
+	assert_int_equal(frame.start.limits_count, 2);
+	assert_int_equal(frame.start.limits[0].kind, RESOURCE_nofile);
+	assert_int_equal(frame.start.limits[0].value, 64);
+	assert_int_equal(frame.start.hands_count, 2);
+	assert_string_equal(frame.start.hands[1], "artifacts/a.0");
+	assert_true(frame.start.allows_orphans);
+	wire_frame_fini(&frame);
+	buf_fini(&out);
+}
+
+static void a_start_without_it_is_one_of_version_1(void **state)
+{
+	struct buf out = BUF_INIT;
+	struct wire_frame frame;
+	size_t used;
+
+	(void)state;
+	start_put(&out);
+	assert_int_equal(wire_decode(buf_view(&out), &frame, &used), WIRE_GOT);
+	assert_int_equal(wire_start_version(&frame.start), 1);
+	assert_null(frame.start.user);
+	assert_null(frame.start.stdin_text.ptr);
+	wire_frame_fini(&frame);
+	buf_fini(&out);
+}
+
+/* Every byte of it changed: a frame or none, and never a hand outside of the run. */
+static void a_damaged_start_of_version_2_is_a_frame_or_none(void **state)
+{
+	struct buf out = BUF_INIT;
+
+	(void)state;
+	rich_put(&out);
+	for (size_t i = 5; i < out.len; i++) {
+		for (int bit = 0; bit < 8; bit++) {
+			struct wire_frame frame;
+			size_t used;
+
+			out.ptr[i] = (char)(out.ptr[i] ^ (1 << bit));
+			if (wire_decode(buf_view(&out), &frame, &used) == WIRE_GOT) {
+				for (size_t h = 0; h < frame.start.hands_count; h++)
+					assert_true(frame.start.hands[h][0] != '/' &&
+						    !strstr(frame.start.hands[h], "../"));
+				wire_frame_fini(&frame);
+			}
+			out.ptr[i] = (char)(out.ptr[i] ^ (1 << bit));
+		}
+	}
+	buf_fini(&out);
+}
+
 static void a_cut_frame_asks_for_more(void **state)
 {
 	struct buf out = BUF_INIT;
@@ -201,6 +299,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_frame_comes_back_as_it_was),
+	    cmocka_unit_test(what_version_2_added_comes_back_as_it_was),
+	    cmocka_unit_test(a_start_without_it_is_one_of_version_1),
+	    cmocka_unit_test(a_damaged_start_of_version_2_is_a_frame_or_none),
 	    cmocka_unit_test(a_cut_frame_asks_for_more),
 	    cmocka_unit_test(a_log_name_that_leaves_its_folder_is_no_frame),
 	    cmocka_unit_test(mutated_frames_do_no_harm),

@@ -90,6 +90,9 @@ static const char *const pipelines[] = {
     " path: '${run.step}'}], tags: [b, a], description: d, on_failure: ignore, on_lost: rerun,"
     " on_stop: cancel, gate: soft, pass: output.r ~= nil, reason: 'no ${output.s}', when: 'true'}}",
     "pipeline: p\ndefaults: {priority: 7}\nsteps: {a: {noop: true, priority: -1000000}, b: {noop: true}}",
+    "pipeline: p\nsteps: {a: {argv: [x], stdin: {text: \"a\\n${run.id}\"}, context: true, streams: split, user: root,"
+    " orphans: allow, limits: {core: 0B, cpu: 90s, nofile: 64, as: 3KiB}}, b: {argv: [x], stdin: 'in ${run.id}',"
+    " context: false, streams: merged, orphans: kill, limits: {}}}",
 };
 
 static void freezing_what_was_thawed_gives_the_same_bytes(void **state)

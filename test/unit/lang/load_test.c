@@ -290,9 +290,8 @@ static void keys_of_later_versions_have_an_error_of_their_own(void **state)
 {
 	static const char *const top[] = {"partition", "schedule", "notify", "checkpoint"};
 	static const char *const step[] = {
-	    "lua",   "http",  "pipeline", "choice",  "map",  "wait",   "flow",    "quality",
-	    "cache", "stdin", "context",  "streams", "user", "limits", "orphans", "pool",
-	    "compensate"};
+	    "lua",  "http",    "pipeline", "choice", "map",       "wait",
+	    "flow", "quality", "cache",    "pool",   "compensate"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(top); i++) {
@@ -603,6 +602,41 @@ static void values_in_the_text_of_a_shell_are_refused(void **state)
 	       "SLU031@6:12");
 }
 
+static void keys_of_the_process_are_checked(void **state)
+{
+#define CMD(text) "pipeline: p\nsteps: {a: {argv: [x], " text "}}\n"
+	(void)state;
+	expect(CMD("stdin: in.csv"), "");
+	expect(CMD("stdin: {text: ''}"), "");
+	expect(CMD("stdin: ''"), "SLU017@2:31");
+	expect(CMD("stdin: {}"), "SLU015@2:31");
+	expect(CMD("stdin: {txt: a}"), "SLU015@2:31 SLU013@2:32");
+	expect(CMD("stdin: [a]"), "SLU016@2:31");
+	expect(CMD("stdin: {text: '${params.q}'}"), "SLU045@2:48");
+	expect(CMD("context: true, streams: split, orphans: allow"), "");
+	expect(CMD("context: yes"), "SLU016@2:33");
+	expect(CMD("streams: both"), "SLU020@2:33");
+	expect(CMD("orphans: keep"), "SLU020@2:33");
+	expect(CMD("user: root"), "");
+	expect(CMD("user: no-such-user-here"), "SLU055@2:30");
+	expect(CMD("user: ''"), "SLU017@2:30");
+	expect(CMD("limits: {nofile: 64, nproc: 9, cpu: 90s, as: 2GiB, core: 0B, stack: 8MiB}"), "");
+	expect(CMD("limits: {}"), "");
+	expect(CMD("limits: {nofile: 3}"), "SLU022@2:41");
+	expect(CMD("limits: {nofile: 64KiB}"), "SLU016@2:41");
+	expect(CMD("limits: {as: 100}"), "SLU021@2:37");
+	expect(CMD("limits: {cpu: 10}"), "SLU021@2:38");
+	expect(CMD("limits: {cpu: 1500ms}"), "SLU022@2:38");
+	expect(CMD("limits: {files: 3}"), "SLU013@2:33");
+	expect(CMD("limits: 7"), "SLU016@2:32");
+	expect("pipeline: p\nsteps: {a: {noop: true, stdin: x, user: root, limits: {}, orphans: kill,"
+	       " context: true, streams: split}}\n",
+	       "SLU025@2:25 SLU025@2:35 SLU025@2:47 SLU025@2:59 SLU025@2:74 SLU025@2:89");
+	expect(CMD("priority: 7"), "");
+	expect(CMD("priority: 1.5"), "SLU016@2:34");
+	expect(CMD("priority: 1000001"), "SLU022@2:34");
+}
+
 static void parameters_are_checked(void **state)
 {
 #define SPEC(text) "pipeline: p\nparams: {x: {" text "}}\n" STEPS
@@ -811,7 +845,7 @@ static void every_code_has_a_title_and_an_explanation(void **state)
 		count++;
 		assert_true(strlen(diag_explanation(i)) > 100);
 	}
-	assert_int_equal(count, 57);
+	assert_int_equal(count, 58);
 	assert_null(diag_explanation(0));
 }
 
@@ -869,6 +903,7 @@ int main(void)
 	    cmocka_unit_test(gates_and_their_keys_belong_together),
 	    cmocka_unit_test(exit_codes_are_checked),
 	    cmocka_unit_test(values_in_the_text_of_a_shell_are_refused),
+	    cmocka_unit_test(keys_of_the_process_are_checked),
 	    cmocka_unit_test(parameters_are_checked),
 	    cmocka_unit_test(expressions_are_parsed_at_load),
 	    cmocka_unit_test(templates_are_parsed_at_load),
