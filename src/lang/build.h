@@ -196,6 +196,8 @@ bool custom_kind_read(struct build *build, struct draft *draft, const struct nod
 		      const struct node *value);
 void gate_finish(struct build *build, struct draft *draft, const struct node *name);
 bool retry_init(struct build *build);
+/* Keys of the process mean nothing to an executor of the program's: it has no keeper. */
+void process_check(struct build *build, struct draft *draft);
 /* As it is written in `limits`. */
 const char *resource_name(enum resource_kind kind);
 /* Is it a class that a command can know of itself: by its exit code or in its result file? */

@@ -488,6 +488,7 @@ void command_finish(struct build *build, struct draft *draft, const struct node 
 		return;
 	}
 	resources_check(build, draft);
+	process_check(build, draft);
 	if (!command->exit_classes)
 		exit_classes_default(build, command);
 	if (draft->step.kind == STEP_KIND_RUN) {

@@ -174,3 +174,32 @@ void key_step_limits(struct build *build, void *target, const struct node *key,
 	if (draft->command.limits)
 		build_map(build, SCOPE_limit, value, &draft->command, NULL, KEY_limit_as);
 }
+
+static void process_refuse(struct build *build, struct draft *draft, enum key_id id)
+{
+	uint32_t at = draft->at[id - KEY_STEP_FIRST];
+
+	if (at)
+		build_report(build, DIAG_KEY_OF_KIND, build_node(build, at - 1),
+			     "'%.*s' means nothing for a command with `executor`",
+			     STR_ARG(build_node(build, at - 1)->text));
+}
+
+void process_check(struct build *build, struct draft *draft)
+{
+	struct command *command = &draft->command;
+
+	if (!command->executor.ptr)
+		return;
+	process_refuse(build, draft, KEY_step_stdin);
+	process_refuse(build, draft, KEY_step_streams);
+	process_refuse(build, draft, KEY_step_user);
+	process_refuse(build, draft, KEY_step_limits);
+	process_refuse(build, draft, KEY_step_orphans);
+	/* Defaults do not reach it. */
+	command->stdin_path = command->stdin_text = (struct tmpl){.text = STR_NONE};
+	command->user = STR_NONE;
+	command->limits_count = 0;
+	command->splits_streams = false;
+	command->allows_orphans = false;
+}
