@@ -1,4 +1,5 @@
-/* admin.h - looking after an installation: old runs, settings, the schema of pipeline files */
+/* admin.h - looking after an installation: old runs, projections, settings, the schema of pipeline
+ * files */
 #ifndef SLUICE_ADMIN_H
 #define SLUICE_ADMIN_H
 
@@ -65,6 +66,15 @@ struct sluice_setting_about {
 };
 /* Setting number `index`, from 0; NULL behind the last one. */
 SLUICE_API const struct sluice_setting_about *sluice_setting_about(size_t index);
+/* Make anew, from the logs, what is kept beside the runs for quick answers: runs.jsonl (a record of each
+ * run that ended; records of runs whose directory is gone stay, and what live runs append meanwhile) and
+ * the history database. The text (SLUICE_TEXT or SLUICE_JSON) says what was done. CORRUPT when the log of
+ * a run is damaged: it is named, the others are done, and the text is returned all the same.
+ * sluice_note: why there is no database. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_reindex(struct sluice *sluice,
+							     enum sluice_format format,
+							     char **ret_text,
+							     struct sluice_error *err);
 
 #ifdef __cplusplus
 }

@@ -53,7 +53,7 @@ enum err_code history_ask(struct sluice *sluice, bool all, history_fn *ask, void
 		return code;
 	}
 	(void)snprintf(sluice->note, sizeof(sluice->note),
-		       "%.200s; every log is read, which is slower%s%.60s", problem.text,
+		       "%.200s; every log was read, which is slower%s%.60s", problem.text,
 		       problem.hint[0] ? ": " : "", problem.hint);
 	return ask(arg, NULL, err);
 }
@@ -86,6 +86,23 @@ enum err_code history_read(const struct sluice *sluice, run_event_fn *on_event,
 			return err->code;
 	}
 	return ERR_OK;
+}
+
+bool history_has_dir(const struct sluice *sluice, struct str run_id)
+{
+	AUTO(buf_fini) struct buf path = BUF_INIT;
+	struct err ignored = ERR_INIT; /* what cannot be looked at is not there to be shown */
+	int home = -1;
+	int dir = -1;
+	bool is_found = false;
+
+	buf_fmt(&path, "runs/%.*s", STR_ARG(run_id));
+	if (path.failed == ERR_OK &&
+	    vfs_root(sluice->vfs, sluice->home, false, &home, &ignored) == ERR_OK)
+		is_found = vfs_open(sluice->vfs, home, path.ptr, VFS_DIR, &dir, &ignored) == ERR_OK;
+	vfs_close(sluice->vfs, dir);
+	vfs_close(sluice->vfs, home);
+	return is_found;
 }
 
 const char *sluice_note(const struct sluice *sluice)

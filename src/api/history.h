@@ -21,4 +21,7 @@ typedef enum err_code history_run_fn(void *arg, const struct run_facts *facts, s
 MUST_CHECK enum err_code history_read(const struct sluice *sluice, run_event_fn *on_event,
 				      history_run_fn *visit, void *arg, struct err *err);
 
+/* Is there a directory of that name among the runs? */
+bool history_has_dir(const struct sluice *sluice, struct str run_id);
+
 #endif

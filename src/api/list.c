@@ -51,23 +51,6 @@ static void names_put(struct buf *out, const struct str *names, size_t count)
 	buf_byte(out, ']');
 }
 
-static bool is_there(const struct sluice *sluice, struct str run_id)
-{
-	AUTO(buf_fini) struct buf path = BUF_INIT;
-	struct err ignored = ERR_INIT; /* what cannot be looked at is not there to be shown */
-	int home = -1;
-	int dir = -1;
-	bool is_found = false;
-
-	buf_fmt(&path, "runs/%.*s", STR_ARG(run_id));
-	if (path.failed == ERR_OK &&
-	    vfs_root(sluice->vfs, sluice->home, false, &home, &ignored) == ERR_OK)
-		is_found = vfs_open(sluice->vfs, home, path.ptr, VFS_DIR, &dir, &ignored) == ERR_OK;
-	vfs_close(sluice->vfs, dir);
-	vfs_close(sluice->vfs, home);
-	return is_found;
-}
-
 static enum err_code add_removed(void *arg, const struct run_record *record, struct err *err)
 {
 	struct listing *listing = arg;
@@ -84,7 +67,7 @@ static enum err_code add_removed(void *arg, const struct run_record *record, str
 			       .ended_ms = record->ended_ms,
 			       .retries = record->retry_count};
 
-	if (is_there(listing->sluice, record->run_id))
+	if (history_has_dir(listing->sluice, record->run_id))
 		return ERR_OK;
 	names_put(&executed, record->stages_executed, record->stages_executed_count);
 	names_put(&failed, record->stages_failed, record->stages_failed_count);

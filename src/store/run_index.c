@@ -641,3 +641,17 @@ enum err_code run_index_update(struct run_index *index, bool all, struct err *er
 	survey_fini(&survey);
 	return code;
 }
+
+enum err_code run_index_clear(struct run_index *index, struct err *err)
+{
+	enum err_code code;
+
+	if (index_begin(index, err) != ERR_OK)
+		return err->code;
+	code = sqlite_exec(&index->sqlite,
+			   "DELETE FROM runs; DELETE FROM steps; DELETE FROM core_workflow_events;"
+			   "DELETE FROM core_workflow_checkpoints;"
+			   "DELETE FROM meta WHERE key != 'boot_id'",
+			   err);
+	return index_end(index, code, err);
+}

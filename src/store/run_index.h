@@ -40,6 +40,8 @@ MUST_CHECK enum err_code run_index_discard(const char *home, struct err *err);
  * succeeded.
  */
 MUST_CHECK enum err_code run_index_update(struct run_index *index, bool all, struct err *err);
+/* Forget every run, for the next update to read them all. */
+MUST_CHECK enum err_code run_index_clear(struct run_index *index, struct err *err);
 /* How many runs the last updates of this handle read. */
 size_t run_index_reads(const struct run_index *index);
 

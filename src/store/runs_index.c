@@ -7,9 +7,13 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 
+#include "sys/clock.h"
+
 #include <string.h>
 
 #define INDEX_BYTES_MAX ((size_t)1 << 30)
+#define LOCK_NAP_MS     2
+#define LOCK_TRIES      2500 /* some five seconds */
 
 /* ---- writing ---- */
 
@@ -39,7 +43,7 @@ static void put_list(struct buf *out, const char *name, const struct str *texts,
 	buf_byte(out, ']');
 }
 
-static void put_record(struct buf *out, const struct run_record *record)
+void runs_index_encode(const struct run_record *record, struct buf *out)
 {
 	put_text(out, "{\"run_id\": ", record->run_id);
 	put_stamp(out, ", \"started_at\": ", record->started_ms);
@@ -73,6 +77,57 @@ static enum err_code end_is_torn(const struct vfs *vfs, int fd, bool *ret_torn, 
 	return ERR_OK;
 }
 
+/* Lock the file of that name; *ret_fd is -1 when it lost its name meanwhile. */
+static enum err_code try_lock(const struct vfs *vfs, int dir, int *ret_fd, struct err *err)
+{
+	struct vfs_stat named = {0};
+	struct vfs_stat stat = {0};
+	struct err gone = ERR_INIT;
+	enum err_code code;
+	int fd = -1;
+
+	*ret_fd = -1;
+	if (vfs_open(vfs, dir, RUNS_INDEX_FILE, VFS_CREATE_APPEND, &fd, err) != ERR_OK)
+		return err->code;
+	code = vfs_lock(vfs, fd, err);
+	if (code == ERR_OK)
+		code = vfs_stat(vfs, fd, &stat, err);
+	if (code != ERR_OK) {
+		vfs_close(vfs, fd);
+		return code;
+	}
+	code = vfs_stat_at(vfs, dir, RUNS_INDEX_FILE, &named, &gone);
+	if (code == ERR_OK && named.inode == stat.inode && named.device == stat.device) {
+		*ret_fd = fd;
+		return ERR_OK;
+	}
+	vfs_close(vfs, fd);
+	if (code == ERR_OK || code == ERR_NOT_FOUND)
+		return ERR_OK;
+	*err = gone;
+	return code;
+}
+
+/* Closing the descriptor ends the lock. */
+static enum err_code open_locked(const struct vfs *vfs, int dir, int *ret_fd, struct err *err)
+{
+	for (int tries = 1;; tries++) {
+		struct err problem = ERR_INIT;
+		enum err_code code = try_lock(vfs, dir, ret_fd, &problem);
+
+		if (code == ERR_OK && *ret_fd >= 0)
+			return ERR_OK;
+		if (code == ERR_OK)
+			(void)err_set(&problem, ERR_LOCKED, "the file is replaced all the time");
+		if (problem.code != ERR_LOCKED || tries == LOCK_TRIES) {
+			*err = problem;
+			return err->code;
+		}
+		if (code != ERR_OK)
+			nap_ms(LOCK_NAP_MS);
+	}
+}
+
 enum err_code runs_index_append(const struct vfs *vfs, const char *home,
 				const struct run_record *record, struct err *err)
 {
@@ -83,11 +138,11 @@ enum err_code runs_index_append(const struct vfs *vfs, const char *home,
 	int fd = -1;
 
 	buf_byte(&line, '\n'); /* left out when it is not needed */
-	put_record(&line, record);
+	runs_index_encode(record, &line);
 	if (buf_check(&line, RUNS_INDEX_FILE, err) != ERR_OK ||
 	    vfs_root(vfs, home, false, &dir, err) != ERR_OK)
 		return err->code;
-	code = vfs_open(vfs, dir, RUNS_INDEX_FILE, VFS_CREATE_APPEND, &fd, err);
+	code = open_locked(vfs, dir, &fd, err);
 	if (code == ERR_OK)
 		code = end_is_torn(vfs, fd, &is_torn, err);
 	if (code == ERR_OK)
@@ -95,6 +150,84 @@ enum err_code runs_index_append(const struct vfs *vfs, const char *home,
 	vfs_close(vfs, fd);
 	vfs_close(vfs, dir);
 	return code == ERR_OK ? ERR_OK : err_while(err, "append to %s", RUNS_INDEX_FILE);
+}
+
+/* ---- replacing ---- */
+
+enum err_code runs_index_look(const struct vfs *vfs, const char *home,
+			      struct runs_index_mark *ret_mark, struct err *err)
+{
+	struct vfs_stat stat = {0};
+	struct err gone = ERR_INIT;
+	enum err_code code;
+	int dir = -1;
+
+	if (vfs_root(vfs, home, false, &dir, err) != ERR_OK)
+		return err->code;
+	code = vfs_stat_at(vfs, dir, RUNS_INDEX_FILE, &stat, &gone);
+	vfs_close(vfs, dir);
+	if (code != ERR_OK && code != ERR_NOT_FOUND) {
+		*err = gone;
+		return code;
+	}
+	*ret_mark = (struct runs_index_mark){.inode = 0};
+	if (code == ERR_OK)
+		*ret_mark = (struct runs_index_mark){stat.inode, stat.size_bytes};
+	return ERR_OK;
+}
+
+/* What the locked file got since `mark`; all of it when it is another file. */
+static enum err_code read_later(const struct vfs *vfs, int fd, const struct runs_index_mark *mark,
+				struct buf *out, struct err *err)
+{
+	struct vfs_stat stat = {0};
+	uint64_t from = 0;
+	size_t got = 0;
+	char *room;
+
+	if (vfs_stat(vfs, fd, &stat, err) != ERR_OK)
+		return err->code;
+	if (stat.inode == mark->inode && stat.size_bytes >= mark->size_bytes)
+		from = mark->size_bytes;
+	if (stat.size_bytes - from > INDEX_BYTES_MAX)
+		return err_set(err, ERR_LIMIT, "'%s' is too long", RUNS_INDEX_FILE);
+	if (stat.size_bytes == from)
+		return ERR_OK;
+	room = buf_room(out, (size_t)(stat.size_bytes - from));
+	if (!room)
+		return buf_check(out, RUNS_INDEX_FILE, err);
+	if (vfs_read(vfs, fd, room, (size_t)(stat.size_bytes - from), from, &got, err) != ERR_OK)
+		return err->code;
+	buf_added(out, got);
+	return ERR_OK;
+}
+
+enum err_code runs_index_replace(const struct vfs *vfs, const char *home,
+				 const struct runs_index_mark *mark, struct str lines,
+				 uint64_t *ret_later, struct err *err)
+{
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+	enum err_code code;
+	int dir = -1;
+	int fd = -1;
+
+	if (vfs_root(vfs, home, false, &dir, err) != ERR_OK)
+		return err->code;
+	buf_str(&text, lines);
+	code = open_locked(vfs, dir, &fd, err);
+	if (code == ERR_OK)
+		code = read_later(vfs, fd, mark, &text, err);
+	if (code == ERR_OK)
+		code = buf_check(&text, RUNS_INDEX_FILE, err);
+	if (code == ERR_OK)
+		code =
+		    vfs_replace(vfs, dir, RUNS_INDEX_FILE, text.ptr ? text.ptr : "", text.len, err);
+	vfs_close(vfs, fd); /* only now: who waits for the lock finds the new file */
+	vfs_close(vfs, dir);
+	if (code != ERR_OK)
+		return err_while(err, "replace %s", RUNS_INDEX_FILE);
+	*ret_later = text.len - lines.len;
+	return ERR_OK;
 }
 
 /* ---- reading ---- */
@@ -177,7 +310,7 @@ static enum err_code take_record(struct str line, struct arena *arena, struct ru
 {
 	struct str metadata = json_get(line, "metadata");
 
-	*record = (struct run_record){.retry_count = 0};
+	*record = (struct run_record){.line = line};
 	if (!metadata.ptr || json_type_of(metadata) != JSON_OBJECT)
 		metadata = STR("{}");
 	(void)json_to_u64(json_get(line, "retry_count"), &record->retry_count); /* else 0 */

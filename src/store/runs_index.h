@@ -27,10 +27,16 @@ struct run_record {
 	struct str pipeline;
 	struct str outcome; /* as in run.completed; ptr NULL = null */
 	struct str trigger; /* who or what started it; ptr NULL = null */
+	/* only of records that were read */
+	struct str line; /* as it stands in the file, without its newline */
 };
 
+/* Append the record as a line. */
+void runs_index_encode(const struct run_record *record, struct buf *out);
+
 /* Append one line with one write. It starts on a line of its own whatever an earlier writer left.
- */
+ * The file is locked meanwhile, so that no line goes into one that is just being replaced; a lock
+ * that somebody holds for longer than some seconds is LOCKED. */
 MUST_CHECK enum err_code runs_index_append(const struct vfs *vfs, const char *home,
 					   const struct run_record *record, struct err *err);
 
@@ -43,5 +49,20 @@ typedef enum err_code runs_index_visit_fn(void *arg, const struct run_record *re
  * empty. */
 MUST_CHECK enum err_code runs_index_read(const struct vfs *vfs, const char *home,
 					 runs_index_visit_fn *visit, void *arg, struct err *err);
+
+/* How the file is before a caller makes its content anew. */
+struct runs_index_mark {
+	uint64_t inode; /* 0 = there is none */
+	uint64_t size_bytes;
+};
+MUST_CHECK enum err_code runs_index_look(const struct vfs *vfs, const char *home,
+					 struct runs_index_mark *ret_mark, struct err *err);
+
+/* Put `lines` in the place of what the file held at the time of `mark`, atomically and durably;
+ * what runs appended since then stays behind them. *ret_later says how many bytes that was. LOCKED
+ * as above. */
+MUST_CHECK enum err_code runs_index_replace(const struct vfs *vfs, const char *home,
+					    const struct runs_index_mark *mark, struct str lines,
+					    uint64_t *ret_later, struct err *err);
 
 #endif

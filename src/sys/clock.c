@@ -79,6 +79,13 @@ enum err_code random_bytes(void *bytes, size_t len, struct err *err)
 	return ERR_OK;
 }
 
+void nap_ms(int64_t ms)
+{
+	const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+	(void)nanosleep(&pause, NULL); /* an early end only means an early look */
+}
+
 int32_t process_id(void)
 {
 	return (int32_t)getpid();

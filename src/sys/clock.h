@@ -30,6 +30,10 @@ int64_t clock_utc_ms(const struct clock *clock);
 /* The kernel's boot id (/proc/sys/kernel/random/boot_id). IO when it cannot be read. */
 MUST_CHECK enum err_code boot_id_read(char boot_id[BOOT_ID_BYTES + 1], struct err *err);
 
+/* Wait for about so long; a signal may end it early (nanosleep(2)). For what nobody wakes, such as a file
+ * lock of another process. */
+void nap_ms(int64_t ms);
+
 /* The calling process's id (getpid(2)). */
 int32_t process_id(void);
 

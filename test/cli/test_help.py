@@ -5,7 +5,7 @@ import pytest
 
 VERBS = ["run", "resume", "status", "summary", "events", "logs", "list", "stop", "approve", "reject",
          "lint", "plan", "verify", "explain", "schema", "completion", "gc", "help"]
-LATER = ["rerun", "serve", "stats", "compare", "rollback", "doctor", "top"]
+LATER = ["rerun", "serve", "compare", "rollback", "doctor", "top"]
 
 
 def test_version(sluice):
