@@ -109,11 +109,12 @@ struct sluice_end {
 	int exit_status;    /* of `sluice run` and `resume` */
 };
 
-/* How the run stands after sluice_run_wait. */
+/* How the run stands after sluice_run_wait. Without a run: state 0 and the exit status of wrong use. */
 SLUICE_API void sluice_run_end(const struct sluice_run *run, struct sluice_end *ret_end);
 
 /* Ask it to stop; with `now` running steps are killed. Any thread; async-signal-safe. */
 SLUICE_API void sluice_run_stop(struct sluice_run *run, bool now);
+/* Its id and its directory, borrowed; NULL without a run. */
 SLUICE_API const char *sluice_run_id(const struct sluice_run *run);
 SLUICE_API const char *sluice_run_dir(const struct sluice_run *run);
 /* Let go of the run: a run that still executes stays resumable, its steps stay with their keeper. Functions

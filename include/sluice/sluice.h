@@ -2,7 +2,8 @@
  * about them. The command line is a client of this header and of nothing else.
  *
  * C99 and C++ safe. Handles are opaque. Functions return an enum sluice_code: 0 is OK; on failure
- * `err` (never NULL) is filled and nothing else is touched. Texts that a function returns in a
+ * `err` (may be NULL) is filled and nothing else is touched. NULL where something is needed is
+ * SLUICE_USAGE. Texts that a function returns in a
  * `char **ret_*` are NUL-ended, owned by the caller, and freed with sluice_free. Option structs are
  * zero-initialised by the caller: 0 and NULL mean the default. Nothing here prints, installs a signal
  * handler or changes the process's working directory, locale or umask.

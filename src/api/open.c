@@ -152,8 +152,9 @@ static struct str folder_of(struct str path)
 	return path;
 }
 
-/* In order: beside the executable (a build), in its ../libexec/sluice (an installed command line), where
- * it lies from the installed library, and where it was installed to (a host that is linked statically).
+/* In order: beside the executable (a build), in its ../libexec/sluice (an installed command line),
+ * where it lies from the installed library, and where it was installed to (a host that is linked
+ * statically).
  */
 static enum err_code find_keeper(char **ret_path, struct err *err)
 {
@@ -169,8 +170,7 @@ static enum err_code find_keeper(char **ret_path, struct err *err)
 	if (try_keeper(folder, "sluice-keeper", ret_path, err) != ERR_OK ||
 	    try_keeper(folder, "../libexec/sluice/sluice-keeper", ret_path, err) != ERR_OK)
 		return err->code;
-	if (SLUICE_KEEPER_FROM_LIBRARY[0] &&
-	    file_of_address(&here, &library, &unknown) == ERR_OK &&
+	if (SLUICE_KEEPER_FROM_LIBRARY[0] && file_of_address(&here, &library, &unknown) == ERR_OK &&
 	    try_keeper(folder_of(buf_view(&library)), SLUICE_KEEPER_FROM_LIBRARY, ret_path, err) !=
 		ERR_OK)
 		return err->code;
@@ -195,6 +195,8 @@ static enum err_code fill(struct sluice *sluice, const struct sluice_state_opts 
 		if (limits_set(&sluice->limits, str_of(options->limits[i]), err) != ERR_OK)
 			return err->code;
 	}
+	if (options->state_dir && !options->state_dir[0])
+		return err_set(err, ERR_USAGE, "the path of the state directory is empty");
 	if (rundir_home(options->state_dir, &home, err) != ERR_OK)
 		return err_while(err, "find the state directory");
 	sluice->home = mem_text(home.ptr, home.len);
@@ -213,8 +215,11 @@ enum sluice_code sluice_open(const struct sluice_state_opts *options, struct slu
 {
 	static const struct sluice_state_opts defaults = {.state_dir = NULL};
 	struct err cause = ERR_INIT;
-	struct sluice *sluice = mem_new(1, sizeof(*sluice));
+	struct sluice *sluice;
 
+	if (!ret_sluice)
+		return api_usage(err, "sluice_open needs an answer");
+	sluice = mem_new(1, sizeof(*sluice));
 	if (!sluice) {
 		(void)mem_err(&cause);
 		return api_err(err, &cause);
@@ -239,5 +244,5 @@ void sluice_close(struct sluice *sluice)
 
 const char *sluice_state_dir(const struct sluice *sluice)
 {
-	return sluice->home;
+	return sluice ? sluice->home : NULL;
 }

@@ -60,7 +60,7 @@ static enum sluice_code answer(struct sluice *sluice, const char *run_name,
 	    report(&fold, &owner, format, &out, &cause) != ERR_OK)
 		return api_err(err, &cause);
 	if (api_text(&out, ret_text, err) != SLUICE_OK)
-		return err->code;
+		return SLUICE_MEMORY;
 	return api_check_reading(&fold, &cause) == ERR_OK ? SLUICE_OK : api_err(err, &cause);
 }
 
@@ -130,6 +130,6 @@ enum sluice_code sluice_verify(struct sluice *sluice, const char *run_name, cons
 		return api_err(err, &cause);
 	code = verify_run(dir, &sluice->limits, str_of(receipt), &out, &cause);
 	if (out.len > 0 && api_text(&out, ret_text, err) != SLUICE_OK)
-		return err->code;
+		return SLUICE_MEMORY;
 	return code == ERR_OK ? SLUICE_OK : api_err(err, &cause);
 }

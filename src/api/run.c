@@ -137,8 +137,15 @@ enum sluice_code sluice_run_dispatch(struct sluice_run *run, bool *ret_is_over,
 
 void sluice_run_end(const struct sluice_run *run, struct sluice_end *ret_end)
 {
-	const struct run_state *state = engine_state(run->engine);
+	const struct run_state *state;
 
+	if (!ret_end)
+		return;
+	if (!run) {
+		*ret_end = (struct sluice_end){.exit_status = sluice_exit_status(SLUICE_USAGE)};
+		return;
+	}
+	state = engine_state(run->engine);
 	*ret_end = (struct sluice_end){
 	    .state = (enum sluice_run_state)state->state,
 	    .exit_status = run_exit_status(state),
@@ -154,17 +161,18 @@ _Static_assert((int)SLUICE_RUN_ROLLED_BACK == (int)RUN_ROLLED_BACK, "public stat
 
 void sluice_run_stop(struct sluice_run *run, bool now)
 {
-	drive_stop(run->drive, now);
+	if (run)
+		drive_stop(run->drive, now);
 }
 
 const char *sluice_run_id(const struct sluice_run *run)
 {
-	return engine_state(run->engine)->run_id.ptr; /* kept NUL-ended by the fold's arena */
+	return run ? engine_state(run->engine)->run_id.ptr : NULL; /* kept NUL-ended by the fold's arena */
 }
 
 const char *sluice_run_dir(const struct sluice_run *run)
 {
-	return rundir_path(engine_dir(run->engine));
+	return run ? rundir_path(engine_dir(run->engine)) : NULL;
 }
 
 void sluice_run_free(struct sluice_run *run)

@@ -87,3 +87,14 @@ def test_every_key_of_a_parameter_has_a_field():
     text = (ROOT / "src/api/writing.c").read_text()
     for name, _ in keys("param"):
         assert f'"{name}"' in text, name
+
+
+def public_functions():
+    text = "".join(re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S) for path in HEADERS)
+    return set(re.findall(r"SLUICE_API\b[^;]*?\b(sluice_\w+)\s*\(", text))
+
+
+def test_no_function_is_missing_from_the_table_of_wrong_uses():
+    """test/unit/api/misuse_test.c: a public function that is new gets a row there."""
+    table = set(re.findall(r"^\s*ROW\((\w+)\),", (ROOT / "test/unit/api/misuse_test.c").read_text(), re.M))
+    assert table == public_functions()

@@ -1,0 +1,654 @@
+/* misuse_test.c - wrong use of every public function is an error and never a crash (S13: usage,
+ * nothing was written); under sanitizers too. test/library checks that no function is missing from
+ * the table. */
+#include "base/mem.h"
+#include "sluice/sluice.h"
+#include "support/temp_dir.h"
+#include "support/unit.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct temp_dir folder;
+static struct sluice *sluice;            /* a good handle */
+static struct sluice_pipeline *pipeline; /* a good pipeline, read from a text */
+static struct sluice_run *run;           /* a run that has ended, and its id */
+static char *text;                       /* what no function may set when it fails */
+static char *long_text;                  /* 1 MiB of 'x' */
+static const char *endless[70001];       /* a list whose end is far */
+
+#define RUN_ID "fine"
+
+/* The call fails with the code, says why, and does the same for a caller that wants no error. */
+#define FAILS(want, ...) \
+	do { \
+		struct sluice_error room_; \
+		struct sluice_error *err = &room_; \
+		memset(&room_, 0, sizeof(room_)); \
+		if ((int)(__VA_ARGS__) != (int)(want)) \
+			fail_msg("%s: %s, not %s (%s)", #__VA_ARGS__, \
+				 sluice_code_name(room_.code), sluice_code_name(want), \
+				 room_.text); \
+		assert_int_equal(room_.code, (want)); \
+		assert_true(room_.text[0] != '\0'); \
+		err = NULL; \
+		assert_int_equal((__VA_ARGS__), (want)); \
+		assert_null(text); \
+	} while (0)
+#define USAGE(...) FAILS(SLUICE_USAGE, __VA_ARGS__)
+/* The call fails, whatever it says. */
+#define REFUSED(...) \
+	do { \
+		struct sluice_error room_; \
+		struct sluice_error *err = &room_; \
+		memset(&room_, 0, sizeof(room_)); \
+		if ((__VA_ARGS__) == SLUICE_OK) \
+			fail_msg("%s: it was accepted", #__VA_ARGS__); \
+		assert_true(room_.text[0] != '\0'); \
+		err = NULL; \
+		assert_int_not_equal((__VA_ARGS__), SLUICE_OK); \
+		if (text) \
+			fail_msg("%s: it answered %s", #__VA_ARGS__, text); \
+	} while (0)
+
+/* Names that no run has. */
+static const char *const names[] = {
+    "",     "..",     "/",          "../../etc",   "no such run", "\xFF\xFE",
+    "a\nb", "@never", "@latest\n",  "/etc/passwd", "/dev/null",   "\x1b[2J",
+    "%s%n", "fine/",  "./fine\x01", "fine\xC0\x80"};
+
+#define FOR_NAMES(name) \
+	for (size_t i_ = 0; i_ <= ARRAY_LEN(names); i_++) \
+		for (const char *name = i_ < ARRAY_LEN(names) ? names[i_] : long_text; name; \
+		     name = NULL)
+
+static bool take(void *arg, const char *bytes, size_t len)
+{
+	(void)arg;
+	(void)bytes;
+	(void)len;
+	return true;
+}
+
+/* ---------------------------------------------------------------------------- error.h, state.h */
+
+static void use_sluice_code_name(void)
+{
+	assert_non_null(sluice_code_name((enum sluice_code) - 1));
+	assert_non_null(sluice_code_name((enum sluice_code)INT_MAX));
+}
+
+static void use_sluice_exit_status(void)
+{
+	assert_int_equal(sluice_exit_status((enum sluice_code) - 1), 10);
+	assert_int_equal(sluice_exit_status((enum sluice_code)9999), 10);
+}
+
+static void use_sluice_version(void)
+{
+	assert_non_null(sluice_version());
+}
+
+static void use_sluice_free(void)
+{
+	sluice_free(NULL);
+}
+
+static void use_sluice_open(void)
+{
+	static const char *const limits[] = {"",          "=",        "steps",
+					     "steps=",    "steps=-1", "steps=1x",
+					     "nothing=1", "\xFF=1",   "steps=99999999999999999999"};
+	struct sluice *made = NULL;
+
+	USAGE(sluice_open(NULL, NULL, err));
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+		const char *const list[] = {limits[i], NULL};
+
+		USAGE(sluice_open(
+		    &(struct sluice_state_opts){.state_dir = folder.path, .limits = list}, &made,
+		    err));
+	}
+	USAGE(sluice_open(&(struct sluice_state_opts){.state_dir = folder.path, .limits = endless},
+			  &made, err));
+	USAGE(sluice_open(&(struct sluice_state_opts){.state_dir = ""}, &made, err));
+	FAILS(
+	    SLUICE_NOT_FOUND,
+	    sluice_open(&(struct sluice_state_opts){.keeper_path = "/no/such/keeper"}, &made, err));
+	FAILS(SLUICE_NOT_FOUND,
+	      sluice_open(&(struct sluice_state_opts){.keeper_path = ""}, &made, err));
+	assert_null(made);
+}
+
+static void use_sluice_close(void)
+{
+	sluice_close(NULL);
+}
+
+static void use_sluice_state_dir(void)
+{
+	assert_null(sluice_state_dir(NULL));
+}
+
+/* ---------------------------------------------------------------------------------- pipeline.h */
+
+static void use_sluice_pipeline_load(void)
+{
+	struct sluice_pipeline *made = NULL;
+
+	USAGE(sluice_pipeline_load(NULL, "p.yaml", &made, NULL, err));
+	USAGE(sluice_pipeline_load(sluice, NULL, &made, NULL, err));
+	USAGE(sluice_pipeline_load(sluice, "p.yaml", NULL, NULL, err));
+	REFUSED(sluice_pipeline_load(sluice, "", &made, &text, err));
+	REFUSED(sluice_pipeline_load(sluice, folder.path, &made, &text, err));
+	REFUSED(sluice_pipeline_load(sluice, "/dev/null", &made, &text, err));
+	REFUSED(sluice_pipeline_load(sluice, long_text, &made, &text, err));
+	assert_null(made);
+}
+
+static void use_sluice_pipeline_read(void)
+{
+	static const char good[] = "pipeline: p\nsteps: {a: {noop: true}}\n";
+	struct sluice_pipeline *made = NULL;
+
+	USAGE(sluice_pipeline_read(NULL, good, 3, NULL, &made, NULL, err));
+	USAGE(sluice_pipeline_read(sluice, NULL, 3, NULL, &made, NULL, err));
+	USAGE(sluice_pipeline_read(sluice, NULL, SIZE_MAX, NULL, &made, NULL, err));
+	USAGE(sluice_pipeline_read(sluice, good, 3, NULL, NULL, NULL, err));
+	FAILS(SLUICE_NOT_FOUND, sluice_pipeline_read(sluice, good, 3, "", &made, &text, err));
+	REFUSED(
+	    sluice_pipeline_read(sluice, good, sizeof(good) - 1, "/dev/null", &made, &text, err));
+	REFUSED(sluice_pipeline_read(sluice, good, sizeof(good) - 1, long_text, &made, &text, err));
+	FAILS(SLUICE_INVALID,
+	      sluice_pipeline_read(sluice, good, sizeof(good), NULL, &made, NULL, err));
+	FAILS(SLUICE_INVALID, sluice_pipeline_read(sluice, good, 0, NULL, &made, NULL, err));
+	assert_null(made);
+}
+
+static void use_sluice_pipeline_new(void)
+{
+	static const char *const wrong[] = {NULL, "", "\xFF", "a\nb"};
+
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		struct sluice_pipeline *made = sluice_pipeline_new(wrong[i]);
+
+		assert_non_null(made);
+		REFUSED(sluice_pipeline_check(sluice, made, NULL, err));
+		sluice_pipeline_free(made);
+	}
+}
+
+/* The first failure stays, so each wrong use gets a pipeline of its own. */
+#define ON_NEW(made, ...) \
+	do { \
+		struct sluice_pipeline *made = sluice_pipeline_new("p"); \
+		__VA_ARGS__; \
+		sluice_pipeline_free(made); \
+	} while (0)
+
+static void use_sluice_pipeline_step(void)
+{
+	static const struct sluice_step_def good = {.id = "a", .noop = true};
+	const struct sluice_step_def list = {.id = "a", .argv = endless};
+	const struct sluice_step_def words = {
+	    .id = "a", .noop = true, .on_lost = (enum sluice_on_lost)9};
+
+	USAGE(sluice_pipeline_step(NULL, &good, err));
+	USAGE(sluice_pipeline_step(pipeline, &good, err)); /* it was read */
+	ON_NEW(made, USAGE(sluice_pipeline_step(made, NULL, err)));
+	ON_NEW(made,
+	       USAGE(sluice_pipeline_step(made, &(struct sluice_step_def){.noop = true}, err)));
+	ON_NEW(made, USAGE(sluice_pipeline_step(made, &list, err)));
+	ON_NEW(made, USAGE(sluice_pipeline_step(made, &words, err)));
+}
+
+static void use_sluice_pipeline_param(void)
+{
+	static const struct sluice_param_def good = {.name = "a", .type = "int"};
+	const struct sluice_param_def number = {
+	    .name = "a", .type = "number", .has_min = true, .min = NAN};
+	const struct sluice_param_def json = {.name = "a", .type = "number", .default_json = "["};
+	const struct sluice_param_def list = {.name = "a", .type = "enum", .values = endless};
+
+	USAGE(sluice_pipeline_param(NULL, &good, err));
+	USAGE(sluice_pipeline_param(pipeline, &good, err));
+	ON_NEW(made, USAGE(sluice_pipeline_param(made, NULL, err)));
+	ON_NEW(made,
+	       USAGE(sluice_pipeline_param(made, &(struct sluice_param_def){.type = "int"}, err)));
+	ON_NEW(made, USAGE(sluice_pipeline_param(made, &number, err)));
+	ON_NEW(made, USAGE(sluice_pipeline_param(made, &json, err)));
+	ON_NEW(made, USAGE(sluice_pipeline_param(made, &list, err)));
+}
+
+static void use_sluice_pipeline_defaults(void)
+{
+	static const struct sluice_step_def good = {.timeout_ms = 1};
+
+	USAGE(sluice_pipeline_defaults(NULL, &good, err));
+	USAGE(sluice_pipeline_defaults(pipeline, &good, err));
+	ON_NEW(made, USAGE(sluice_pipeline_defaults(made, NULL, err)));
+	ON_NEW(made,
+	       USAGE(sluice_pipeline_defaults(made, &(struct sluice_step_def){.id = "a"}, err)));
+}
+
+static void use_sluice_pipeline_set(void)
+{
+	USAGE(sluice_pipeline_set(NULL, "version", "1", err));
+	USAGE(sluice_pipeline_set(pipeline, "version", "1", err));
+	ON_NEW(made, USAGE(sluice_pipeline_set(made, NULL, "1", err)));
+	ON_NEW(made, USAGE(sluice_pipeline_set(made, "version", NULL, err)));
+	ON_NEW(made, USAGE(sluice_pipeline_set(made, "\xFF", "1", err)));
+	ON_NEW(made, USAGE(sluice_pipeline_set(made, "version", "\xFF", err)));
+	ON_NEW(made, USAGE(sluice_pipeline_set(made, "steps", "1", err)));
+}
+
+static void use_sluice_pipeline_set_json(void)
+{
+	USAGE(sluice_pipeline_set_json(NULL, "concurrency", "1", err));
+	USAGE(sluice_pipeline_set_json(pipeline, "concurrency", "1", err));
+	ON_NEW(made, USAGE(sluice_pipeline_set_json(made, NULL, "1", err)));
+	ON_NEW(made, USAGE(sluice_pipeline_set_json(made, "concurrency", NULL, err)));
+	ON_NEW(made, USAGE(sluice_pipeline_set_json(made, "concurrency", "", err)));
+	ON_NEW(made, USAGE(sluice_pipeline_set_json(made, "concurrency", "1 2", err)));
+	ON_NEW(made, USAGE(sluice_pipeline_set_json(made, "concurrency", long_text, err)));
+}
+
+static void use_sluice_pipeline_set_folder(void)
+{
+	USAGE(sluice_pipeline_set_folder(NULL, "/", err));
+	USAGE(sluice_pipeline_set_folder(pipeline, "/", err));
+	ON_NEW(made, USAGE(sluice_pipeline_set_folder(made, NULL, err)));
+	ON_NEW(made, REFUSED(sluice_pipeline_set_folder(made, "", err)));
+	ON_NEW(made, REFUSED(sluice_pipeline_set_folder(made, "/dev/null", err)));
+	ON_NEW(made, REFUSED(sluice_pipeline_set_folder(made, long_text, err)));
+}
+
+static void use_sluice_pipeline_check(void)
+{
+	USAGE(sluice_pipeline_check(NULL, pipeline, &text, err));
+	USAGE(sluice_pipeline_check(sluice, NULL, &text, err));
+}
+
+static void use_sluice_pipeline_free(void)
+{
+	sluice_pipeline_free(NULL);
+}
+
+static void use_sluice_pipeline_name(void)
+{
+	assert_null(sluice_pipeline_name(NULL));
+}
+
+static void use_sluice_pipeline_steps(void)
+{
+	assert_int_equal(sluice_pipeline_steps(NULL), 0);
+}
+
+static void use_sluice_pipeline_plan(void)
+{
+	static const char *const params[] = {"x", "=", "nothing=1", "\xFF=1", NULL};
+	const enum sluice_format wrong = (enum sluice_format)77;
+
+	USAGE(sluice_pipeline_plan(NULL, pipeline, NULL, NULL, SLUICE_TEXT, &text, err));
+	USAGE(sluice_pipeline_plan(sluice, NULL, NULL, NULL, SLUICE_TEXT, &text, err));
+	USAGE(sluice_pipeline_plan(sluice, pipeline, NULL, NULL, SLUICE_TEXT, NULL, err));
+	USAGE(sluice_pipeline_plan(sluice, pipeline, NULL, NULL, wrong, &text, err));
+	USAGE(sluice_pipeline_plan(sluice, pipeline, NULL, NULL, SLUICE_CSV, &text, err));
+	USAGE(sluice_pipeline_plan(sluice, pipeline, params, NULL, SLUICE_TEXT, &text, err));
+	USAGE(sluice_pipeline_plan(sluice, pipeline, endless, NULL, SLUICE_TEXT, &text, err));
+	USAGE(sluice_pipeline_plan(sluice, pipeline, NULL, "[", SLUICE_TEXT, &text, err));
+	USAGE(sluice_pipeline_plan(sluice, pipeline, NULL, long_text, SLUICE_TEXT, &text, err));
+}
+
+static void use_sluice_explain_code(void)
+{
+	USAGE(sluice_explain_code(NULL, &text, err));
+	USAGE(sluice_explain_code("SLU001", NULL, err));
+	REFUSED(sluice_explain_code("", &text, err));
+	REFUSED(sluice_explain_code("SLU99999999999999999999", &text, err));
+	REFUSED(sluice_explain_code("SLU-1", &text, err));
+	REFUSED(sluice_explain_code("\xFF", &text, err));
+	REFUSED(sluice_explain_code(long_text, &text, err));
+}
+
+/* --------------------------------------------------------------------------------------- run.h */
+
+static void use_sluice_run_start(void)
+{
+	static const char *const bad_ids[] = {"", "..", "a/b", "a b", "\xFF", "a\nb", "-a"};
+	static const char *const syncs[] = {"", "often", "interval:", "interval:-1",
+					    "interval:99999999999"};
+	static const char *const params[] = {"nothing=1", NULL};
+	const struct sluice_pipeline *built = sluice_pipeline_new("p");
+	struct sluice_run *made = NULL;
+
+	USAGE(sluice_run_start(NULL, pipeline, NULL, &made, err));
+	USAGE(sluice_run_start(sluice, NULL, NULL, &made, err));
+	USAGE(sluice_run_start(sluice, pipeline, NULL, NULL, err));
+	FAILS(SLUICE_INVALID, sluice_run_start(sluice, built, NULL, &made, err));
+	for (size_t i = 0; i < ARRAY_LEN(bad_ids); i++)
+		USAGE(sluice_run_start(
+		    sluice, pipeline, &(struct sluice_run_opts){.run_id = bad_ids[i]}, &made, err));
+	for (size_t i = 0; i < ARRAY_LEN(syncs); i++)
+		USAGE(sluice_run_start(sluice, pipeline,
+				       &(struct sluice_run_opts){.sync = syncs[i]}, &made, err));
+	USAGE(sluice_run_start(sluice, pipeline, &(struct sluice_run_opts){.run_id = long_text},
+			       &made, err));
+	USAGE(sluice_run_start(sluice, pipeline, &(struct sluice_run_opts){.reason = long_text},
+			       &made, err));
+	USAGE(sluice_run_start(sluice, pipeline, &(struct sluice_run_opts){.reason = "\xFF"}, &made,
+			       err));
+	USAGE(sluice_run_start(sluice, pipeline, &(struct sluice_run_opts){.params = params}, &made,
+			       err));
+	USAGE(sluice_run_start(sluice, pipeline, &(struct sluice_run_opts){.params = endless},
+			       &made, err));
+	USAGE(sluice_run_start(sluice, pipeline, &(struct sluice_run_opts){.params_file_json = "{"},
+			       &made, err));
+	FAILS(SLUICE_EXISTS,
+	      sluice_run_start(sluice, pipeline, &(struct sluice_run_opts){.run_id = RUN_ID}, &made,
+			       err));
+	assert_null(made);
+	sluice_pipeline_free((struct sluice_pipeline *)(uintptr_t)built);
+}
+
+static void use_sluice_run_resume(void)
+{
+	struct sluice_run *made = NULL;
+	int status = 77;
+
+	USAGE(sluice_run_resume(NULL, RUN_ID, NULL, &made, &status, err));
+	USAGE(sluice_run_resume(sluice, NULL, NULL, &made, &status, err));
+	USAGE(sluice_run_resume(sluice, RUN_ID, NULL, NULL, &status, err));
+	USAGE(sluice_run_resume(sluice, RUN_ID, NULL, &made, NULL, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_run_resume(sluice, name, NULL, &made, &status, err));
+	assert_null(made);
+	assert_int_equal(status, 77);
+}
+
+static void use_sluice_resume_check(void)
+{
+	USAGE(sluice_resume_check(NULL, RUN_ID, NULL, &text, err));
+	USAGE(sluice_resume_check(sluice, NULL, NULL, &text, err));
+	USAGE(sluice_resume_check(sluice, RUN_ID, NULL, NULL, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_resume_check(sluice, name, NULL, &text, err));
+}
+
+static void use_sluice_run_wait(void)
+{
+	struct sluice_error err;
+
+	assert_int_equal(sluice_run_wait(NULL, &err), SLUICE_RUN_UNKNOWN);
+	assert_int_equal(err.code, SLUICE_USAGE);
+	assert_int_equal(sluice_run_wait(NULL, NULL), SLUICE_RUN_UNKNOWN);
+	/* Once more, of a run that has ended: it rests where it rested. */
+	assert_int_equal(sluice_run_wait(run, &err), SLUICE_RUN_SUCCEEDED);
+}
+
+static void use_sluice_run_end(void)
+{
+	struct sluice_end end;
+
+	memset(&end, 0x55, sizeof(end));
+	sluice_run_end(NULL, &end);
+	assert_int_equal(end.state, SLUICE_RUN_UNKNOWN);
+	assert_string_equal(end.outcome, "");
+	assert_int_equal(end.exit_status, 2);
+	sluice_run_end(run, NULL);
+	sluice_run_end(NULL, NULL);
+}
+
+static void use_sluice_run_stop(void)
+{
+	sluice_run_stop(NULL, true);
+	sluice_run_stop(run, false); /* it has ended */
+	sluice_run_stop(run, true);
+}
+
+static void use_sluice_run_id(void)
+{
+	assert_null(sluice_run_id(NULL));
+}
+
+static void use_sluice_run_dir(void)
+{
+	assert_null(sluice_run_dir(NULL));
+}
+
+static void use_sluice_run_free(void)
+{
+	sluice_run_free(NULL);
+	sluice_run_free(run); /* from here on nobody owns it */
+	run = NULL;
+}
+
+/* --------------------------------------------------------------------------------------- act.h */
+
+static void use_sluice_stop(void)
+{
+	USAGE(sluice_stop(NULL, RUN_ID, NULL, err));
+	USAGE(sluice_stop(sluice, NULL, NULL, err));
+	USAGE(sluice_stop(sluice, RUN_ID, &(struct sluice_act_opts){.as = "\xFF"}, err));
+	USAGE(sluice_stop(sluice, RUN_ID, &(struct sluice_act_opts){.as = long_text}, err));
+	USAGE(sluice_stop(sluice, RUN_ID, &(struct sluice_act_opts){.reason = long_text}, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_stop(sluice, name, NULL, err));
+}
+
+static void use_sluice_approve(void)
+{
+	static const struct sluice_act_opts why = {.reason = "why"};
+
+	USAGE(sluice_approve(NULL, RUN_ID, "a", &why, err));
+	USAGE(sluice_approve(sluice, NULL, "a", &why, err));
+	USAGE(sluice_approve(sluice, RUN_ID, NULL, &why, err));
+	USAGE(
+	    sluice_approve(sluice, RUN_ID, "a", &(struct sluice_act_opts){.reason = "\xFF"}, err));
+	REFUSED(sluice_approve(sluice, RUN_ID, "", &why, err));
+	REFUSED(sluice_approve(sluice, RUN_ID, long_text, &why, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_approve(sluice, name, "a", &why, err));
+}
+
+static void use_sluice_reject(void)
+{
+	static const struct sluice_act_opts why = {.reason = "why"};
+
+	USAGE(sluice_reject(NULL, RUN_ID, "a", &why, err));
+	USAGE(sluice_reject(sluice, NULL, "a", &why, err));
+	USAGE(sluice_reject(sluice, RUN_ID, NULL, &why, err));
+	REFUSED(sluice_reject(sluice, RUN_ID, "\xFF", &why, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_reject(sluice, name, "a", &why, err));
+}
+
+/* ------------------------------------------------------------------------------------- query.h */
+
+static void use_sluice_status(void)
+{
+	USAGE(sluice_status(NULL, RUN_ID, SLUICE_TEXT, &text, err));
+	USAGE(sluice_status(sluice, NULL, SLUICE_TEXT, &text, err));
+	USAGE(sluice_status(sluice, RUN_ID, SLUICE_TEXT, NULL, err));
+	USAGE(sluice_status(sluice, RUN_ID, (enum sluice_format) - 1, &text, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_status(sluice, name, SLUICE_TEXT, &text, err));
+}
+
+static void use_sluice_summary(void)
+{
+	USAGE(sluice_summary(NULL, RUN_ID, SLUICE_TEXT, &text, err));
+	USAGE(sluice_summary(sluice, NULL, SLUICE_TEXT, &text, err));
+	USAGE(sluice_summary(sluice, RUN_ID, SLUICE_TEXT, NULL, err));
+	USAGE(sluice_summary(sluice, RUN_ID, SLUICE_CSV, &text, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_summary(sluice, name, SLUICE_JSON, &text, err));
+}
+
+static void use_sluice_events(void)
+{
+	USAGE(sluice_events(NULL, RUN_ID, NULL, take, NULL, err));
+	USAGE(sluice_events(sluice, NULL, NULL, take, NULL, err));
+	USAGE(sluice_events(sluice, RUN_ID, NULL, NULL, NULL, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_events(sluice, name, NULL, take, NULL, err));
+}
+
+static void use_sluice_logs(void)
+{
+	USAGE(sluice_logs(NULL, RUN_ID, NULL, take, NULL, err));
+	USAGE(sluice_logs(sluice, NULL, NULL, take, NULL, err));
+	USAGE(sluice_logs(sluice, RUN_ID, NULL, NULL, NULL, err));
+	REFUSED(sluice_logs(sluice, RUN_ID, &(struct sluice_logs_opts){.step = "\xFF"}, take, NULL,
+			    err));
+	REFUSED(sluice_logs(sluice, RUN_ID, &(struct sluice_logs_opts){.step = "a/../b"}, take,
+			    NULL, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_logs(sluice, name, NULL, take, NULL, err));
+}
+
+static void use_sluice_list(void)
+{
+	USAGE(sluice_list(NULL, NULL, &text, err));
+	USAGE(sluice_list(sluice, NULL, NULL, err));
+	USAGE(sluice_list(sluice, &(struct sluice_list_opts){.format = (enum sluice_format)99},
+			  &text, err));
+	USAGE(sluice_list(sluice, &(struct sluice_list_opts){.result = "splendid"}, &text, err));
+}
+
+static void use_sluice_verify(void)
+{
+	USAGE(sluice_verify(NULL, RUN_ID, NULL, &text, err));
+	USAGE(sluice_verify(sluice, NULL, NULL, &text, err));
+	USAGE(sluice_verify(sluice, RUN_ID, NULL, NULL, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_verify(sluice, name, NULL, &text, err));
+}
+
+/* ------------------------------------------------------------------------------------- admin.h */
+
+static void use_sluice_schema(void)
+{
+	USAGE(sluice_schema(NULL, err));
+}
+
+/* ---------------------------------------------------------------------------------- the table */
+
+#define ROW(function) \
+	{ \
+#function, use_##function \
+	}
+static const struct {
+	const char *function;
+	void (*use)(void);
+} rows[] = {
+    ROW(sluice_code_name),
+    ROW(sluice_exit_status),
+    ROW(sluice_version),
+    ROW(sluice_free),
+    ROW(sluice_open),
+    ROW(sluice_close),
+    ROW(sluice_state_dir),
+    ROW(sluice_pipeline_load),
+    ROW(sluice_pipeline_read),
+    ROW(sluice_pipeline_new),
+    ROW(sluice_pipeline_step),
+    ROW(sluice_pipeline_param),
+    ROW(sluice_pipeline_defaults),
+    ROW(sluice_pipeline_set),
+    ROW(sluice_pipeline_set_json),
+    ROW(sluice_pipeline_set_folder),
+    ROW(sluice_pipeline_check),
+    ROW(sluice_pipeline_free),
+    ROW(sluice_pipeline_name),
+    ROW(sluice_pipeline_steps),
+    ROW(sluice_pipeline_plan),
+    ROW(sluice_explain_code),
+    ROW(sluice_run_start),
+    ROW(sluice_run_resume),
+    ROW(sluice_resume_check),
+    ROW(sluice_run_wait),
+    ROW(sluice_run_end),
+    ROW(sluice_run_stop),
+    ROW(sluice_run_id),
+    ROW(sluice_run_dir),
+    ROW(sluice_run_free),
+    ROW(sluice_stop),
+    ROW(sluice_approve),
+    ROW(sluice_reject),
+    ROW(sluice_status),
+    ROW(sluice_summary),
+    ROW(sluice_events),
+    ROW(sluice_logs),
+    ROW(sluice_list),
+    ROW(sluice_verify),
+    ROW(sluice_schema),
+};
+
+static void s13_wrong_use_is_an_error_and_never_a_crash(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		print_message("%s\n", rows[i].function);
+		rows[i].use();
+	}
+}
+
+static void s13_wrong_use_writes_nothing(void **state)
+{
+	struct sluice_error err;
+	char *list = NULL;
+
+	(void)state;
+	assert_int_equal(
+	    sluice_list(sluice, &(struct sluice_list_opts){.format = SLUICE_JSONL}, &list, &err),
+	    SLUICE_OK);
+	assert_non_null(strstr(list, "\"" RUN_ID "\""));
+	assert_ptr_equal(strchr(list, '\n'), list + strlen(list) - 1); /* the one run, still */
+	sluice_free(list);
+}
+
+static int make(void **state)
+{
+	static const char yaml[] = "pipeline: p\nsteps: {a: {noop: true}}\n";
+	struct sluice_state_opts options = {.state_dir = folder.path};
+	struct sluice_error err;
+
+	(void)state;
+	temp_dir_make(&folder);
+	long_text = malloc((size_t)1 << 20);
+	memset(long_text, 'x', ((size_t)1 << 20) - 1);
+	long_text[((size_t)1 << 20) - 1] = '\0';
+	for (size_t i = 0; i + 1 < ARRAY_LEN(endless); i++)
+		endless[i] = "x";
+	if (sluice_open(&options, &sluice, &err) != SLUICE_OK ||
+	    sluice_pipeline_read(sluice, yaml, sizeof(yaml) - 1, NULL, &pipeline, NULL, &err) !=
+		SLUICE_OK ||
+	    sluice_run_start(sluice, pipeline, &(struct sluice_run_opts){.run_id = RUN_ID}, &run,
+			     &err) != SLUICE_OK)
+		return -1;
+	return sluice_run_wait(run, &err) == SLUICE_RUN_SUCCEEDED ? 0 : -1;
+}
+
+static int clear(void **state)
+{
+	(void)state;
+	sluice_run_free(run);
+	sluice_pipeline_free(pipeline);
+	sluice_close(sluice);
+	free(long_text);
+	temp_dir_remove(&folder);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(s13_wrong_use_is_an_error_and_never_a_crash),
+	    cmocka_unit_test(s13_wrong_use_writes_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, make, clear);
+}
