@@ -50,7 +50,7 @@ enum sluice_code sluice_pipeline_graph(struct sluice *sluice,
 		return api_usage(err,
 				 "sluice_pipeline_graph needs a handle, a pipeline and an answer");
 	if (!read_options(options, &request, err))
-		return err->code;
+		return SLUICE_USAGE;
 	if (api_pipeline_check(sluice, pipeline, NULL, &definition, &cause) != ERR_OK)
 		return api_err(err, &cause);
 	request.model = definition->model;
@@ -73,7 +73,7 @@ enum sluice_code sluice_run_graph(struct sluice *sluice, const char *run_name,
 		return api_usage(
 		    err, "sluice_run_graph needs a handle, the name of a run and an answer");
 	if (!read_options(options, &request, err))
-		return err->code;
+		return SLUICE_USAGE;
 	if (api_fold_run(sluice, run_name, &fold, &owner, &cause) != ERR_OK)
 		return api_err(err, &cause);
 	request.model = fold.model;
@@ -81,6 +81,6 @@ enum sluice_code sluice_run_graph(struct sluice *sluice, const char *run_name,
 	if (graph_draw(&request, &out, &cause) != ERR_OK)
 		return api_err(err, &cause);
 	if (api_text(&out, ret_text, err) != SLUICE_OK)
-		return err->code;
+		return SLUICE_MEMORY;
 	return api_check_reading(&fold, &cause) == ERR_OK ? SLUICE_OK : api_err(err, &cause);
 }

@@ -104,7 +104,7 @@ enum sluice_code sluice_status_at(struct sluice *sluice, const char *run_name, c
 	if (code != ERR_OK)
 		return api_err(err, &cause);
 	if (api_text(&out, ret_text, err) != SLUICE_OK)
-		return err->code;
+		return SLUICE_MEMORY;
 	return api_check_reading(&fold, &cause) == ERR_OK ? SLUICE_OK : api_err(err, &cause);
 }
 

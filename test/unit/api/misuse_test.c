@@ -132,6 +132,163 @@ static void use_sluice_state_dir(void)
 	assert_null(sluice_state_dir(NULL));
 }
 
+/* -------------------------------------------------------------------------------------- step.h */
+
+static int step_of_test(struct sluice_step_ctx *ctx, void *arg)
+{
+	(void)ctx;
+	(void)arg;
+	return 0;
+}
+
+static int kind_of_test(struct sluice_step_ctx *ctx, const char *config_json, void *arg)
+{
+	(void)config_json;
+	return step_of_test(ctx, arg);
+}
+
+static int around(struct sluice_step_ctx *ctx, struct sluice_next *next, void *arg)
+{
+	(void)arg;
+	return sluice_next_run(next, ctx);
+}
+
+static void use_sluice_call_register(void)
+{
+	static const char *const wrong[] = {NULL, "", "a b", "\xFF", "a/b", "a\n"};
+	const struct sluice_call_def good = {.name = "f", .call = step_of_test};
+
+	USAGE(sluice_call_register(NULL, &good, err));
+	USAGE(sluice_call_register(sluice, NULL, err));
+	USAGE(sluice_call_register(sluice, &(struct sluice_call_def){.name = "f"}, err));
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+		USAGE(sluice_call_register(
+		    sluice, &(struct sluice_call_def){.name = wrong[i], .call = step_of_test},
+		    err));
+	USAGE(sluice_call_register(
+	    sluice, &(struct sluice_call_def){.name = long_text, .call = step_of_test}, err));
+}
+
+static void use_sluice_kind_register(void)
+{
+	static const char *const wrong[] = {NULL, "", "a b", "\xFF", "a-b", "9a"};
+	const struct sluice_kind_def good = {.name = "f", .run = kind_of_test};
+
+	USAGE(sluice_kind_register(NULL, &good, err));
+	USAGE(sluice_kind_register(sluice, NULL, err));
+	USAGE(sluice_kind_register(sluice, &(struct sluice_kind_def){.name = "f"}, err));
+	FAILS(SLUICE_REFUSED,
+	      sluice_kind_register(
+		  sluice, &(struct sluice_kind_def){.name = "run", .run = kind_of_test}, err));
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+		REFUSED(sluice_kind_register(
+		    sluice, &(struct sluice_kind_def){.name = wrong[i], .run = kind_of_test}, err));
+	REFUSED(sluice_kind_register(
+	    sluice, &(struct sluice_kind_def){.name = long_text, .run = kind_of_test}, err));
+}
+
+static void use_sluice_middleware_add(void)
+{
+	USAGE(sluice_middleware_add(NULL, around, NULL, err));
+	USAGE(sluice_middleware_add(sluice, NULL, NULL, err));
+}
+
+static void use_sluice_next_run(void)
+{
+	assert_int_equal(sluice_next_run(NULL, NULL), -1);
+}
+
+#define NO_CTX(function, nothing, ...) \
+	static void use_##function(void) \
+	{ \
+		assert_true(function(__VA_ARGS__) == (nothing)); \
+	}
+NO_CTX(sluice_ctx_run_id, NULL, NULL)
+NO_CTX(sluice_ctx_step, NULL, NULL)
+NO_CTX(sluice_ctx_attempt, 0, NULL)
+NO_CTX(sluice_ctx_idempotency_key, NULL, NULL)
+NO_CTX(sluice_ctx_param, NULL, NULL, "a")
+NO_CTX(sluice_ctx_param_json, NULL, NULL, "a")
+NO_CTX(sluice_ctx_params_json, NULL, NULL)
+NO_CTX(sluice_ctx_output, NULL, NULL, "a", "b")
+NO_CTX(sluice_ctx_output_json, NULL, NULL, "a", "b")
+NO_CTX(sluice_ctx_outputs_json, NULL, NULL, "a")
+NO_CTX(sluice_ctx_is_cancelled, false, NULL)
+NO_CTX(sluice_ctx_left_ms, -1, NULL)
+NO_CTX(sluice_ctx_is_dry_run, false, NULL)
+NO_CTX(sluice_ctx_set_output, SLUICE_USAGE, NULL, "a", "b")
+NO_CTX(sluice_ctx_set_output_int, SLUICE_USAGE, NULL, "a", 1)
+NO_CTX(sluice_ctx_set_output_double, SLUICE_USAGE, NULL, "a", 1)
+NO_CTX(sluice_ctx_set_output_bool, SLUICE_USAGE, NULL, "a", true)
+NO_CTX(sluice_ctx_set_output_json, SLUICE_USAGE, NULL, "a", "1")
+NO_CTX(sluice_ctx_set_update, SLUICE_USAGE, NULL, "a", "b")
+NO_CTX(sluice_ctx_set_update_json, SLUICE_USAGE, NULL, "a", "1")
+NO_CTX(sluice_ctx_emit, SLUICE_USAGE, NULL, "x-a", "1")
+NO_CTX(sluice_ctx_fail, 1, NULL, "timeout", "%s", "why")
+NO_CTX(sluice_ctx_print, SLUICE_USAGE, NULL, "%d", 1)
+NO_CTX(sluice_ctx_write, SLUICE_USAGE, NULL, "a", 1)
+
+static void use_sluice_ctx_clear(void)
+{
+	sluice_ctx_clear(NULL);
+}
+
+/* What a function does wrong with the attempt it was given: each in an attempt of its own, because
+ * the first fails it. */
+static int wrong_in_attempt(struct sluice_step_ctx *ctx, void *arg)
+{
+	unsigned *count = arg;
+	enum sluice_code codes[] = {
+	    sluice_ctx_set_output(ctx, NULL, "b"),
+	    sluice_ctx_set_output(ctx, "a", NULL),
+	    sluice_ctx_set_output(ctx, "\xFF", "b"),
+	    sluice_ctx_set_output(ctx, "a", "\xFF"),
+	    sluice_ctx_set_output_int(ctx, NULL, 1),
+	    sluice_ctx_set_output_double(ctx, "a", NAN),
+	    sluice_ctx_set_output_double(ctx, NULL, 1),
+	    sluice_ctx_set_output_bool(ctx, NULL, true),
+	    sluice_ctx_set_output_json(ctx, "a", "["),
+	    sluice_ctx_set_output_json(ctx, "a", NULL),
+	    sluice_ctx_set_update(ctx, NULL, NULL),
+	    sluice_ctx_set_update_json(ctx, "a", long_text),
+	    sluice_ctx_emit(ctx, NULL, NULL),
+	    sluice_ctx_print(ctx, NULL),
+	    sluice_ctx_write(ctx, NULL, 5),
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+		if (codes[i] == SLUICE_OK)
+			print_error("wrong use %zu was accepted\n", i);
+		*count += codes[i] == SLUICE_OK;
+	}
+	*count += sluice_ctx_param(ctx, NULL) != NULL || sluice_ctx_param(ctx, "none") != NULL;
+	*count += sluice_ctx_output(ctx, NULL, NULL) != NULL ||
+		  sluice_ctx_output_json(ctx, "none", "x") != NULL;
+	*count += sluice_ctx_outputs_json(ctx, NULL) != NULL;
+	*count += sluice_next_run(NULL, ctx) != -1;
+	return 0;
+}
+
+static void s13_wrong_use_within_an_attempt_fails_the_attempt(void **state)
+{
+	struct sluice_pipeline *made = sluice_pipeline_new("p");
+	struct sluice_run *wrong = NULL;
+	struct sluice_error err;
+	unsigned accepted = 0;
+
+	(void)state;
+	(void)sluice_pipeline_step(
+	    made, &(struct sluice_step_def){.id = "a", .call = wrong_in_attempt, .arg = &accepted},
+	    &err);
+	if (sluice_run_start(sluice, made, &(struct sluice_run_opts){.run_id = "wrong"}, &wrong,
+			     &err) != SLUICE_OK)
+		fail_msg("%s", err.text);
+	assert_int_equal(sluice_run_wait(wrong, &err), SLUICE_RUN_FAILED);
+	assert_int_equal(accepted, 0);
+	sluice_run_free(wrong);
+	sluice_pipeline_free(made);
+}
+
 /* ---------------------------------------------------------------------------------- pipeline.h */
 
 static void use_sluice_pipeline_load(void)
@@ -418,6 +575,25 @@ static void use_sluice_run_dir(void)
 	assert_null(sluice_run_dir(NULL));
 }
 
+static void use_sluice_run_fd(void)
+{
+	assert_int_equal(sluice_run_fd(NULL), -1);
+}
+
+static void use_sluice_run_timeout_ms(void)
+{
+	assert_int_equal(sluice_run_timeout_ms(NULL), -1);
+}
+
+static void use_sluice_run_dispatch(void)
+{
+	bool is_over = false;
+
+	USAGE(sluice_run_dispatch(NULL, &is_over, err));
+	USAGE(sluice_run_dispatch(run, NULL, err));
+	assert_false(is_over);
+}
+
 static void use_sluice_run_free(void)
 {
 	sluice_run_free(NULL);
@@ -527,7 +703,125 @@ static void use_sluice_verify(void)
 	REFUSED(sluice_verify(sluice, name, NULL, &text, err));
 }
 
+static void use_sluice_status_at(void)
+{
+	static const char *const wrong[] = {"",
+					    "x",
+					    "-1",
+					    "evt_",
+					    "evt_-1",
+					    "\xFF",
+					    "99999999999999999999999",
+					    "2020-13-01T00:00:00Z",
+					    "-10"};
+
+	USAGE(sluice_status_at(NULL, RUN_ID, "1", SLUICE_TEXT, &text, err));
+	USAGE(sluice_status_at(sluice, NULL, "1", SLUICE_TEXT, &text, err));
+	USAGE(sluice_status_at(sluice, RUN_ID, NULL, SLUICE_TEXT, &text, err));
+	USAGE(sluice_status_at(sluice, RUN_ID, "1", SLUICE_TEXT, NULL, err));
+	USAGE(sluice_status_at(sluice, RUN_ID, "1", SLUICE_CSV, &text, err));
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+		USAGE(sluice_status_at(sluice, RUN_ID, wrong[i], SLUICE_TEXT, &text, err));
+	USAGE(sluice_status_at(sluice, RUN_ID, long_text, SLUICE_TEXT, &text, err));
+}
+
+static void use_sluice_stats(void)
+{
+	USAGE(sluice_stats(NULL, NULL, &text, err));
+	USAGE(sluice_stats(sluice, NULL, NULL, err));
+	USAGE(sluice_stats(sluice, &(struct sluice_stats_opts){.format = (enum sluice_format) - 1},
+			   &text, err));
+	FAILS(SLUICE_NOT_FOUND,
+	      sluice_stats(sluice, &(struct sluice_stats_opts){.pipeline = "\xFF"}, &text, err));
+}
+
+static void use_sluice_step_history(void)
+{
+	struct sluice_step_times times = {.count = 0};
+
+	USAGE(sluice_step_history(NULL, "p", &times, err));
+	USAGE(sluice_step_history(sluice, NULL, &times, err));
+	USAGE(sluice_step_history(sluice, "p", NULL, err));
+}
+
+static void use_sluice_step_history_free(void)
+{
+	sluice_step_history_free(NULL);
+}
+
+static void use_sluice_note(void)
+{
+	(void)sluice_note(NULL);
+}
+
+static void use_sluice_pipeline_graph(void)
+{
+	USAGE(sluice_pipeline_graph(NULL, pipeline, NULL, &text, err));
+	USAGE(sluice_pipeline_graph(sluice, NULL, NULL, &text, err));
+	USAGE(sluice_pipeline_graph(sluice, pipeline, NULL, NULL, err));
+	USAGE(sluice_pipeline_graph(sluice, pipeline, &(struct sluice_graph_opts){.columns = 7},
+				    &text, err));
+	USAGE(sluice_pipeline_graph(
+	    sluice, pipeline, &(struct sluice_graph_opts){.format = (enum sluice_graph_format)99},
+	    &text, err));
+}
+
+static void use_sluice_run_graph(void)
+{
+	USAGE(sluice_run_graph(NULL, RUN_ID, NULL, &text, err));
+	USAGE(sluice_run_graph(sluice, NULL, NULL, &text, err));
+	USAGE(sluice_run_graph(sluice, RUN_ID, NULL, NULL, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_run_graph(sluice, name, NULL, &text, err));
+}
+
 /* ------------------------------------------------------------------------------------- admin.h */
+
+static void use_sluice_gc(void)
+{
+	USAGE(sluice_gc(NULL, &(struct sluice_gc_opts){.keep = 1, .dry_run = true}, &text, err));
+	USAGE(sluice_gc(sluice, &(struct sluice_gc_opts){.keep = 1, .dry_run = true}, NULL, err));
+	USAGE(sluice_gc(sluice, NULL, &text, err));
+	USAGE(sluice_gc(sluice, &(struct sluice_gc_opts){.dry_run = true}, &text, err));
+	USAGE(sluice_gc(sluice, &(struct sluice_gc_opts){.keep = 1, .result = "splendid"}, &text,
+			err));
+	USAGE(sluice_gc(sluice, &(struct sluice_gc_opts){.older_than_ms = -1}, &text, err));
+	USAGE(sluice_gc(sluice,
+			&(struct sluice_gc_opts){.keep = 1, .format = (enum sluice_format)9}, &text,
+			err));
+}
+
+static void use_sluice_settings_read(void)
+{
+	struct sluice_settings *settings = NULL;
+
+	USAGE(sluice_settings_read("", NULL, NULL, err));
+	REFUSED(sluice_settings_read("/no/such/file", &settings, &text, err));
+	REFUSED(sluice_settings_read(folder.path, &settings, &text, err));
+	REFUSED(sluice_settings_read(long_text, &settings, &text, err));
+	assert_null(settings);
+}
+
+static void use_sluice_settings_free(void)
+{
+	sluice_settings_free(NULL);
+}
+
+static void use_sluice_setting(void)
+{
+	assert_null(sluice_setting(NULL, "gc.keep", NULL));
+	assert_null(sluice_setting(NULL, NULL, NULL));
+}
+
+static void use_sluice_settings_limits(void)
+{
+	assert_null(sluice_settings_limits(NULL));
+}
+
+static void use_sluice_setting_about(void)
+{
+	assert_null(sluice_setting_about(SIZE_MAX));
+}
 
 static void use_sluice_schema(void)
 {
@@ -574,6 +868,9 @@ static const struct {
     ROW(sluice_run_stop),
     ROW(sluice_run_id),
     ROW(sluice_run_dir),
+    ROW(sluice_run_fd),
+    ROW(sluice_run_timeout_ms),
+    ROW(sluice_run_dispatch),
     ROW(sluice_run_free),
     ROW(sluice_stop),
     ROW(sluice_approve),
@@ -585,6 +882,48 @@ static const struct {
     ROW(sluice_list),
     ROW(sluice_verify),
     ROW(sluice_schema),
+    ROW(sluice_call_register),
+    ROW(sluice_kind_register),
+    ROW(sluice_middleware_add),
+    ROW(sluice_next_run),
+    ROW(sluice_ctx_clear),
+    ROW(sluice_status_at),
+    ROW(sluice_stats),
+    ROW(sluice_step_history),
+    ROW(sluice_step_history_free),
+    ROW(sluice_note),
+    ROW(sluice_pipeline_graph),
+    ROW(sluice_run_graph),
+    ROW(sluice_gc),
+    ROW(sluice_settings_read),
+    ROW(sluice_settings_free),
+    ROW(sluice_setting),
+    ROW(sluice_settings_limits),
+    ROW(sluice_setting_about),
+    ROW(sluice_ctx_run_id),
+    ROW(sluice_ctx_step),
+    ROW(sluice_ctx_attempt),
+    ROW(sluice_ctx_idempotency_key),
+    ROW(sluice_ctx_param),
+    ROW(sluice_ctx_param_json),
+    ROW(sluice_ctx_params_json),
+    ROW(sluice_ctx_output),
+    ROW(sluice_ctx_output_json),
+    ROW(sluice_ctx_outputs_json),
+    ROW(sluice_ctx_is_cancelled),
+    ROW(sluice_ctx_left_ms),
+    ROW(sluice_ctx_is_dry_run),
+    ROW(sluice_ctx_set_output),
+    ROW(sluice_ctx_set_output_int),
+    ROW(sluice_ctx_set_output_double),
+    ROW(sluice_ctx_set_output_bool),
+    ROW(sluice_ctx_set_output_json),
+    ROW(sluice_ctx_set_update),
+    ROW(sluice_ctx_set_update_json),
+    ROW(sluice_ctx_emit),
+    ROW(sluice_ctx_fail),
+    ROW(sluice_ctx_print),
+    ROW(sluice_ctx_write),
 };
 
 static void s13_wrong_use_is_an_error_and_never_a_crash(void **state)
@@ -648,6 +987,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(s13_wrong_use_is_an_error_and_never_a_crash),
 	    cmocka_unit_test(s13_wrong_use_writes_nothing),
+	    cmocka_unit_test(s13_wrong_use_within_an_attempt_fails_the_attempt),
 	};
 
 	return cmocka_run_group_tests(tests, make, clear);
