@@ -17,6 +17,7 @@
 #include <sluice/pipeline.h>
 #include <sluice/run.h>
 #include <sluice/step.h>
+#include <sluice/executor.h>
 #include <sluice/act.h>
 #include <sluice/query.h>
 #include <sluice/admin.h>

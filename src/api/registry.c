@@ -1,6 +1,8 @@
 /* registry.c - see registry.h; and the public calls that add to it. */
 #include "api/registry.h"
 
+#include "core/exec.h"
+
 #include <string.h>
 
 /* ----------------------------------------------------------------------------------- tables */
@@ -19,6 +21,16 @@ const struct sluice_kind_def *registry_kind(const struct registry *registry, str
 	for (size_t i = 0; registry && i < registry->kinds_count; i++) {
 		if (str_is(name, registry->kinds[i].name))
 			return &registry->kinds[i];
+	}
+	return NULL;
+}
+
+const struct sluice_executor_def *registry_executor(const struct registry *registry,
+						    struct str name)
+{
+	for (size_t i = 0; registry && i < registry->executors_count; i++) {
+		if (str_is(name, registry->executors[i].name))
+			return &registry->executors[i];
 	}
 	return NULL;
 }
@@ -45,17 +57,27 @@ void registry_free(struct registry *registry)
 	for (size_t i = 0; i < registry->kinds_count; i++)
 		mem_free((char *)(uintptr_t)registry->kinds[i].name);
 	mem_free(registry->kinds);
+	for (size_t i = 0; i < registry->executors_count; i++)
+		mem_free((char *)(uintptr_t)registry->executors[i].name);
+	mem_free(registry->executors);
+	(void)pthread_mutex_destroy(&registry->lock);
 	mem_free(registry->chain);
 	mem_free(registry);
 }
 
-static enum err_code registry_of(struct sluice *sluice, struct registry **ret_registry,
-				 struct err *err)
+/* NULL, and an error, when memory is short. */
+static struct registry *registry_of(struct sluice *sluice, struct err *err)
 {
-	if (!sluice->registry)
+	if (!sluice->registry) {
 		sluice->registry = mem_new(1, sizeof(*sluice->registry));
-	*ret_registry = sluice->registry;
-	return sluice->registry ? ERR_OK : mem_err(err);
+		if (!sluice->registry) {
+			(void)mem_err(err);
+			return NULL;
+		}
+		/* Cannot fail as it is asked. */
+		BUG_IF(pthread_mutex_init(&sluice->registry->lock, NULL) != 0);
+	}
+	return sluice->registry;
 }
 
 /* ------------------------------------------------------------------------------ for the language
@@ -78,9 +100,9 @@ static bool has_kind(void *arg, struct str name)
 
 static bool has_executor(void *arg, struct str name)
 {
-	(void)arg;
-	(void)name;
-	return false;
+	const struct api_names *names = arg;
+
+	return registry_executor(names->sluice->registry, name) != NULL;
 }
 
 #define WHY_BYTES 480
@@ -111,8 +133,13 @@ static const char *call_name(void *arg, size_t i)
 
 static const char *executor_name(void *arg, size_t i)
 {
-	(void)arg;
-	return i == 0 ? "local" : NULL;
+	const struct api_names *names = arg;
+	const struct registry *registry = names->sluice->registry;
+
+	if (i == 0)
+		return "local";
+	return registry && i - 1 < registry->executors_count ? registry->executors[i - 1].name
+							     : NULL;
 }
 
 struct lang_host api_lang_host(const struct api_names *names)
@@ -152,15 +179,15 @@ static enum err_code call_add(struct registry *registry, const struct sluice_cal
 enum sluice_code sluice_call_register(struct sluice *sluice, const struct sluice_call_def *def,
 				      struct sluice_error *err)
 {
-	struct registry *registry = NULL;
+	struct registry *registry;
 	struct err own = ERR_INIT;
 
 	if (!sluice || !def || !def->name || !def->call)
 		return api_usage(err, "sluice_call_register needs a handle, a name and a function");
 	if (!lang_host_name_valid(str_of(def->name)))
 		return api_usage(err, "the name of a function is 1 to 128 of A-Z a-z 0-9 . _ -");
-	if (registry_of(sluice, &registry, &own) != ERR_OK ||
-	    call_add(registry, def, &own) != ERR_OK)
+	registry = registry_of(sluice, &own);
+	if (!registry || call_add(registry, def, &own) != ERR_OK)
 		return api_err(err, &own);
 	return SLUICE_OK;
 }
@@ -190,15 +217,15 @@ static enum err_code kind_add(struct registry *registry, const struct sluice_kin
 enum sluice_code sluice_kind_register(struct sluice *sluice, const struct sluice_kind_def *def,
 				      struct sluice_error *err)
 {
-	struct registry *registry = NULL;
+	struct registry *registry;
 	struct err own = ERR_INIT;
 
 	if (!sluice || !def || !def->name || !def->run)
 		return api_usage(err, "sluice_kind_register needs a handle, a name and a function");
 	if (!name_valid(str_of(def->name)))
 		return api_usage(err, "the name of a kind is [A-Za-z_][A-Za-z0-9_]{0,63}");
-	if (registry_of(sluice, &registry, &own) != ERR_OK ||
-	    kind_add(registry, def, &own) != ERR_OK)
+	registry = registry_of(sluice, &own);
+	if (!registry || kind_add(registry, def, &own) != ERR_OK)
 		return api_err(err, &own);
 	return SLUICE_OK;
 }
@@ -206,13 +233,14 @@ enum sluice_code sluice_kind_register(struct sluice *sluice, const struct sluice
 enum sluice_code sluice_middleware_add(struct sluice *sluice, sluice_middleware_fn *fn, void *arg,
 				       struct sluice_error *err)
 {
-	struct registry *registry = NULL;
+	struct registry *registry;
 	struct err own = ERR_INIT;
 	void *list;
 
 	if (!sluice || !fn)
 		return api_usage(err, "sluice_middleware_add needs a handle and a function");
-	if (registry_of(sluice, &registry, &own) != ERR_OK)
+	registry = registry_of(sluice, &own);
+	if (!registry)
 		return api_err(err, &own);
 	list = registry->chain;
 	if (make_room(&list, &registry->chain_capacity, registry->chain_count,
@@ -220,5 +248,44 @@ enum sluice_code sluice_middleware_add(struct sluice *sluice, sluice_middleware_
 		return api_err(err, &own);
 	registry->chain = list;
 	registry->chain[registry->chain_count++] = (struct middleware){fn, arg};
+	return SLUICE_OK;
+}
+
+static enum err_code executor_add(struct registry *registry, const struct sluice_executor_def *def,
+				  struct err *err)
+{
+	void *list = registry->executors;
+	char *name = NULL;
+	enum err_code code;
+
+	if (registry_executor(registry, str_of(def->name)) || strcmp(def->name, "local") == 0 ||
+	    strcmp(def->name, EXEC_DRIVER_CALL) == 0)
+		return err_set(err, ERR_EXISTS, "there is an executor '%s' already", def->name);
+	code = make_room(&list, &registry->executors_capacity, registry->executors_count,
+			 sizeof(*registry->executors), def->name, &name, err);
+	registry->executors = list;
+	if (code != ERR_OK)
+		return code;
+	registry->executors[registry->executors_count] = *def;
+	registry->executors[registry->executors_count++].name = name;
+	return ERR_OK;
+}
+
+enum sluice_code sluice_executor_register(struct sluice *sluice,
+					  const struct sluice_executor_def *def,
+					  struct sluice_error *err)
+{
+	struct registry *registry;
+	struct err own = ERR_INIT;
+
+	if (!sluice || !def || !def->name || !def->ops.start || !def->ops.look_up ||
+	    !def->ops.cancel)
+		return api_usage(err, "sluice_executor_register needs a handle, a name and all "
+				      "operations");
+	if (!lang_host_name_valid(str_of(def->name)))
+		return api_usage(err, "the name of an executor is 1 to 128 of A-Z a-z 0-9 . _ -");
+	registry = registry_of(sluice, &own);
+	if (!registry || executor_add(registry, def, &own) != ERR_OK)
+		return api_err(err, &own);
 	return SLUICE_OK;
 }

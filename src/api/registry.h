@@ -6,6 +6,8 @@
 
 #include "api/api.h"
 
+#include <pthread.h>
+
 struct middleware {
 	sluice_middleware_fn *fn;
 	void *arg;
@@ -18,10 +20,16 @@ struct registry {
 	size_t kinds_count, kinds_capacity;
 	struct middleware *chain; /* the outermost first */
 	size_t chain_count, chain_capacity;
+	struct sluice_executor_def *executors; /* names are owned */
+	size_t executors_count, executors_capacity;
+	pthread_mutex_t lock;  /* guards `hosted` and the attempts of each of them */
+	struct hosted *hosted; /* executors of runs of this handle, see executor.c */
 };
 
 /* NULL when there is none of that name; `registry` may be NULL. */
 const struct sluice_call_def *registry_call(const struct registry *registry, struct str name);
+const struct sluice_executor_def *registry_executor(const struct registry *registry,
+						    struct str name);
 const struct sluice_kind_def *registry_kind(const struct registry *registry, struct str name);
 
 #endif

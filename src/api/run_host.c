@@ -11,6 +11,8 @@ void run_host_fini(struct run_host *host)
 {
 	mem_free(host->pins);
 	mem_free(host->chain);
+	mem_free(host->executors);
+	host->executors = NULL;
 	host->pins = NULL;
 	host->chain = NULL;
 }
@@ -72,6 +74,26 @@ static enum err_code pin_kind(struct run_host *host, const struct step *step, st
 	return ERR_OK;
 }
 
+static enum err_code pin_executor(struct run_host *host, const struct step *step, struct err *err)
+{
+	struct str name = step->command->executor;
+	const struct sluice_executor_def *def = registry_executor(host->sluice->registry, name);
+	void *list = host->executors;
+
+	if (!def)
+		return refuse(step, "executor", name, err);
+	for (size_t i = 0; i < host->executors_count; i++) {
+		if (str_is(name, host->executors[i].name))
+			return ERR_OK;
+	}
+	if (mem_grow(&list, &host->executors_capacity, host->executors_count + 1,
+		     sizeof(*host->executors), err) != ERR_OK)
+		return err->code;
+	host->executors = list;
+	host->executors[host->executors_count++] = *def;
+	return ERR_OK;
+}
+
 enum err_code run_host_accept(void *arg, const struct model *model, uint32_t step, struct err *err)
 {
 	struct run_host *host = arg;
@@ -85,7 +107,7 @@ enum err_code run_host_accept(void *arg, const struct model *model, uint32_t ste
 	case STEP_KIND_RUN:
 	case STEP_KIND_ARGV:
 		if (def->command->executor.ptr)
-			return refuse(def, "executor", def->command->executor, err);
+			return pin_executor(host, def, err);
 		host->has_commands = true;
 		return ERR_OK;
 	case STEP_KIND_CALL:
@@ -140,6 +162,13 @@ static enum err_code fill_route(struct run_host *host, const struct rundir *dir,
 	if (host->has_calls && (open_calls(host, dir, &exec, err) != ERR_OK ||
 				route_add(route, STR(EXEC_DRIVER_CALL), exec, err) != ERR_OK))
 		return err->code;
+	for (size_t i = 0; i < host->executors_count; i++) {
+		const struct sluice_executor_def *def = &host->executors[i];
+
+		if (executor_open(host->sluice->registry, def, dir, &exec, err) != ERR_OK ||
+		    route_add(route, str_of(def->name), exec, err) != ERR_OK)
+			return err->code;
+	}
 	return ERR_OK;
 }
 
@@ -149,7 +178,7 @@ enum err_code run_host_open_exec(void *arg, const struct rundir *dir, uint64_t e
 	struct run_host *host = arg;
 	struct route *route = NULL;
 
-	if (host->has_commands && !host->has_calls)
+	if (host->has_commands && !host->has_calls && !host->executors_count)
 		return open_commands(host, dir, epoch, ret_exec, err);
 	if (route_new(&route, err) != ERR_OK)
 		return err->code;

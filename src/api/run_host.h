@@ -23,6 +23,8 @@ struct run_host {
 	size_t pins_count;
 	struct middleware *chain; /* the outermost first */
 	size_t chain_count;
+	struct sluice_executor_def *executors; /* that its commands name */
+	size_t executors_count, executors_capacity;
 	uint32_t threads_max;
 	bool has_calls;
 	bool has_commands;
@@ -34,6 +36,12 @@ void run_host_fini(struct run_host *host);
 enum err_code run_host_accept(void *arg, const struct model *model, uint32_t step, struct err *err);
 enum err_code run_host_open_exec(void *arg, const struct rundir *dir, uint64_t epoch,
 				 struct exec *ret_exec, struct err *err);
+
+/* executor.c: a driver for one run. */
+MUST_CHECK enum err_code executor_open(struct registry *registry,
+				       const struct sluice_executor_def *def,
+				       const struct rundir *dir, struct exec *ret_exec,
+				       struct err *err);
 
 /* step_ctx.c: one attempt, on a thread of the executor; call_run_fn, `arg` is the host. */
 int run_host_call(void *arg, struct call_job *job, struct buf *result);

@@ -31,6 +31,7 @@ struct exec_token {
 	 * registered executor. Set by the engine for the route; no part of who the attempt is, and absent
 	 * in reports. */
 	struct str driver;
+	uint64_t seed; /* of the run: with its id unlike any other, wherever the run lies; as the driver */
 };
 
 #define EXEC_DRIVER_CALL "call"

@@ -18,6 +18,7 @@ static struct exec_token token_of(const struct engine *engine, uint32_t step)
 		.attempt = engine->fold.state.steps[step].attempt,
 		.driver = def->call ? STR(EXEC_DRIVER_CALL)
 				    : (def->command ? def->command->executor : STR_NONE),
+		.seed = engine->fold.state.seed,
 	};
 }
 
