@@ -80,6 +80,21 @@ sluice_run_resume(struct sluice *sluice, const char *run_name,
 		  const struct sluice_resume_opts *options, struct sluice_run **ret_run,
 		  int *ret_exit_status, struct sluice_error *err);
 
+struct sluice_rollback_opts {
+	const char *reason; /* why, recorded; may be NULL */
+	const char *as;     /* who; default: the login name */
+	struct sluice_observer observer;
+};
+
+/* Undo what succeeded in a run, step by step in reverse order: it must have failed, have been stopped or be
+ * blocked. A rollback that was cut short goes on. *ret_run is carried on with sluice_run_wait; it ends
+ * ROLLED_BACK, or stays as it was and sluice_run_end says that a compensation failed. REFUSED: the state of
+ * the run does not allow it. LOCKED: a live process owns it. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code
+sluice_run_rollback(struct sluice *sluice, const char *run_name,
+		    const struct sluice_rollback_opts *options, struct sluice_run **ret_run,
+		    struct sluice_error *err);
+
 /* Only tell whether a resume would be accepted, and from where; writes nothing. */
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code
 sluice_resume_check(struct sluice *sluice, const char *run_name,
@@ -106,7 +121,7 @@ struct sluice_end {
 	enum sluice_run_state state;
 	char outcome[16];   /* "success", "partial", ...; empty while blocked */
 	char receipt[17];   /* the last h of the log */
-	int exit_status;    /* of `sluice run` and `resume` */
+	int exit_status;    /* of `sluice run`, `resume` and `rollback` (0 when it rolled back) */
 };
 
 /* How the run stands after sluice_run_wait. Without a run: state 0 and the exit status of wrong use. */

@@ -84,10 +84,8 @@ static enum sluice_code act_by_name(struct sluice *sluice, const char *run_name,
 		.uid = (int64_t)getuid(),
 		.pid = (int64_t)getpid(),
 	};
-	if (!utf8_valid(ask.person.name) || !utf8_valid(ask.person.reason) ||
-	    ask.person.name.len > 128 || ask.person.reason.len > sluice->limits.reason_bytes)
-		return api_usage(err, "the name or the reason is too long or not UTF-8");
-	if (api_find_run(sluice, run_name, &dir, &own) != ERR_OK ||
+	if (api_person_check(sluice, &ask.person, &own) != ERR_OK ||
+	    api_find_run(sluice, run_name, &dir, &own) != ERR_OK ||
 	    act(sluice, dir, &ask, &own) != ERR_OK)
 		return api_err(err, &own);
 	return SLUICE_OK;

@@ -8,7 +8,7 @@
 
 #include "base/limit.h"
 #include "base/mem.h"
-#include "core/model.h"
+#include "core/decide.h"
 #include "lang/diag.h"
 #include "lang/lang.h"
 #include "rundir/fold.h"
@@ -110,6 +110,10 @@ MUST_CHECK enum err_code api_texts(const char *const *texts, struct str **ret_te
 
 /* The name of the person who uses this process: its login name, else "uid<number>". */
 struct str api_login_name(char name[256]);
+
+/* USAGE when a name or a reason is too long or not UTF-8. */
+MUST_CHECK enum err_code api_person_check(const struct sluice *sluice,
+					  const struct decide_person *person, struct err *err);
 
 /* For AUTO(). */
 void api_fold_drop(struct fold_run *fold);

@@ -125,6 +125,15 @@ enum err_code api_texts(const char *const *texts, struct str **ret_texts, size_t
 	return ERR_OK;
 }
 
+enum err_code api_person_check(const struct sluice *sluice, const struct decide_person *person,
+			       struct err *err)
+{
+	if (utf8_valid(person->name) && utf8_valid(person->reason) && person->name.len <= 128 &&
+	    person->reason.len <= sluice->limits.reason_bytes)
+		return ERR_OK;
+	return err_set(err, ERR_USAGE, "the name or the reason is too long or not UTF-8");
+}
+
 /* --------------------------------------------------------------------------- the handle */
 
 /* Is there a keeper at `folder` + `rest`? */

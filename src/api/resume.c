@@ -114,6 +114,60 @@ enum sluice_code sluice_run_resume(struct sluice *sluice, const char *run_name,
 	return SLUICE_OK;
 }
 
+/* ------------------------------------------------------------------------------- rollback */
+
+static enum err_code rollback_engine(struct sluice *sluice, const char *run_name,
+				     const struct sluice_rollback_opts *options,
+				     struct sluice_run *run, struct err *err)
+{
+	struct engine_ports ports = run_ports(run);
+	struct engine_rollback rollback = {.path = NULL};
+	int64_t end_ns = clock_boot_ns(sluice->clock) + DEAD_OWNER_WAIT_NS;
+	AUTO(buf_fini) struct buf path = BUF_INIT;
+	char login[256];
+
+	rollback.person = (struct decide_person){
+	    .name = options->as ? str_of(options->as) : api_login_name(login),
+	    .reason = str_of(options->reason),
+	    .uid = (int64_t)getuid(),
+	    .pid = (int64_t)getpid(),
+	};
+	if (api_person_check(sluice, &rollback.person, err) != ERR_OK ||
+	    rundir_find(sluice->vfs, sluice->home, str_of(run_name), &path, err) != ERR_OK ||
+	    buf_check(&path, "a path", err) != ERR_OK)
+		return err->code;
+	rollback.path = path.ptr;
+	rollback.observer = run_observer(run);
+	while (engine_rollback(&ports, &rollback, &run->engine, err) == ERR_LOCKED &&
+	       clock_boot_ns(sluice->clock) < end_ns && is_owner_dead(sluice, rollback.path)) {
+		err_reset(err);
+		socket_wait(-1, DEAD_OWNER_LOOK_NS);
+	}
+	return err->code == ERR_OK ? drive_open(run->engine, &run->drive, err) : err->code;
+}
+
+enum sluice_code sluice_run_rollback(struct sluice *sluice, const char *run_name,
+				     const struct sluice_rollback_opts *options,
+				     struct sluice_run **ret_run, struct sluice_error *err)
+{
+	static const struct sluice_rollback_opts defaults;
+	AUTO(run_drop) struct sluice_run *run = NULL;
+	struct err own = ERR_INIT;
+
+	if (!sluice || !run_name || !ret_run)
+		return api_usage(err, "sluice_run_rollback: an argument is missing");
+	if (!options)
+		options = &defaults;
+	run = run_new(sluice, &options->observer, &own);
+	if (!run || rollback_engine(sluice, run_name, options, run, &own) != ERR_OK)
+		return api_err(err, &own);
+	run->is_rollback = true;
+	*ret_run = TAKE(run, NULL);
+	return SLUICE_OK;
+}
+
+/* ---------------------------------------------------------------------------------- check */
+
 static enum err_code check_resume(struct sluice *sluice, const char *run_name,
 				  const struct sluice_resume_opts *options, struct buf *text,
 				  struct err *err)

@@ -72,7 +72,7 @@ void run_drop(struct sluice_run **run)
 
 /* ------------------------------------------------------------------------------- carry on */
 
-int run_exit_status(const struct run_state *run)
+int run_exit_status(const struct run_state *run, bool is_rollback)
 {
 	if (run->state == RUN_BLOCKED)
 		return 4;
@@ -83,9 +83,10 @@ int run_exit_status(const struct run_state *run)
 		return 5;
 	case OUTCOME_STOPPED:
 		return 6;
+	case OUTCOME_ROLLED_BACK:
+		return is_rollback ? 0 : 1;
 	case OUTCOME_NONE:
 	case OUTCOME_FAILED:
-	case OUTCOME_ROLLED_BACK:
 		break;
 	}
 	return 1;
@@ -148,7 +149,7 @@ void sluice_run_end(const struct sluice_run *run, struct sluice_end *ret_end)
 	state = engine_state(run->engine);
 	*ret_end = (struct sluice_end){
 	    .state = (enum sluice_run_state)state->state,
-	    .exit_status = run_exit_status(state),
+	    .exit_status = run_exit_status(state, run->is_rollback),
 	};
 	if (state->state != RUN_BLOCKED)
 		(void)snprintf(ret_end->outcome, sizeof(ret_end->outcome), "%s",

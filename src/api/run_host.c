@@ -97,10 +97,15 @@ static enum err_code pin_executor(struct run_host *host, const struct step *step
 enum err_code run_host_accept(void *arg, const struct model *model, uint32_t step, struct err *err)
 {
 	struct run_host *host = arg;
-	const struct step *def = &model->steps[step];
+	const struct step *def;
 
 	if (begin(host, model, err) != ERR_OK)
 		return err->code;
+	if (step == STEP_NONE) {
+		host->has_commands = true;
+		return ERR_OK;
+	}
+	def = &model->steps[step];
 	switch (def->kind) {
 	case STEP_KIND_NOOP:
 		return ERR_OK;

@@ -14,6 +14,7 @@ struct sluice_run {
 	struct drive *drive;
 	struct sluice_observer observer;
 	struct run_host host;
+	bool is_rollback; /* a person asked for it: to be rolled back is what was wanted */
 	char boot_id[BOOT_ID_BYTES + 1];
 };
 
@@ -24,7 +25,7 @@ void run_drop(struct sluice_run **run);
 /* What the engine needs of the world; the run is borrowed. */
 struct engine_ports run_ports(struct sluice_run *run);
 struct engine_observer run_observer(struct sluice_run *run);
-/* Exit status of `run` and `resume` for a run that rests so (S13). */
-int run_exit_status(const struct run_state *state);
+/* Exit status of `run` and `resume`, or of `rollback`, for a run that rests so (S13). */
+int run_exit_status(const struct run_state *state, bool is_rollback);
 
 #endif

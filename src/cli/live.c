@@ -261,6 +261,7 @@ static const struct {
     {"step.retried", LOOK_RETRYING}, {"step.succeeded", LOOK_DONE},
     {"step.failed", LOOK_FAILED},    {"step.lost", LOOK_FAILED},
     {"step.skipped", LOOK_SKIPPED},  {"step.compensated", LOOK_SKIPPED},
+    {"compensation.started", LOOK_RUNNING}, {"compensation.failed", LOOK_FAILED},
 };
 
 static void step_event(struct live *live, struct live_step *step, const struct said *said,

@@ -79,6 +79,35 @@ static void lost_put(struct buf *out, const struct said *said)
 	reason_put(out, said);
 }
 
+static void undo_started_put(struct buf *out, const struct said *said)
+{
+	buf_fmt(out, " is undone (attempt %lld)", (long long)said->attempt);
+}
+
+static void undone_put(struct buf *out, const struct said *said)
+{
+	print_style(out, STYLE_GOOD, STR(" undone"));
+	duration_put(out, said);
+}
+
+static void undo_failed_put(struct buf *out, const struct said *said)
+{
+	print_style(out, STYLE_BAD, STR(" could not be undone"));
+	duration_put(out, said);
+	buf_fmt(out, " [%.*s]", STR_ARG(said->class));
+	reason_put(out, said);
+	if (said->delay_ms < 0)
+		return;
+	buf_text(out, ", again in ");
+	duration_human(out, said->delay_ms * NS_PER_MS);
+}
+
+static void rollback_put(struct buf *out, const struct said *said)
+{
+	buf_text(out, "rollback");
+	reason_put(out, said);
+}
+
 static void gate_failed_put(struct buf *out, const struct said *said)
 {
 	print_style(out, said->is_soft ? STYLE_WARN : STYLE_BAD,
@@ -162,6 +191,10 @@ static const struct phrase {
     {"gate.approved", true, true, approved_put},
     {"gate.rejected", true, true, rejected_put},
     {"run.state_changed", false, false, state_put},
+    {"run.rollback_started", false, true, rollback_put},
+    {"compensation.started", true, false, undo_started_put},
+    {"step.compensated", true, true, undone_put},
+    {"compensation.failed", true, true, undo_failed_put},
     {"run.resumed", false, true, resumed_put},
     {"run.stop_requested", false, true, stop_put},
     {"log.repaired", false, true, repaired_put},

@@ -152,11 +152,14 @@ static void follow_steps(struct progress *progress, const struct said *said)
 		return;
 	if (said_is(said, "step.started"))
 		add_active(progress, said, false);
+	else if (said_is(said, "compensation.started"))
+		add_active(progress, said, false);
 	else if (said_is(said, "step.waiting"))
 		add_active(progress, said, true);
 	else if (said_is(said, "step.succeeded") || said_is(said, "step.failed") ||
 		 said_is(said, "step.skipped") || said_is(said, "step.retried") ||
-		 said_is(said, "step.lost"))
+		 said_is(said, "step.lost") || said_is(said, "step.compensated") ||
+		 said_is(said, "compensation.failed"))
 		drop_active(progress, said->step);
 	if (said_is(said, "step.failed") || said_is(said, "step.lost"))
 		add_failed(progress, said->step);

@@ -105,8 +105,9 @@ static enum err_code parse_run_state(const struct fold *f, enum event_field fiel
 	return ERR_OK;
 }
 
-static enum err_code keep_params(struct run_state *run, struct str params, struct err *err)
+static enum err_code keep_params(const struct fold *f, struct str params, struct err *err)
 {
+	struct run_state *run = f->run;
 	struct str key;
 	struct str value;
 	size_t at = 0;
@@ -117,7 +118,7 @@ static enum err_code keep_params(struct run_state *run, struct str params, struc
 		while (i < run->model->params_count && !str_eq(run->model->params[i].name, key))
 			i++;
 		if (i == run->model->params_count)
-			return err_set(err, ERR_CORRUPT, "the definition has no parameter '%.*s'",
+			return err_set(err, f->refused, "the definition has no parameter '%.*s'",
 				       STR_ARG(key));
 		if (keep(run, value, &run->params[i], err) != ERR_OK)
 			return err->code;
@@ -200,7 +201,7 @@ static enum err_code on_created(const struct fold *f, struct err *err)
 	    keep(run, event_text(event, EVENT_FIELD_DEFINITION_HASH), &run->definition_hash, err) !=
 		    ERR_OK)
 		return err->code;
-	return keep_params(run, event_text(event, EVENT_FIELD_PARAMS), err);
+	return keep_params(f, event_text(event, EVENT_FIELD_PARAMS), err);
 }
 
 static bool has_open_steps(const struct run_state *run)
@@ -208,6 +209,12 @@ static bool has_open_steps(const struct run_state *run)
 	return run->count[STEP_PENDING] + run->count[STEP_WAITING] + run->count[STEP_RUNNING] +
 		       run->held >
 	       0;
+}
+
+/* Is everything undone that has to be? */
+static bool is_undone(const struct run_state *run)
+{
+	return run->undo.is_active && !run->undo.is_running && run_undo_next(run) == STEP_NONE;
 }
 
 static enum err_code on_state_changed(const struct fold *f, struct err *err)
@@ -224,6 +231,8 @@ static enum err_code on_state_changed(const struct fold *f, struct err *err)
 			       run_state_name(from));
 	if (run_state_check(from, to, run->is_resuming, f->refused, err) != ERR_OK)
 		return err->code;
+	if (to == RUN_ROLLED_BACK && !is_undone(run))
+		return err_set(err, f->refused, "the run is not rolled back: steps are still to be undone");
 	run->state = to;
 	run->is_resuming = false;
 	run->changed_ms = f->event->time_utc_ms;
@@ -250,6 +259,8 @@ static enum err_code on_completed(const struct fold *f, struct err *err)
 		return err_set(err, f->refused, "'%.*s' is not an outcome",
 			       STR_ARG(event_text(f->event, EVENT_FIELD_OUTCOME)));
 	run->is_completed = true;
+	run->undo.is_active = false;
+	run->undo.is_wanted = false;
 	run->changed_ms = f->event->time_utc_ms;
 	run->duration_ms = event_int(f->event, EVENT_FIELD_DURATION_MS, 0);
 	return keep(run, event_text(f->event, EVENT_FIELD_REASON), &run->reason, err);
@@ -263,6 +274,8 @@ static void reopen(struct run_state *run, struct step_state *step)
 	set_flag(&step->is_retry, false, &run->retries_due);
 	set_flag(&step->is_gate_failed, false, &run->gates_barred);
 	set_flag(&step->is_waived, false, &run->waived);
+	run->warnings -= step->warnings;
+	step->warnings = 0;
 	step->skip = SKIP_NONE;
 	step->failures = 0;
 	step->losses = 0;
@@ -277,15 +290,14 @@ static void reopen(struct run_state *run, struct step_state *step)
 	step->outputs = STR_NONE;
 }
 
-/* Does a plain resume open this step again (S9.2)? While a run is not at rest only those that its stop
- * cut short: the rest goes on by itself, with the budget that it had (S7.3). */
+/* Does a plain resume open this step again (S9.2)? While a run is not at rest none: it goes on by itself,
+ * with the budget that it had (S7.3). */
 static bool opens_on_resume(const struct run_state *run, uint32_t index, bool was_at_rest)
 {
 	const struct step_state *step = &run->steps[index];
 
 	if (!was_at_rest)
-		return step->state == STEP_FAILED && run_ends_stopped(run) &&
-		       (step->class == CLASS_CANCELLED || step->class == CLASS_INTERRUPTED);
+		return false;
 	if (step->state == STEP_FAILED)
 		return !step->is_waived || run->model->steps[index].gate == GATE_MANUAL;
 	if (step->state == STEP_SKIPPED)
@@ -318,6 +330,8 @@ static enum err_code reopen_from(const struct fold *f, uint32_t from, struct err
 	for (uint32_t i = 0; i < model->steps_count; i++) {
 		enum step_state_id state = f->run->steps[i].state;
 
+		if (marks[i]) /* a gate that is asked anew passes by itself */
+			set_flag(&f->run->steps[i].is_overridden, false, &f->run->overridden);
 		if (marks[i] && f->run->steps[i].is_retry) /* what it needs comes first again */
 			reopen(f->run, &f->run->steps[i]);
 		if (f->run->steps[i].is_given)
@@ -330,17 +344,44 @@ static enum err_code reopen_from(const struct fold *f, uint32_t from, struct err
 	return ERR_OK;
 }
 
+/* A new engine owns the run: attempts that it starts are of its boot. */
+static enum err_code keep_owner(const struct fold *f, struct err *err)
+{
+	struct run_state *run = f->run;
+
+	run->epoch = f->event->seq;
+	if (keep(run, event_text(f->event, EVENT_FIELD_BOOT_ID), &run->boot_id, err) != ERR_OK)
+		return err->code;
+	return keep(run, event_text(f->event, EVENT_FIELD_DEFINITION_HASH), &run->definition_hash, err);
+}
+
+static enum err_code check_resumed(const struct fold *f, bool is_undoing, struct err *err)
+{
+	const struct run_state *run = f->run;
+
+	if (run->state == RUN_ROLLED_BACK || run->state == RUN_SUCCEEDED)
+		return err_set(err, f->refused, "a run that is %s cannot be resumed",
+			       run_state_name(run->state));
+	if (run->undo.is_begun && !is_undoing)
+		return err_set(err, f->refused, "a run that was rolled back in part cannot be resumed");
+	if (is_undoing && (event_has(f->event, EVENT_FIELD_FROM) ||
+			   event_has(f->event, EVENT_FIELD_PARAMS)))
+		return err_set(err, f->refused, "a run that is being rolled back runs nothing else");
+	return ERR_OK;
+}
+
 static enum err_code on_resumed(const struct fold *f, struct err *err)
 {
 	struct run_state *run = f->run;
 	struct str from = event_text(f->event, EVENT_FIELD_FROM);
 	bool was_at_rest = run->state == RUN_FAILED || run->state == RUN_STOPPED;
-	bool was_stopping;
+	bool is_undoing = run_is_undoing(run);
 	uint32_t index = STEP_NONE;
 
-	if (run->state == RUN_ROLLED_BACK || run->state == RUN_SUCCEEDED)
-		return err_set(err, f->refused, "a run that is %s cannot be resumed",
-			       run_state_name(run->state));
+	if (check_resumed(f, is_undoing, err) != ERR_OK)
+		return err->code;
+	if (is_undoing) /* S10: it goes on with the rollback */
+		return keep_owner(f, err);
 	if (from.ptr && (index = model_find(run->model, from)) == STEP_NONE)
 		return err_set(err, f->refused, "there is no step '%.*s'", STR_ARG(from));
 	for (uint32_t i = 0; i < run->model->steps_count; i++) {
@@ -358,19 +399,18 @@ static enum err_code on_resumed(const struct fold *f, struct err *err)
 	run->is_resumed = true;
 	run->is_resuming = was_at_rest;
 	run->is_completed = false;
-	was_stopping = run->is_stopping;
-	run->is_stopping = false;
-	run->is_stop_now = false;
-	run->is_stop_late = false;
+	if (was_at_rest) { /* a stop that was not carried out yet stays (S1.5) */
+		run->is_stopping = false;
+		run->is_stop_now = false;
+		run->is_stop_late = false;
+		run->undo.is_wanted = false;
+	}
 	run->outcome = OUTCOME_NONE;
-	run->epoch = f->event->seq;
-	if (was_at_rest || was_stopping || index != STEP_NONE)
+	if (was_at_rest || index != STEP_NONE)
 		run_state_recount(run);
-	if (keep(run, event_text(f->event, EVENT_FIELD_BOOT_ID), &run->boot_id, err) != ERR_OK ||
-	    keep(run, event_text(f->event, EVENT_FIELD_DEFINITION_HASH), &run->definition_hash, err) !=
-		    ERR_OK)
+	if (keep_owner(f, err) != ERR_OK)
 		return err->code;
-	return keep_params(run, event_text(f->event, EVENT_FIELD_PARAMS), err);
+	return keep_params(f, event_text(f->event, EVENT_FIELD_PARAMS), err);
 }
 
 static enum err_code on_stop_requested(const struct fold *f, struct err *err)
@@ -393,8 +433,117 @@ static enum err_code on_override(const struct fold *f, struct err *err)
 	if (index == STEP_NONE || !run->steps[index].is_gate_failed)
 		return err_set(err, f->refused, "'%.*s' is not a failed gate", STR_ARG(gate));
 	set_flag(&run->steps[index].is_waived, true, &run->waived);
+	set_flag(&run->steps[index].is_overridden, true, &run->overridden);
 	set_flag(&run->steps[index].is_gate_failed, false, &run->gates_barred);
 	return ERR_OK;
+}
+
+/* ---------------------------------------------------------------------------------- rollback */
+
+/* From the end of the order on: the next step that succeeded and can be undone. */
+static void find_undo(struct run_state *run, uint32_t left)
+{
+	const struct model *model = run->model;
+
+	while (left && (run->steps[model->order[left - 1]].state != STEP_SUCCEEDED ||
+			!model->steps[model->order[left - 1]].compensate))
+		left--;
+	run->undo.left = left;
+}
+
+static enum err_code on_rollback_started(const struct fold *f, struct err *err)
+{
+	struct run_state *run = f->run;
+
+	if (run->state != RUN_FAILED && run->state != RUN_STOPPED && run->state != RUN_BLOCKED)
+		return err_set(err, f->refused, "a run that is %s cannot be rolled back",
+			       run_state_name(run->state));
+	if (run->undo.is_active)
+		return err_set(err, f->refused, "the run is being rolled back already");
+	run->undo.is_wanted = false;
+	run->undo.is_begun = true;
+	run->undo.is_active = true;
+	run->undo.is_retry = false;
+	run->undo.is_failed = false;
+	run->undo.failures = 0;
+	run->is_resuming = false;
+	run->is_completed = false;
+	run->is_stopping = false;
+	run->is_stop_now = false;
+	run->is_stop_late = false;
+	run->outcome = OUTCOME_NONE;
+	find_undo(run, run->model->steps_count);
+	if (!event_has(f->event, EVENT_FIELD_BOOT_ID)) /* by the engine that saw the failure */
+		return ERR_OK;
+	run->epoch = f->event->seq;
+	return keep(run, event_text(f->event, EVENT_FIELD_BOOT_ID), &run->boot_id, err);
+}
+
+static enum err_code on_compensation_started(const struct fold *f, struct err *err)
+{
+	struct run_state *run = f->run;
+	struct undo_state *undo = &run->undo;
+	struct str id = run->model->steps[f->index].id;
+	uint32_t expected = undo->step == f->index ? undo->attempt + 1 : 0;
+
+	if (!undo->is_active || undo->is_running || undo->is_failed || run->is_stopping ||
+	    run->count[STEP_RUNNING])
+		return err_set(err, f->refused, "the compensation of '%.*s' cannot start now", STR_ARG(id));
+	if (f->index != run_undo_next(run))
+		return err_set(err, f->refused, "'%.*s' is not the step to be undone next", STR_ARG(id));
+	if (f->event->attempt != expected)
+		return err_set(err, f->refused, "compensation %u of '%.*s' cannot start, %u comes next",
+			       f->event->attempt, STR_ARG(id), expected);
+	if (undo->step != f->index)
+		undo->failures = 0;
+	undo->is_running = true;
+	undo->is_retry = false;
+	undo->step = f->index;
+	undo->attempt = f->event->attempt;
+	undo->started_ms = f->event->time_utc_ms;
+	undo->due_ms = 0;
+	undo->boot_id = run->boot_id;
+	return ERR_OK;
+}
+
+static enum err_code end_compensation(const struct fold *f, struct err *err)
+{
+	struct undo_state *undo = &f->run->undo;
+
+	if (!undo->is_active || !undo->is_running || undo->step != f->index ||
+	    undo->attempt != f->event->attempt)
+		return err_set(err, f->refused, "compensation %u of '%.*s' does not run",
+			       f->event->attempt, STR_ARG(f->run->model->steps[f->index].id));
+	undo->is_running = false;
+	return ERR_OK;
+}
+
+static enum err_code on_compensated(const struct fold *f, struct err *err)
+{
+	if (end_compensation(f, err) != ERR_OK ||
+	    move_step(f, f->index, STEP_EVENT_COMPENSATE, err) != ERR_OK)
+		return err->code;
+	f->run->undo.reason = STR_NONE;
+	find_undo(f->run, f->run->undo.left);
+	return ERR_OK;
+}
+
+static enum err_code on_compensation_failed(const struct fold *f, struct err *err)
+{
+	struct undo_state *undo = &f->run->undo;
+
+	if (end_compensation(f, err) != ERR_OK)
+		return err->code;
+	if (!error_class_of(event_text(f->event, EVENT_FIELD_ERROR_CLASS), &undo->class))
+		undo->class = CLASS_UNKNOWN;
+	undo->failures++;
+	if (event_has(f->event, EVENT_FIELD_DELAY_MS)) {
+		undo->is_retry = true;
+		undo->due_ms = f->event->time_utc_ms + event_int(f->event, EVENT_FIELD_DELAY_MS, 0);
+	} else {
+		undo->is_failed = true;
+	}
+	return keep(f->run, event_text(f->event, EVENT_FIELD_REASON), &undo->reason, err);
 }
 
 static enum err_code on_projection_failed(const struct fold *f, struct err *err)
@@ -513,6 +662,8 @@ static enum err_code on_succeeded(const struct fold *f, struct err *err)
 	end_attempt(f);
 	f->step->losses = 0;
 	f->step->reason = STR_NONE;
+	if (f->run->undo.is_active) /* it ran before the rollback began */
+		find_undo(f->run, f->run->model->steps_count);
 	if (keep(f->run, event_text(f->event, EVENT_FIELD_OUTPUTS), &f->step->outputs, err) != ERR_OK ||
 	    keep_updates(f->run, event_text(f->event, EVENT_FIELD_CONTEXT_UPDATES), err) != ERR_OK)
 		return err->code;
@@ -528,6 +679,12 @@ static bool fails_gate(const struct step *def, const struct step_state *step)
 		return true;
 	return def->gate == GATE_HARD && step->class != CLASS_CANCELLED &&
 	       step->class != CLASS_INTERRUPTED;
+}
+
+static void warn(const struct fold *f)
+{
+	f->run->warnings++;
+	f->step->warnings++;
 }
 
 /* A failure that no retry follows: what it means for the run (S5.4, S5.7). */
@@ -546,7 +703,10 @@ static void fail_for_good(const struct fold *f)
 		run->failing_step = f->index;
 	}
 	if (!step_stops_run(run, f->index) && def->on_failure == ON_FAILURE_IGNORE)
-		run->warnings++;
+		warn(f);
+	if (def->on_failure == ON_FAILURE_COMPENSATE && def->gate != GATE_HARD && !step->is_gate_failed &&
+	    step->class != CLASS_CANCELLED && step->class != CLASS_INTERRUPTED)
+		run->undo.is_wanted = true;
 	run_state_resolve(run, f->index);
 }
 
@@ -643,7 +803,7 @@ static enum err_code on_gate_failed(const struct fold *f, struct err *err)
 	(void)err;
 	/* Once: a log that was cut behind it has it again when the result is taken again. */
 	if (event_has(f->event, EVENT_FIELD_SOFT) && !f->step->is_gate_recorded)
-		f->run->warnings++;
+		warn(f);
 	f->step->is_gate_recorded = true;
 	return ERR_OK;
 }
@@ -741,6 +901,10 @@ static fold_fn *const folds[] = {
 	[EVENT_STEP_WAITING] = on_waiting,
 	[EVENT_STEP_SKIPPED] = on_skipped,
 	[EVENT_STEP_LOST] = on_lost,
+	[EVENT_RUN_ROLLBACK_STARTED] = on_rollback_started,
+	[EVENT_COMPENSATION_STARTED] = on_compensation_started,
+	[EVENT_STEP_COMPENSATED] = on_compensated,
+	[EVENT_COMPENSATION_FAILED] = on_compensation_failed,
 	[EVENT_GATE_PASSED] = on_nothing,
 	[EVENT_GATE_FAILED] = on_gate_failed,
 	[EVENT_GATE_APPROVED] = on_approved,

@@ -182,6 +182,8 @@ void decider_rebuild(struct decider *decider)
 	decider->stuck = 0;
 	decider->sweep = 0;
 	decider->is_swept_marked = false;
+	decider->is_undo_due = false;
+	decider->is_undo_stuck = false;
 	decider->is_unblocked = run->count[STEP_RUNNING] > 0 || run->is_failing ||
 				run->count[STEP_WAITING] + run->held == 0;
 	for (uint32_t i = 0; i < steps; i++) {
@@ -213,6 +215,10 @@ void decider_observe(struct decider *decider, const struct event *event)
 	const struct model *model = run->model;
 	uint32_t step;
 
+	if (event->type == EVENT_COMPENSATION_STARTED)
+		decider->is_undo_due = false;
+	if (event->type == EVENT_COMPENSATION_FAILED || event->type == EVENT_STEP_COMPENSATED)
+		decider->is_undo_stuck = false;
 	if (event->type == EVENT_RUN_RESUMED) {
 		decider_rebuild(decider);
 		return;
@@ -292,7 +298,7 @@ static void put_run_state(struct event *event, enum event_field field, enum run_
 	event_put_text(event, field, str_of(run_state_name(state)));
 }
 
-static void change_state(struct decider *decider, struct event *event, enum run_state_id to,
+void decide_change_state(struct decider *decider, struct event *event, enum run_state_id to,
 			 struct str reason, int64_t now_ms)
 {
 	decider_event(decider, event, EVENT_RUN_STATE_CHANGED, now_ms);
@@ -388,6 +394,12 @@ uint32_t decider_next_attempt(const struct step_state *step)
 
 /* ---------------------------------------------------------------------- one step at a time */
 
+/* Nothing new starts any more. */
+static bool is_closing(const struct run_state *run)
+{
+	return run->is_stopping || run->is_failing || run->undo.is_active;
+}
+
 static enum decide_answer look_at_failed(struct decider *decider, uint32_t step,
 					 struct event *event, int64_t now_ms)
 {
@@ -398,7 +410,7 @@ static enum decide_answer look_at_failed(struct decider *decider, uint32_t step,
 		fail_gate(decider, step, event, now_ms);
 		return DECIDE_EVENT;
 	}
-	if (at->is_final || run->is_stopping || run->is_failing || (at->is_held && !at->is_approved))
+	if (at->is_final || is_closing(run) || (at->is_held && !at->is_approved))
 		return DECIDE_NOTHING;
 	retry_step(decider, step, event, now_ms);
 	return DECIDE_EVENT;
@@ -412,7 +424,7 @@ static enum decide_answer look_at_pending(struct decider *decider, uint32_t step
 	const struct step *def = &run->model->steps[step];
 	const struct step_state *at = &run->steps[step];
 
-	if (run->is_stopping || run->is_failing)
+	if (is_closing(run))
 		return DECIDE_NOTHING; /* a failing run skips it in its sweep */
 	if (at->is_excluded) {
 		exclude_step(decider, step, event, now_ms);
@@ -451,7 +463,7 @@ static enum decide_answer look_at_waiting(struct decider *decider, uint32_t step
 		reject_step(decider, step, event, now_ms);
 		return DECIDE_EVENT;
 	}
-	if (decider->run->is_stopping || decider->run->is_failing)
+	if (is_closing(decider->run))
 		return DECIDE_NOTHING;
 	if (step_is_doomed(decider->run, step)) { /* what it needs was run again by --from, and failed */
 		skip_step(decider, step, at->doom, at->doom_cause, event, now_ms);
@@ -616,8 +628,8 @@ enum run_outcome decide_outcome(const struct run_state *run)
 
 	if (run->is_failing || tally.stopped)
 		return OUTCOME_FAILED;
-	if (tally.failed || run->waived)
-		return OUTCOME_PARTIAL;
+	if (tally.failed || run->waived || run->overridden)
+		return OUTCOME_PARTIAL; /* S9.1: also when an overridden gate was asked again */
 	if (tally.succeeded + tally.tolerated == 0 && tally.skipped_by_choice < tally.skipped)
 		return OUTCOME_FAILED; /* S3.4: nothing ran, and not because nothing had to */
 	return OUTCOME_SUCCESS;
@@ -631,8 +643,8 @@ static struct str failure_reason(struct decider *decider)
 	struct str id;
 
 	if (step == STEP_NONE)
-		return run->waived ? STR("A failed gate was overridden")
-				   : STR("Every step was skipped");
+		return run->waived || run->overridden ? STR("A failed gate was overridden")
+						      : STR("Every step was skipped");
 	id = run->model->steps[step].id;
 	if (run->steps[step].is_gate_failed && run->model->steps[step].gate == GATE_MANUAL)
 		return decider_say(decider, "Manual gate rejected: %.*s", STR_ARG(id));
@@ -681,25 +693,25 @@ static bool end_or_block(struct decider *decider, struct event *event, int64_t n
 		return false;
 	decider->is_unblocked = false; /* what was decided so far has had its effect */
 	if (decider->stuck) {
-		change_state(decider, event, RUN_BLOCKED,
+		decide_change_state(decider, event, RUN_BLOCKED,
 			     STR("processes of a lost attempt still live"), now_ms);
 		return true;
 	}
 	if (run_ends_stopped(run)) {
-		change_state(decider, event, RUN_STOPPED, STR("Stopped on request"), now_ms);
+		decide_change_state(decider, event, RUN_STOPPED, STR("Stopped on request"), now_ms);
 		return true;
 	}
 	if (!run->is_failing && (run->count[STEP_WAITING] || run->held)) {
-		change_state(decider, event, RUN_BLOCKED,
+		decide_change_state(decider, event, RUN_BLOCKED,
 			     run->count[STEP_WAITING] ? STR("waiting for approval")
 						      : STR("a lost attempt: a person decides"),
 			     now_ms);
 		return true;
 	}
 	if (decide_outcome(run) == OUTCOME_SUCCESS)
-		change_state(decider, event, RUN_SUCCEEDED, success_reason(run), now_ms);
+		decide_change_state(decider, event, RUN_SUCCEEDED, success_reason(run), now_ms);
 	else
-		change_state(decider, event, RUN_FAILED, failure_reason(decider), now_ms);
+		decide_change_state(decider, event, RUN_FAILED, failure_reason(decider), now_ms);
 	return true;
 }
 
@@ -707,12 +719,17 @@ static void complete(struct decider *decider, struct event *event, int64_t now_m
 {
 	const struct run_state *run = decider->run;
 	enum run_outcome outcome = run->state == RUN_STOPPED ? OUTCOME_STOPPED : decide_outcome(run);
+	struct str reason = run->reason;
 
 	decider_event(decider, event, EVENT_RUN_COMPLETED, now_ms);
 	put_run_state(event, EVENT_FIELD_NEW_STATE, run->state);
+	if (run->undo.is_active) {
+		outcome = decide_undo_outcome(decider);
+		reason = decide_undo_reason(decider);
+	}
 	event_put_text(event, EVENT_FIELD_OUTCOME, str_of(outcome_name(outcome)));
-	if (run->reason.len)
-		event_put_text(event, EVENT_FIELD_REASON, run->reason);
+	if (reason.len)
+		event_put_text(event, EVENT_FIELD_REASON, reason);
 	event_put_int(event, EVENT_FIELD_DURATION_MS, event->time_utc_ms - run->created_ms);
 	event_put_int(event, EVENT_FIELD_WARNINGS, run->warnings);
 }
@@ -737,19 +754,26 @@ static enum decide_answer next_executing(struct decider *decider, struct event *
 	return end_or_block(decider, event, now_ms) ? DECIDE_EVENT : DECIDE_NOTHING;
 }
 
-static enum decide_answer next_blocked(struct decider *decider, struct event *event, int64_t now_ms)
+static enum decide_answer next_blocked(struct decider *decider, struct event *event,
+				       struct decide_query *query, int64_t now_ms)
 {
+	enum decide_answer answer;
+
+	if (decider->run->undo.is_active) {
+		answer = look(decider, event, query, now_ms);
+		return answer == DECIDE_NOTHING ? decide_next_undo(decider, event, now_ms) : answer;
+	}
 	if (decider->run->is_stopping) {
 		if (run_ends_stopped(decider->run))
-			change_state(decider, event, RUN_STOPPED, STR("Stopped on request"), now_ms);
+			decide_change_state(decider, event, RUN_STOPPED, STR("Stopped on request"), now_ms);
 		else
-			change_state(decider, event, RUN_FAILED, failure_reason(decider), now_ms);
+			decide_change_state(decider, event, RUN_FAILED, failure_reason(decider), now_ms);
 		return DECIDE_EVENT;
 	}
 	if (!decider->is_unblocked)
 		return DECIDE_NOTHING;
 	decider->is_unblocked = false;
-	change_state(decider, event, RUN_EXECUTING, STR("a person decided"), now_ms);
+	decide_change_state(decider, event, RUN_EXECUTING, STR("a person decided"), now_ms);
 	return DECIDE_EVENT;
 }
 
@@ -757,21 +781,27 @@ static enum decide_answer next_at_rest(struct decider *decider, struct event *ev
 				       struct decide_query *query, int64_t now_ms)
 {
 	const struct run_state *run = decider->run;
+	enum decide_answer answer;
 
 	if (run->is_resuming) {
-		change_state(decider, event, RUN_EXECUTING, STR("resumed"), now_ms);
+		decide_change_state(decider, event, RUN_EXECUTING, STR("resumed"), now_ms);
 		return DECIDE_EVENT;
 	}
 	if (run->is_completed)
 		return DECIDE_NOTHING;
-	if (run->state == RUN_FAILED) { /* by the run's deadline: what is open ends first */
+	if (run->state == RUN_FAILED || run->undo.is_active) { /* what is open ends first */
 		if (look(decider, event, query, now_ms) == DECIDE_EVENT)
 			return DECIDE_EVENT;
-		if (sweep(decider, event, now_ms))
+		if (!run->undo.is_active && sweep(decider, event, now_ms))
 			return DECIDE_EVENT;
 	}
 	if (run->count[STEP_RUNNING] > decider->stuck)
 		return DECIDE_NOTHING;
+	if (run_is_undoing(run)) {
+		answer = decide_next_undo(decider, event, now_ms);
+		if (answer != DECIDE_NOTHING || decide_undo_outcome(decider) == OUTCOME_NONE)
+			return answer;
+	}
 	complete(decider, event, now_ms);
 	return DECIDE_EVENT;
 }
@@ -784,21 +814,21 @@ enum decide_answer decide_next(struct decider *decider, int64_t now_ms, struct e
 	switch (run->state) {
 	case RUN_CREATED:
 		if (run->is_stopping)
-			change_state(decider, ret_event, RUN_STOPPED, STR("Stopped on request"), now_ms);
+			decide_change_state(decider, ret_event, RUN_STOPPED, STR("Stopped on request"), now_ms);
 		else
-			change_state(decider, ret_event, RUN_PREFLIGHT_VALIDATED,
+			decide_change_state(decider, ret_event, RUN_PREFLIGHT_VALIDATED,
 				     STR("Pre-execution validation passed"), now_ms);
 		return DECIDE_EVENT;
 	case RUN_PREFLIGHT_VALIDATED:
 		if (run->is_stopping)
-			change_state(decider, ret_event, RUN_STOPPED, STR("Stopped on request"), now_ms);
+			decide_change_state(decider, ret_event, RUN_STOPPED, STR("Stopped on request"), now_ms);
 		else
-			change_state(decider, ret_event, RUN_EXECUTING, STR_NONE, now_ms);
+			decide_change_state(decider, ret_event, RUN_EXECUTING, STR_NONE, now_ms);
 		return DECIDE_EVENT;
 	case RUN_EXECUTING:
 		return next_executing(decider, ret_event, ret_query, now_ms);
 	case RUN_BLOCKED:
-		return next_blocked(decider, ret_event, now_ms);
+		return next_blocked(decider, ret_event, ret_query, now_ms);
 	case RUN_SUCCEEDED:
 	case RUN_FAILED:
 	case RUN_STOPPED:

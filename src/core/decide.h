@@ -49,6 +49,8 @@ struct decider {
 	uint32_t sweep;   /* next step to skip when the run fails */
 	uint8_t *marks;   /* by step: downstream of a failed gate; made when a sweep begins */
 	bool is_swept_marked;
+	bool is_undo_due;   /* the delay of the compensation's retry is over */
+	bool is_undo_stuck; /* only leftovers of the compensation live */
 	bool is_unblocked; /* blocked, and somebody has decided */
 	struct arena texts; /* of the events of this tick */
 };
@@ -140,6 +142,11 @@ enum input_kind {
 	INPUT_APPROVE,   /* step, person */
 	INPUT_REJECT,    /* step, person */
 	INPUT_RESUME,    /* resume */
+	INPUT_ROLLBACK,  /* person, text = boot id */
+	INPUT_UNDO_ENDED,     /* attempt, result: of the compensation that runs */
+	INPUT_UNDO_LOST,      /* attempt */
+	INPUT_UNDO_LEFTOVERS, /* attempt */
+	INPUT_UNDO_DUE,
 	INPUT_PROJECTION_FAILED, /* text = which, error = why */
 	INPUT_REPAIRED,  /* number = bytes, text = sha256 */
 };
@@ -176,6 +183,8 @@ MUST_CHECK enum err_code decide_input(struct decider *decider, const struct inpu
  * `from` is REFUSED here too: callers that treat it as "nothing to do" ask first. */
 MUST_CHECK enum err_code decide_resume_check(const struct run_state *run,
 					     const struct decide_resume *resume, struct err *err);
+/* May the run be rolled back (S10)? OK, or REFUSED with the reason. */
+MUST_CHECK enum err_code decide_rollback_check(const struct run_state *run, struct err *err);
 /* Where a resume would begin: the first step in order that is not resolved or would be opened again;
  * STEP_NONE if there is none. */
 uint32_t decide_resume_point(const struct run_state *run);

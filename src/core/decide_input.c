@@ -3,8 +3,10 @@
 #include "core/decide_intern.h"
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "core/graph.h"
+#include "core/retry.h"
 
 #include <string.h>
 
@@ -156,6 +158,84 @@ static void add_succeeded(const struct ask *ask)
 		put_some(event, EVENT_FIELD_CONTEXT_UPDATES, result->updates);
 	put_exit(ask, event);
 }
+
+/* -------------------------------------------------------------------------------- rollback */
+
+/* Does the input speak of the compensation that runs? */
+static bool is_current_undo(const struct ask *ask)
+{
+	return ask->run->undo.is_running && ask->run->undo.attempt == ask->in->attempt;
+}
+
+static struct event *add_undo(const struct ask *ask, enum event_type type)
+{
+	struct input in = {.step = ask->run->undo.step};
+	struct ask about = *ask;
+	struct event *event;
+
+	about.in = &in;
+	event = add_step(&about, type);
+	event->attempt = ask->run->undo.attempt;
+	return event;
+}
+
+static enum err_code on_undo_ended(const struct ask *ask, struct err *err)
+{
+	const struct decide_result *result = ask->in->result;
+	const struct undo_state *undo = &ask->run->undo;
+	struct str class = result->class_text.len ? result->class_text
+						  : str_of(error_class_name(result->class));
+	struct event *event;
+
+	(void)err;
+	if (!is_current_undo(ask))
+		return ERR_OK;
+	event = add_undo(ask, result->is_ok ? EVENT_STEP_COMPENSATED : EVENT_COMPENSATION_FAILED);
+	put_exit(ask, event);
+	if (result->is_ok)
+		return ERR_OK;
+	event_put_text(event, EVENT_FIELD_ERROR_CLASS, class);
+	event_put_text(event, EVENT_FIELD_REASON,
+		       result->reason.len ? result->reason : STR("the compensation failed"));
+	if (!ask->run->is_stopping &&
+	    run_may_retry_undo(ask->run, undo->step, result->class, undo->failures))
+		event_put_int(event, EVENT_FIELD_DELAY_MS,
+			      retry_delay_ms(ask->run->model->steps[undo->step].compensate_retry,
+					     undo->failures, ask->run->seed, undo->step));
+	return ERR_OK;
+}
+
+/* Whether it took effect cannot be known: a person looks, and asks for the rollback again (S8.2). */
+static enum err_code on_undo_lost(const struct ask *ask, struct err *err)
+{
+	struct event *event;
+
+	(void)err;
+	if (!is_current_undo(ask))
+		return ERR_OK;
+	event = add_undo(ask, EVENT_COMPENSATION_FAILED);
+	event_put_text(event, EVENT_FIELD_ERROR_CLASS, str_of(error_class_name(CLASS_LOST)));
+	event_put_text(event, EVENT_FIELD_REASON, STR("the outcome cannot be known"));
+	return ERR_OK;
+}
+
+static enum err_code on_undo_leftovers(const struct ask *ask, struct err *err)
+{
+	(void)err;
+	if (is_current_undo(ask))
+		ask->decider->is_undo_stuck = true;
+	return ERR_OK;
+}
+
+static enum err_code on_undo_due(const struct ask *ask, struct err *err)
+{
+	(void)err;
+	if (ask->run->undo.is_retry)
+		ask->decider->is_undo_due = true;
+	return ERR_OK;
+}
+
+/* ------------------------------------------------------------------------ ends of attempts */
 
 static void end_with_failure(const struct ask *ask)
 {
@@ -328,7 +408,7 @@ static enum err_code on_wait_over(const struct ask *ask, struct err *err)
 
 	(void)err;
 	if (state_of(ask)->state != STEP_WAITING || state_of(ask)->is_approved ||
-	    state_of(ask)->is_rejected)
+	    state_of(ask)->is_rejected || ask->run->undo.is_begun)
 		return ERR_OK;
 	event = add_step(ask, EVENT_GATE_REJECTED);
 	event_put_text(event, EVENT_FIELD_REASON, STR("nobody approved in time"));
@@ -340,7 +420,8 @@ static enum err_code on_run_deadline(const struct ask *ask, struct err *err)
 	struct event *event;
 
 	(void)err;
-	if (ask->run->state != RUN_EXECUTING && ask->run->state != RUN_BLOCKED)
+	if ((ask->run->state != RUN_EXECUTING && ask->run->state != RUN_BLOCKED) ||
+	    ask->run->undo.is_begun) /* a rollback takes the time that it needs */
 		return ERR_OK;
 	if (run_ends_stopped(ask->run)) { /* S3.3: it still ends in stopped, but now */
 		if (ask->run->is_stop_now)
@@ -375,7 +456,7 @@ static enum err_code on_stop(const struct ask *ask, struct err *err)
 {
 	struct event *event;
 
-	if (run_state_is_end(ask->run->state) && !ask->run->is_resuming)
+	if (run_state_is_end(ask->run->state) && !ask->run->is_resuming && !run_is_undoing(ask->run))
 		return err_set(err, ERR_REFUSED, "the run is %s already",
 			       run_state_name(ask->run->state));
 	if (ask->run->is_stopping && (ask->run->is_stop_now || !ask->in->is_true))
@@ -409,6 +490,9 @@ static enum err_code check_asked(const struct ask *ask, struct err *err)
 	if (is_asked && at->due_ms && ask->now_ms >= at->due_ms)
 		return err_set(err, ERR_REFUSED, "the time to decide on '%.*s' is over",
 			       STR_ARG(step_of(ask)->id)); /* S7.6: whoever owns the run next rejects */
+	if (ask->run->undo.is_begun)
+		return err_set(err, ERR_REFUSED, "the run is being rolled back, or was: '%.*s' waits for no decision",
+			       STR_ARG(step_of(ask)->id));
 	if (is_asked && !(run_state_is_end(ask->run->state) && !ask->run->is_resuming))
 		return ERR_OK;
 	return err_set(err, ERR_REFUSED, "step '%.*s' is %s and waits for no decision",
@@ -540,13 +624,78 @@ static enum err_code check_from(const struct run_state *run, struct str from, st
 	return ERR_OK;
 }
 
+/* A rollback that is under way goes on with a resume, one that rests with another rollback: nothing runs
+ * forward any more (S10). */
+static enum err_code check_undo(const struct run_state *run, const struct decide_resume *resume,
+				struct err *err)
+{
+	if (!run_is_undoing(run)) {
+		(void)err_set(err, ERR_REFUSED, "the run was rolled back in part: it cannot go forward again");
+		return err_hint(err, "go on with it: rollback %.*s", STR_ARG(run->run_id));
+	}
+	if (resume->from.ptr || resume->params.ptr || resume->overrides_count)
+		return err_set(err, ERR_REFUSED,
+			       "the run is being rolled back: --from, --override and -p mean nothing now");
+	return ERR_OK;
+}
+
+enum err_code decide_rollback_check(const struct run_state *run, struct err *err)
+{
+	if (run->state == RUN_ROLLED_BACK)
+		return err_set(err, ERR_REFUSED, "the run is rolled_back already");
+	if (run->state == RUN_FAILED || run->state == RUN_STOPPED || run->state == RUN_BLOCKED)
+		return ERR_OK;
+	(void)err_set(err, ERR_REFUSED, "the run is %s: only what failed, was stopped or is blocked can be rolled back",
+		      run_state_name(run->state));
+	if (run->state == RUN_SUCCEEDED)
+		return err->code;
+	return err_hint(err, "bring it to rest first: resume %.*s, or stop %.*s", STR_ARG(run->run_id),
+			STR_ARG(run->run_id));
+}
+
+static enum err_code on_rollback(const struct ask *ask, struct err *err)
+{
+	struct event *event;
+
+	if (decide_rollback_check(ask->run, err) != ERR_OK)
+		return err->code;
+	event = add(ask, EVENT_RUN_ROLLBACK_STARTED);
+	event_put_text(event, EVENT_FIELD_BOOT_ID, ask->in->text);
+	put_person(ask, event);
+	return ERR_OK;
+}
+
+static enum err_code check_params(const struct run_state *run, struct str params, struct err *err)
+{
+	struct str name;
+	struct str value;
+	size_t at = 0;
+
+	while (params.ptr && json_member(params, &at, &name, &value)) {
+		uint32_t i = 0;
+
+		while (i < run->model->params_count && !str_eq(run->model->params[i].name, name))
+			i++;
+		if (i == run->model->params_count)
+			return err_set(err, ERR_USAGE, "the pipeline has no parameter '%.*s'",
+				       STR_ARG(name));
+	}
+	return ERR_OK;
+}
+
 enum err_code decide_resume_check(const struct run_state *run, const struct decide_resume *resume,
 				  struct err *err)
 {
 	if (run->state == RUN_SUCCEEDED || run->state == RUN_ROLLED_BACK)
 		return err_set(err, ERR_REFUSED, "the run is in the terminal state %s",
 			       run_state_name(run->state));
-	if (check_overrides(run, resume, err) != ERR_OK)
+	if (run->undo.is_begun || run_is_undoing(run))
+		return check_undo(run, resume, err);
+	if (run->is_stopping && run->state != RUN_FAILED && run->state != RUN_STOPPED && resume->from.ptr)
+		return err_set(err, ERR_REFUSED,
+			       "the run is being stopped: let a resume without --from end that first");
+	if (check_params(run, resume->params, err) != ERR_OK ||
+	    check_overrides(run, resume, err) != ERR_OK)
 		return err->code;
 	/* A run that fails at this moment may be taken over: it goes on failing. But --from would open the
 	 * gate again. */
@@ -653,6 +802,11 @@ static ask_fn *const asks[] = {
 	[INPUT_APPROVE] = on_approve,
 	[INPUT_REJECT] = on_reject,
 	[INPUT_RESUME] = on_resume,
+	[INPUT_ROLLBACK] = on_rollback,
+	[INPUT_UNDO_ENDED] = on_undo_ended,
+	[INPUT_UNDO_LOST] = on_undo_lost,
+	[INPUT_UNDO_LEFTOVERS] = on_undo_leftovers,
+	[INPUT_UNDO_DUE] = on_undo_due,
 	[INPUT_PROJECTION_FAILED] = on_projection_failed,
 	[INPUT_REPAIRED] = on_repaired,
 };

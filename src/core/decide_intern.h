@@ -16,6 +16,13 @@ struct event *decider_step_event(const struct decider *decider, struct event *ev
 /* The step.failed of a step that could not begin, from what its step.started says. */
 void decider_stillborn_event(const struct decider *decider, struct event *event, uint32_t step,
 			     int64_t now_ms);
+void decide_change_state(struct decider *decider, struct event *event, enum run_state_id to,
+			 struct str reason, int64_t now_ms);
+/* decide_undo.c: what follows in a run that is being rolled back, or has to be (S10). */
+enum decide_answer decide_next_undo(struct decider *decider, struct event *event, int64_t now_ms);
+/* How the rollback ends, if it does: OUTCOME_NONE when it goes on. */
+enum run_outcome decide_undo_outcome(const struct decider *decider);
+struct str decide_undo_reason(struct decider *decider);
 /* Number of the attempt that a start would be. */
 uint32_t decider_next_attempt(const struct step_state *step);
 

@@ -113,7 +113,8 @@ const char *gate_kind_name(enum gate_kind gate)
 
 const char *on_failure_name(enum on_failure on_failure)
 {
-	static const char *const names[] = {"stop", "skip_downstream", "continue", "ignore"};
+	static const char *const names[] = {"stop", "skip_downstream", "continue", "ignore",
+					   "compensate"};
 
 	return names[on_failure];
 }

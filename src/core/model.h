@@ -24,7 +24,8 @@ enum step_kind {
 	STEP_KIND_CUSTOM, /* a kind of step that the program has registered */
 };
 enum gate_kind { GATE_NONE, GATE_HARD, GATE_SOFT, GATE_MANUAL };
-enum on_failure { ON_FAILURE_STOP, ON_FAILURE_SKIP_DOWNSTREAM, ON_FAILURE_CONTINUE, ON_FAILURE_IGNORE };
+enum on_failure { ON_FAILURE_STOP, ON_FAILURE_SKIP_DOWNSTREAM, ON_FAILURE_CONTINUE, ON_FAILURE_IGNORE,
+		  ON_FAILURE_COMPENSATE };
 enum on_lost { ON_LOST_FAIL, ON_LOST_RERUN, ON_LOST_ASK };
 enum on_stop { ON_STOP_WAIT, ON_STOP_CANCEL };
 enum backoff { BACKOFF_EXPONENTIAL, BACKOFF_LINEAR, BACKOFF_CONSTANT };
@@ -153,6 +154,8 @@ struct step {
 	const struct retry *retry;       /* never NULL */
 	const struct command *command;   /* run and argv, else NULL */
 	const struct call_def *call;        /* call and custom kinds, else NULL */
+	const struct command *compensate; /* undoes the step (S10); NULL = nothing does */
+	const struct retry *compensate_retry; /* of it; NULL when that is */
 	struct tmpl *inputs;             /* paths that must exist */
 	uint32_t inputs_count;
 	struct output *outputs;

@@ -140,7 +140,8 @@ enum err_code run_state_check(enum run_state_id from, enum run_state_id to, bool
 
 enum err_code run_state_init(struct run_state *run, const struct model *model, struct err *err)
 {
-	*run = (struct run_state){.model = model, .failing_step = STEP_NONE};
+	*run = (struct run_state){.model = model, .failing_step = STEP_NONE,
+				  .undo.step = STEP_NONE};
 	run->steps = mem_new(model->steps_count, sizeof(*run->steps));
 	run->params = mem_new(model->params_count, sizeof(*run->params));
 	if (!run->steps || !run->params) {
@@ -182,7 +183,7 @@ bool step_stops_run(const struct run_state *run, uint32_t step)
 	const struct step *def = &run->model->steps[step];
 
 	return run->steps[step].is_gate_failed || def->gate == GATE_HARD ||
-	       def->on_failure == ON_FAILURE_STOP;
+	       def->on_failure == ON_FAILURE_STOP || def->on_failure == ON_FAILURE_COMPENSATE;
 }
 
 bool step_is_resolved(const struct step_state *step)
@@ -240,9 +241,34 @@ bool step_may_retry(const struct run_state *run, uint32_t step)
 	BUG_IF(at->state != STEP_FAILED);
 	if (at->is_rejected || run->state == RUN_FAILED) /* S7.3: the run's own deadline has passed */
 		return false;
+	if (run->undo.is_active) /* S10: nothing runs forward any more */
+		return false;
 	if (at->class == CLASS_LOST)
 		return def->on_lost == ON_LOST_RERUN && at->losses < LOSSES_IN_ROW_MAX;
 	return may_retry_class(def->retry, at->class) && at->failures < def->retry->max_attempts;
+}
+
+/* --------------------------------------------------------------------------------- rollback */
+
+bool run_is_undoing(const struct run_state *run)
+{
+	if (run->undo.is_active)
+		return true;
+	return run->state == RUN_FAILED && !run->is_completed && !run->is_resuming &&
+	       run->undo.is_wanted && !run->undo.is_begun && !run->is_stopping;
+}
+
+uint32_t run_undo_next(const struct run_state *run)
+{
+	return run->undo.left ? run->model->order[run->undo.left - 1] : STEP_NONE;
+}
+
+bool run_may_retry_undo(const struct run_state *run, uint32_t step, enum error_class class,
+			uint32_t failures)
+{
+	const struct retry *retry = run->model->steps[step].compensate_retry;
+
+	return may_retry_class(retry, class) && failures + 1 < retry->max_attempts;
 }
 
 /* How one resolved step counts for another that needs it (S5.2). */

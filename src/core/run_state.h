@@ -58,6 +58,7 @@ struct step_state {
 	uint32_t failures;        /* that used the retry budget since the last resume (S7.3) */
 	uint32_t losses;          /* in a row */
 	uint32_t retries;         /* step.retried in all */
+	uint32_t warnings;        /* what it added to the run's since it was last opened */
 	uint32_t unmet;           /* of needs: not satisfied yet (S5.2) */
 	uint32_t any_unresolved;  /* of needs_any */
 	uint32_t any_succeeded;   /* of needs_any */
@@ -71,6 +72,7 @@ struct step_state {
 	bool is_waived;           /* by an override */
 	bool is_excluded;         /* outside of the run's selection and not given: is skipped */
 	bool is_given;            /* outside of the selection: its outputs came with the start (S9.5) */
+	bool is_overridden;       /* as a gate, and not run again by --from since (S9.1) */
 	bool is_stillborn;        /* RUNNING: its step.started says why it cannot begin; nothing is executed */
 	int64_t started_ms;       /* of the last attempt; 0 = never started */
 	int64_t ended_ms;         /* of the last attempt; 0 while it runs */
@@ -93,6 +95,26 @@ struct emitted_artifact {
 	struct str path;   /* absolute, as recorded */
 	struct str sha256;
 	uint32_t step;
+};
+
+/* The rollback of a run (S10). One compensation at a time, in reverse topological order, so that there is
+ * one that runs or failed at most: it is of `step`. */
+struct undo_state {
+	bool is_wanted;    /* a step failed under on_failure: compensate */
+	bool is_begun;     /* run.rollback_started, at some time: nothing runs forward any more */
+	bool is_active;    /* begun, and not at rest since */
+	bool is_running;   /* compensation.started without an end */
+	bool is_retry;     /* its attempt failed, and another one follows when due_ms has come */
+	bool is_failed;    /* its last attempt of this rollback failed */
+	uint32_t step;     /* of the last compensation.started; STEP_NONE = none was */
+	uint32_t attempt;  /* the last one started of that step; numbers go on over rollbacks */
+	uint32_t failures; /* of that step in this rollback */
+	uint32_t left;     /* steps of model->order that may still have to be undone; the last one has */
+	int64_t started_ms;
+	int64_t due_ms;     /* UTC */
+	struct str boot_id; /* of the engine that started the last attempt */
+	enum error_class class; /* of the last failure */
+	struct str reason;
 };
 
 struct run_state {
@@ -129,8 +151,10 @@ struct run_state {
 	uint32_t warnings;     /* soft gates, tolerated failures, failed projections */
 	uint32_t gates_barred; /* failed gates that nobody waived */
 	uint32_t waived;       /* failed gates that somebody waived */
+	uint32_t overridden;   /* steps with is_overridden */
 	uint32_t held;         /* steps with is_held */
 	uint32_t retries_due;  /* steps with is_retry */
+	struct undo_state undo;
 	uint32_t count[8];     /* how many steps are in each state: index enum step_state_id */
 	struct str *params;    /* model->params_count, JSON; ptr NULL = not given and no default */
 	struct context_update *updates; /* in order of events; the last one of a name wins */
@@ -179,6 +203,14 @@ bool step_is_doomed(const struct run_state *run, uint32_t step);
 bool step_is_ready(const struct step_state *step);
 /* Was the run asked to stop before anything made it fail (S3.3: it ends in `stopped`)? */
 bool run_ends_stopped(const struct run_state *run);
+
+/* Is the run being rolled back, or is that what follows next from its state (on_failure: compensate)? */
+bool run_is_undoing(const struct run_state *run);
+/* The step whose compensation comes next in a rollback, STEP_NONE when all are undone. */
+uint32_t run_undo_next(const struct run_state *run);
+/* May another attempt to undo follow one that failed with this class, `failures` having failed before? */
+bool run_may_retry_undo(const struct run_state *run, uint32_t step, enum error_class class,
+			uint32_t failures);
 
 /* Set the counters of needs from the states of all steps: after a resume opened some again. */
 void run_state_recount(struct run_state *run);

@@ -57,7 +57,7 @@ static enum err_code end_own(struct engine *engine, uint32_t step, const struct 
 	return ERR_OK;
 }
 
-static enum err_code make_dirs(struct engine *engine, struct err *err)
+enum err_code attempts_make_dirs(struct engine *engine, struct err *err)
 {
 	int dir = rundir_fd(engine->dir);
 
@@ -173,7 +173,7 @@ enum err_code attempts_start(struct engine *engine, uint32_t step, struct err *e
 		return ERR_OK;
 	if (engine->fold.model->steps[step].kind == STEP_KIND_NOOP)
 		return end_own(engine, step, NULL, err);
-	if (make_dirs(engine, err) != ERR_OK)
+	if (attempts_make_dirs(engine, err) != ERR_OK)
 		return err->code;
 	if (engine->fold.model->steps[step].call)
 		return start_call(engine, step, err);
@@ -201,19 +201,26 @@ static enum err_code cancel(struct engine *engine, uint32_t step, struct err *er
 	return engine->exec.ops->cancel(engine->exec.self, &token, engine->fold.state.is_stop_now, err);
 }
 
+/* Does what happened to the run end what runs of the step? */
+static bool is_cancelled(const struct engine *engine, uint32_t step, bool is_failing_too)
+{
+	const struct run_state *run = &engine->fold.state;
+
+	if (!run->is_stopping && !is_failing_too)
+		return false;
+	return run->is_stop_now || run->model->steps[step].on_stop == ON_STOP_CANCEL;
+}
+
 enum err_code attempts_cancel_running(struct engine *engine, bool all, struct err *err)
 {
 	const struct run_state *run = &engine->fold.state;
 
 	for (uint32_t i = 0; run->count[STEP_RUNNING] && i < run->model->steps_count; i++) {
-		bool is_asked = all || run->is_stop_now ||
-				run->model->steps[i].on_stop == ON_STOP_CANCEL;
-
-		if (run->steps[i].state == STEP_RUNNING && is_asked &&
+		if (run->steps[i].state == STEP_RUNNING && (all || is_cancelled(engine, i, true)) &&
 		    cancel(engine, i, err) != ERR_OK)
 			return err->code;
 	}
-	return ERR_OK;
+	return undo_cancel(engine, err);
 }
 
 /* --------------------------------------------------------------------------------- reports */
@@ -253,8 +260,8 @@ static enum err_code tell_ended(struct engine *engine, uint32_t step,
 	return tell(engine, INPUT_ENDED, step, &result, STR_NONE, err);
 }
 
-static enum err_code halt(const struct engine *engine, uint32_t step,
-			  const struct exec_report *report, struct err *err)
+enum err_code attempts_halt(const struct engine *engine, uint32_t step,
+			    const struct exec_report *report, struct err *err)
 {
 	(void)err_sysno(err, report->errno_value, "the attempt of '%.*s' could not be recorded",
 			STR_ARG(engine->fold.model->steps[step].id));
@@ -282,7 +289,7 @@ static enum err_code act_on(struct engine *engine, uint32_t step, enum attempt_a
 	case ATTEMPT_DO_HOLD:
 		return tell(engine, INPUT_LEFTOVERS, step, NULL, STR_NONE, err);
 	case ATTEMPT_DO_HALT:
-		return halt(engine, step, report, err);
+		return attempts_halt(engine, step, report, err);
 	}
 	BUG_IF(true);
 	return ERR_OK;
@@ -294,17 +301,33 @@ static const enum attempt_event event_of[] = {
 	[EXEC_LEFTOVERS] = ATTEMPT_EV_LEFTOVERS, [EXEC_REFUSED] = ATTEMPT_EV_REFUSED,
 };
 
+enum attempt_event attempts_event_of(enum exec_report_kind kind)
+{
+	return event_of[kind];
+}
+
 static enum err_code hear(struct engine *engine, const struct exec_report *report, struct err *err)
 {
 	uint32_t step = model_find(engine->fold.model, report->token.path);
 	enum attempt_act act;
+	bool was_intended;
 
 	if (step == STEP_NONE || report->token.attempt != engine->fold.state.steps[step].attempt ||
 	    engine->fold.state.steps[step].state != STEP_RUNNING)
 		return ERR_OK; /* of an attempt that is over */
+	was_intended = engine->attempts[step] == ATTEMPT_INTENDED;
 	if (move(engine, step, event_of[report->kind], &act, err) != ERR_OK)
 		return err->code;
-	return act_on(engine, step, act, report, err);
+	if (act == ATTEMPT_DO_START && run_ends_stopped(&engine->fold.state)) {
+		engine->attempts[step] = ATTEMPT_NONE; /* S7.5: nothing new starts */
+		act = ATTEMPT_DO_END_CANCELLED;
+	}
+	if (act_on(engine, step, act, report, err) != ERR_OK)
+		return err->code;
+	/* Found running by an engine that took a stop over (S1.5): only now it can be told of it. */
+	return was_intended && report->kind == EXEC_STARTED && is_cancelled(engine, step, false)
+		       ? cancel(engine, step, err)
+		       : ERR_OK;
 }
 
 static enum err_code hear_own(struct engine *engine, const struct own_end *end, struct err *err)
@@ -330,6 +353,8 @@ enum err_code attempts_collect(struct engine *engine, struct err *err)
 {
 	struct exec_report report;
 
+	if (undo_collect(engine, err) != ERR_OK)
+		return err->code;
 	for (size_t i = 0; i < engine->done_count; i++) {
 		if (hear_own(engine, &engine->done[i], err) != ERR_OK)
 			return err->code;
@@ -340,7 +365,8 @@ enum err_code attempts_collect(struct engine *engine, struct err *err)
 	if (engine->exec.ops->pump(engine->exec.self, err) != ERR_OK)
 		return err->code;
 	while (engine->exec.ops->next(engine->exec.self, &report)) {
-		if (hear(engine, &report, err) != ERR_OK)
+		if ((report.token.role == EXEC_ROLE_COMP ? undo_hear : hear)(engine, &report, err) !=
+		    ERR_OK)
 			return err->code;
 	}
 	return ERR_OK;
@@ -376,6 +402,7 @@ enum err_code attempts_recover(struct engine *engine, struct err *err)
 		tokens[count] = token_of(engine, i);
 		same_boot[count++] = str_eq(run->steps[i].boot_id, engine->ports.boot_id);
 	}
+	count += undo_recover(engine, &tokens[count], &same_boot[count]);
 	if (!count)
 		return ERR_OK;
 	if (engine->exec.ops->recover(engine->exec.self, tokens, same_boot, count, err) != ERR_OK)

@@ -43,6 +43,10 @@ static enum err_code fire_timer(struct engine *engine, uint64_t id, struct err *
 		input.kind = INPUT_RUN_DEADLINE;
 		return engine_feed(engine, &input, err);
 	}
+	if (kind == TIMER_UNDO) {
+		input.kind = INPUT_UNDO_DUE;
+		return engine_feed(engine, &input, err);
+	}
 	if (id != timer_id(kind, engine->fold.state.steps[step].attempt, step))
 		return ERR_OK; /* of an earlier attempt */
 	input.kind = kind == TIMER_RETRY ? INPUT_RETRY_DUE : INPUT_WAIT_OVER;
@@ -230,6 +234,11 @@ static enum err_code perform(struct engine *engine, const struct effect *effect,
 		return attempts_start(engine, effect->step, err);
 	case EFFECT_TIMER:
 		return arm_step_timer(engine, effect->step, err);
+	case EFFECT_UNDO:
+		return undo_start(engine, err);
+	case EFFECT_UNDO_TIMER:
+		return undo_arm_timer(engine, engine->fold.state.undo.due_ms - engine->fold.state.last_ms,
+				      err);
 	case EFFECT_STOP_RUNNING:
 		return attempts_cancel_running(engine, false, err);
 	case EFFECT_CANCEL_ALL:
@@ -264,7 +273,8 @@ static bool may_settle(const struct engine *engine)
 {
 	const struct run_state *run = &engine->fold.state;
 
-	return !engine->is_idle || (run->is_stopping && run->count[STEP_RUNNING] == 0);
+	return !engine->is_idle ||
+	       (run->is_stopping && run->count[STEP_RUNNING] == 0 && !run->undo.is_running);
 }
 
 enum err_code engine_tick(struct engine *engine, struct err *err)
@@ -294,7 +304,7 @@ int64_t engine_wait_ns(const struct engine *engine)
 	int64_t due_ns = top ? top->due_ns : -1;
 	int64_t now_ns;
 
-	if (engine->has_more || engine->done_count || engine->asks_count)
+	if (engine->has_more || engine->done_count || engine->asks_count || engine->has_undo_end)
 		return 0;
 	if (engine->commit.is_unsynced && (due_ns < 0 || engine->commit.sync_due_ns < due_ns))
 		due_ns = engine->commit.sync_due_ns;
@@ -315,7 +325,7 @@ bool engine_is_over(const struct engine *engine)
 
 	if (engine->has_more || engine->asks_count || engine->done_count)
 		return false;
-	return run->is_completed || run->state == RUN_BLOCKED;
+	return run->is_completed || (run->state == RUN_BLOCKED && !run->undo.is_active);
 }
 
 const struct run_state *engine_state(const struct engine *engine)

@@ -37,7 +37,8 @@ struct engine_ports {
 				   struct exec *ret_exec, struct err *err);
 	/* Does this program have what `step` of the model needs of it: the function of a `call`, a kind of
 	 * step, an executor? Asked at start and resume, before anything is written, of each step that
-	 * may run; REFUSED if not. NULL: it has nothing of its own. */
+	 * may run, and of STEP_NONE when a compensation may: that is a command. REFUSED if not. NULL: it has
+	 * nothing of its own. */
 	enum err_code (*accept)(void *arg, const struct model *model, uint32_t step,
 				struct err *err);
 	void *arg;
@@ -95,6 +96,18 @@ MUST_CHECK enum err_code engine_resume(const struct engine_ports *ports,
 				       const struct engine_resume *resume,
 				       enum engine_resumed *ret_resumed,
 				       struct engine **ret_engine, struct err *err);
+
+struct engine_rollback {
+	const char *path;            /* of the run directory */
+	struct decide_person person; /* who wants it, and why */
+	struct engine_observer observer;
+};
+
+/* Take a run over and undo what succeeded in it (S10): as engine_resume, but nothing runs forward any
+ * more. A rollback that was cut short goes on. REFUSED when its state does not allow one. */
+MUST_CHECK enum err_code engine_rollback(const struct engine_ports *ports,
+					 const struct engine_rollback *rollback,
+					 struct engine **ret_engine, struct err *err);
 
 /* Open for one decision of a person on a run that nobody owns (S5.6): lock, verify, fold. Then
  * engine_ask and one tick; no effects are performed. */

@@ -6,8 +6,8 @@
  *   commit.c      inputs to durable lines   harvest.c   what an attempt leaves behind
  *   environment.c what a command finds      result.c    the result file
  *   secrets.c     values never stored       history.c   the end in runs.jsonl
- *   control.c     people, by the socket     drive.c     the loop of a process with one run
- *   hosted.c      what the program itself carries out
+ *   undo.c        compensations             drive.c     the loop of a process with one run
+ *   control.c     people, by the socket     hosted.c    what the program itself carries out
  *   process.c     what a command reads, who it is */
 #ifndef ENGINE_ENGINE_INTERN_H
 #define ENGINE_ENGINE_INTERN_H
@@ -61,7 +61,7 @@ struct own_end {
 	struct err err; /* not ok: why */
 };
 
-enum timer_kind { TIMER_RETRY = 1, TIMER_WAIT = 2, TIMER_RUN = 3 };
+enum timer_kind { TIMER_RETRY = 1, TIMER_WAIT = 2, TIMER_RUN = 3, TIMER_UNDO = 4 };
 
 struct engine {
 	struct engine_ports ports;
@@ -85,6 +85,9 @@ struct engine {
 	size_t effects_count, effects_capacity;
 	struct heap timers;          /* boot time; id: kind, attempt, step */
 	enum attempt_state *attempts; /* by step */
+	enum attempt_state undo;      /* of the compensation that runs */
+	bool has_undo_end;            /* it could not be made a command: to be told in the next tick */
+	struct err undo_end;          /* why */
 	struct own_end *done;        /* to be told in the next tick */
 	size_t done_count, done_capacity;
 	struct pending_ask *asks;
@@ -129,6 +132,10 @@ void engine_read_clocks(struct engine *engine);
 
 /* prepare.c */
 struct prepared {
+	const struct command *command; /* of the step, or its compensation */
+	bool is_undo;
+	uint32_t attempt;
+	char *name; /* of its files: the step's, or `<step>.comp` */
 	char **argv;
 	char **envp;
 	char *cwd;
@@ -163,6 +170,9 @@ MUST_CHECK enum err_code prepare_text(struct engine *engine, uint32_t step, cons
  * with a reason for its step.failed. */
 MUST_CHECK enum err_code prepare_command(struct engine *engine, uint32_t step,
 					 struct prepared *ret_prepared, struct err *err);
+/* The same for the compensation of a step. */
+MUST_CHECK enum err_code prepare_undo(struct engine *engine, uint32_t step,
+				      struct prepared *ret_prepared, struct err *err);
 
 /* process.c */
 /* The files that a command is given, and its user. INVALID: the step's own fault. Other errors are of the
@@ -179,7 +189,27 @@ MUST_CHECK enum err_code prepare_inherited(struct engine *engine, struct err *er
 MUST_CHECK enum err_code prepare_value(struct engine *engine, struct str json, struct str *ret_text,
 				       struct err *err);
 
+/* undo.c: what attempts.c does for steps, for the compensation that runs (S10) */
+#define UNDO_NAME_BYTES 128
+/* The name of its files: `load.comp` for the step `load`, which no step can be called. */
+void undo_name(const struct engine *engine, uint32_t step, char name[UNDO_NAME_BYTES]);
+MUST_CHECK enum err_code undo_start(struct engine *engine, struct err *err);
+MUST_CHECK enum err_code undo_arm_timer(struct engine *engine, int64_t left_ms, struct err *err);
+MUST_CHECK enum err_code undo_cancel(struct engine *engine, struct err *err);
+MUST_CHECK enum err_code undo_collect(struct engine *engine, struct err *err);
+MUST_CHECK enum err_code undo_hear(struct engine *engine, const struct exec_report *report,
+				   struct err *err);
+/* The token of the compensation that ran when the last engine ended; false if none did. */
+bool undo_recover(struct engine *engine, struct exec_token *ret_token, bool *ret_same_boot);
+
 /* attempts.c */
+/* The folders of the run directory that commands write to. */
+MUST_CHECK enum err_code attempts_make_dirs(struct engine *engine, struct err *err);
+/* The executor could not record an attempt: the run halts, and can be resumed. */
+MUST_CHECK enum err_code attempts_halt(const struct engine *engine, uint32_t step,
+				       const struct exec_report *report, struct err *err);
+/* What a report means for the table of attempts. */
+enum attempt_event attempts_event_of(enum exec_report_kind kind);
 MUST_CHECK enum err_code attempts_intend(struct engine *engine, uint32_t step, struct err *err);
 MUST_CHECK enum err_code attempts_start(struct engine *engine, uint32_t step, struct err *err);
 MUST_CHECK enum err_code attempts_cancel_running(struct engine *engine, bool all, struct err *err);
@@ -191,6 +221,9 @@ MUST_CHECK enum err_code attempts_recover(struct engine *engine, struct err *err
 MUST_CHECK enum err_code harvest(struct engine *engine, uint32_t step,
 				 const struct exec_report *report, struct decide_result *ret_result,
 				 struct err *err);
+/* The same for the compensation that ran: exit and own words count, nothing else. */
+MUST_CHECK enum err_code harvest_undo(struct engine *engine, const struct exec_report *report,
+				      struct decide_result *ret_result, struct err *err);
 /* The gate of a step without a command: fills verdict and evidence. */
 MUST_CHECK enum err_code harvest_verdict(struct engine *engine, uint32_t step,
 					 struct decide_result *result, struct err *err);
@@ -198,6 +231,8 @@ MUST_CHECK enum err_code harvest_verdict(struct engine *engine, uint32_t step,
 /* hosted.c */
 /* REFUSED when the program lacks something that a step may need. `all`: steps that succeeded too. */
 MUST_CHECK enum err_code hosted_accept(struct engine *engine, bool all, struct err *err);
+/* The same for a run of which only compensations may run. */
+MUST_CHECK enum err_code hosted_accept_undo(struct engine *engine, struct err *err);
 /* Make the context of functions from the state, if a step needs it. */
 MUST_CHECK enum err_code hosted_begin(struct engine *engine, struct err *err);
 /* Publish what an event that was just applied has brought. */

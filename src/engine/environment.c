@@ -52,6 +52,8 @@ enum err_code prepare_inherited(struct engine *engine, struct err *err)
 struct building {
 	struct engine *engine;
 	uint32_t step;
+	const struct command *command;
+	bool is_undo; /* the command is the step's compensation */
 	struct map names;
 	char **entries;
 	size_t count, capacity;
@@ -151,9 +153,7 @@ static enum err_code put_listed(struct building *b, const struct env_entry *list
 
 static bool mentions(const struct building *b, const char *name)
 {
-	const struct command *command = b->engine->fold.model->steps[b->step].command;
-
-	return str_find(command->text, name, 0) != SIZE_MAX;
+	return str_find(b->command->text, name, 0) != SIZE_MAX;
 }
 
 static enum err_code put_json(struct building *b, const char *name, struct str json,
@@ -230,7 +230,7 @@ static enum err_code put_outputs(struct building *b, struct err *err)
 		if (put_outputs_of(b, need, false, err) != ERR_OK)
 			return err->code;
 	}
-	return ERR_OK;
+	return b->is_undo ? put_outputs_of(b, b->step, false, err) : ERR_OK;
 }
 
 /* ---------------------------------------------------------------- what Sluice tells: SLUICE_x */
@@ -274,13 +274,13 @@ static enum err_code put_sluice(struct building *b, const struct prepared *prepa
 	const struct engine *engine = b->engine;
 	const struct run_state *run = &engine->fold.state;
 	struct str id = run->model->steps[b->step].id;
-	uint32_t attempt = run->steps[b->step].attempt;
+	uint32_t attempt = prepared->attempt;
 
 	if (put(b, STR("SLUICE_RUN_ID"), run->run_id, err) != ERR_OK ||
 	    put(b, STR("SLUICE_STEP"), id, err) != ERR_OK ||
 	    put_format(b, "SLUICE_ATTEMPT", err, "%u", attempt) != ERR_OK ||
-	    put_format(b, "SLUICE_IDEMPOTENCY_KEY", err, "%.*s/%.*s", STR_ARG(run->run_id),
-		       STR_ARG(id)) != ERR_OK ||
+	    put_format(b, "SLUICE_IDEMPOTENCY_KEY", err, "%.*s/%s", STR_ARG(run->run_id),
+		       prepared->name) != ERR_OK ||
 	    put_format(b, "SLUICE_FENCE", err, "%u", attempt + 1) != ERR_OK ||
 	    put_path(b, "SLUICE_OUTPUT", prepared->output_path, err) != ERR_OK ||
 	    put_path(b, "SLUICE_CONTEXT", prepared->context_path, err) != ERR_OK ||
@@ -288,23 +288,35 @@ static enum err_code put_sluice(struct building *b, const struct prepared *prepa
 		return err->code;
 	if (engine->trace_id[0] &&
 	    put_format(b, "TRACEPARENT", err, "00-%s-%016llx-01", engine->trace_id,
-		       (unsigned long long)(hash_text(attempt, id) | 1)) != ERR_OK)
+		       (unsigned long long)(hash_text(attempt, str_of(prepared->name)) | 1)) != ERR_OK)
 		return err->code;
 	return ERR_OK;
+}
+
+/* The environment of a compensation is that of its step, and what it says itself. */
+static enum err_code put_own(struct building *b, const struct command *step, struct err *err)
+{
+	if (b->is_undo && step && put_listed(b, step->env, step->env_count, err) != ERR_OK)
+		return err->code;
+	return put_listed(b, b->command->env, b->command->env_count, err);
 }
 
 enum err_code prepare_env(struct engine *engine, uint32_t step, struct prepared *prepared,
 			  struct err *err)
 {
 	const struct model *model = engine->fold.model;
-	const struct command *command = model->steps[step].command;
-	struct building b = {.engine = engine, .step = step};
+	const struct command *of_step = model->steps[step].command;
+	const struct command *command = prepared->command;
+	struct building b = {
+		.engine = engine, .step = step, .command = command, .is_undo = prepared->is_undo};
 	enum err_code code = ERR_OK;
 	char **entries;
 
 	map_init(&b.names, engine->fold.state.seed);
 	b.masks = arena_new(&engine->tick, 4 * (model->params_count + 1) + model->env_count +
-						   command->env_count, sizeof(*b.masks));
+						   command->env_count +
+						   (of_step ? of_step->env_count : 0),
+			    sizeof(*b.masks));
 	if (!b.masks)
 		code = mem_err(err);
 	for (char **entry = engine->inherited; code == ERR_OK && *entry; entry++)
@@ -318,7 +330,7 @@ enum err_code prepare_env(struct engine *engine, uint32_t step, struct prepared 
 	if (code == ERR_OK)
 		code = put_outputs(&b, err);
 	if (code == ERR_OK)
-		code = put_listed(&b, command->env, command->env_count, err);
+		code = put_own(&b, of_step, err);
 	if (code == ERR_OK)
 		code = put_sluice(&b, prepared, err);
 	entries = code == ERR_OK ? arena_new(&engine->tick, b.count + 1, sizeof(*entries)) : NULL;

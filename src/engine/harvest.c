@@ -15,6 +15,7 @@ struct gathering {
 	struct engine *engine;
 	uint32_t step;
 	const struct step *def;
+	const struct command *command; /* of the step, or its compensation */
 	uint32_t attempt;
 	struct decide_result *result;
 };
@@ -60,7 +61,7 @@ static void read_spawn_failure(struct gathering *g, const struct exec_report *re
 
 static void read_exit_code(struct gathering *g, int exit_code)
 {
-	const struct command *command = g->def->command;
+	const struct command *command = g->command;
 	enum error_class class = exit_code == 75 ? CLASS_TRANSIENT_IO : CLASS_UNKNOWN;
 
 	for (uint32_t i = 0; i < command->exit_class_count; i++) {
@@ -79,7 +80,7 @@ static void read_returned(struct gathering *g, int value)
 
 static void read_cause(struct gathering *g, const struct exec_report *report)
 {
-	int64_t timeout_ns = step_timeout_ns(g->def);
+	int64_t timeout_ns = g->command ? g->command->timeout_ns : step_timeout_ns(g->def);
 	AUTO(buf_fini) struct buf text = BUF_INIT;
 
 	switch (report->cause) {
@@ -92,12 +93,14 @@ static void read_cause(struct gathering *g, const struct exec_report *report)
 					 : STR("the run's own deadline passed"));
 		return;
 	case EXEC_CAUSE_SILENCE:
-		duration_exact(&text, g->def->command ? g->def->command->silence_ns : 0);
+		duration_exact(&text, g->command ? g->command->silence_ns : 0);
 		fail(g, CLASS_TIMEOUT, say(g, "no output for %.*s", STR_ARG(buf_view(&text))));
 		return;
 	case EXEC_CAUSE_OUTPUT_LIMIT:
 		fail(g, CLASS_INFRASTRUCTURE, say(g, "more output than output_limit (%llu bytes)",
-						  (unsigned long long)step_output_limit_bytes(g->def)));
+						  (unsigned long long)(g->command
+								 ? g->command->output_limit_bytes
+								 : step_output_limit_bytes(g->def))));
 		return;
 	case EXEC_CAUSE_CANCELLED:
 		fail(g, CLASS_CANCELLED, STR("cancelled by a stop"));
@@ -260,7 +263,7 @@ static enum err_code read_result(struct gathering *g, const struct exec_report *
 /* The result file stays in the run directory, so a secret that the command wrote there is masked in it.
  * What is too large or no plain text to be masked goes. Doing it twice changes nothing: what is
  * recorded is masked in the same way. */
-static enum err_code hide_secrets(const struct gathering *g, struct err *err)
+static enum err_code hide_secrets(const struct gathering *g, struct str stem, struct err *err)
 {
 	const struct rundir *dir = g->engine->dir;
 	const struct vfs *vfs = g->engine->ports.vfs;
@@ -274,7 +277,7 @@ static enum err_code hide_secrets(const struct gathering *g, struct err *err)
 
 	if (!g->engine->secrets.masks_count)
 		return ERR_OK;
-	if (rundir_result(dir, g->def->id, g->attempt, g->engine->ports.limits, &text, &is_found,
+	if (rundir_result(dir, stem, g->attempt, g->engine->ports.limits, &text, &is_found,
 			  &own) == ERR_OK) {
 		masked = secrets_mask(&g->engine->secrets, &g->engine->tick, buf_view(&text));
 		if (!is_found || str_eq(masked, buf_view(&text)))
@@ -285,7 +288,7 @@ static enum err_code hide_secrets(const struct gathering *g, struct err *err)
 	}
 	if (vfs_open(vfs, rundir_fd(dir), "out", VFS_DIR, &out, err) != ERR_OK)
 		return err->code;
-	(void)snprintf(name, sizeof(name), "%.*s.%u.json", STR_ARG(g->def->id), g->attempt);
+	(void)snprintf(name, sizeof(name), "%.*s.%u.json", STR_ARG(stem), g->attempt);
 	code = masked.ptr ? vfs_replace(vfs, out, name, masked.ptr, masked.len, err)
 			  : vfs_unlink(vfs, out, name, err);
 	vfs_close(vfs, out);
@@ -432,6 +435,7 @@ static struct gathering gathering_of(struct engine *engine, uint32_t step,
 		.engine = engine,
 		.step = step,
 		.def = &engine->fold.model->steps[step],
+		.command = engine->fold.model->steps[step].command,
 		.attempt = engine->fold.state.steps[step].attempt,
 		.result = result,
 	};
@@ -455,7 +459,7 @@ enum err_code harvest(struct engine *engine, uint32_t step, const struct exec_re
 	if (report->end != EXEC_END_SPAWN_FAILED && report->cause == EXEC_CAUSE_NONE &&
 	    read_result(&g, report, err) != ERR_OK)
 		return err->code;
-	if (!report->has_result && hide_secrets(&g, err) != ERR_OK)
+	if (!report->has_result && hide_secrets(&g, g.def->id, err) != ERR_OK)
 		return err_while(err, "mask a result file");
 	if (ret_result->is_ok && read_artifacts(&g, err) != ERR_OK)
 		return err->code;
@@ -470,4 +474,48 @@ enum err_code harvest(struct engine *engine, uint32_t step, const struct exec_re
 	if (buf_check(&engine->outputs_text, "outputs", err) != ERR_OK)
 		return err->code;
 	return buf_check(&engine->updates_text, "context updates", err);
+}
+
+/* A result file that cannot be read makes no success a failure: nothing of it is used. */
+static enum err_code read_undo_words(struct gathering *g, struct str stem, struct err *err)
+{
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+	AUTO(result_fini) struct result_file file;
+	struct err own = ERR_INIT;
+	bool is_found = false;
+
+	result_init(&file);
+	if (rundir_result(g->engine->dir, stem, g->attempt, g->engine->ports.limits, &text, &is_found,
+			  &own) == ERR_OK &&
+	    (!is_found || result_parse(buf_view(&text), g->def, &file, &own) == ERR_OK)) {
+		if (g->result->is_ok && file.error_class.len)
+			fail(g, CLASS_UNKNOWN, STR("the result file gives an error class"));
+		if (!g->result->is_ok)
+			take_own_words(g, &file);
+		return ERR_OK;
+	}
+	if (is_steps_fault(&own))
+		return ERR_OK;
+	*err = own;
+	return err->code;
+}
+
+enum err_code harvest_undo(struct engine *engine, const struct exec_report *report,
+			   struct decide_result *ret_result, struct err *err)
+{
+	const struct undo_state *undo = &engine->fold.state.undo;
+	struct gathering g = gathering_of(engine, undo->step, ret_result);
+	char name[UNDO_NAME_BYTES];
+
+	g.command = g.def->compensate;
+	g.attempt = undo->attempt;
+	undo_name(engine, undo->step, name);
+	*ret_result = (struct decide_result){.is_ok = true, .duration_ms = -1};
+	read_end(&g, report);
+	if (report->end != EXEC_END_SPAWN_FAILED && report->cause == EXEC_CAUSE_NONE &&
+	    read_undo_words(&g, str_of(name), err) != ERR_OK)
+		return err->code;
+	if (hide_secrets(&g, str_of(name), err) != ERR_OK)
+		return err_while(err, "mask a result file");
+	return ERR_OK;
 }

@@ -37,7 +37,19 @@ enum err_code hosted_accept(struct engine *engine, bool all, struct err *err)
 			return err_hint(err, "only the program that has it can run this");
 		}
 	}
-	return ERR_OK;
+	return hosted_accept_undo(engine, err);
+}
+
+enum err_code hosted_accept_undo(struct engine *engine, struct err *err)
+{
+	const struct engine_ports *ports = &engine->ports;
+	bool is_needed = false;
+
+	for (uint32_t i = 0; i < engine->fold.model->steps_count; i++)
+		is_needed = is_needed || engine->fold.model->steps[i].compensate;
+	if (!is_needed || !ports->accept)
+		return ERR_OK;
+	return ports->accept(ports->arg, engine->fold.model, STEP_NONE, err);
 }
 
 /* ---------------------------------------------------------------------------------- context */

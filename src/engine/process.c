@@ -35,7 +35,7 @@ static char *say(struct engine *engine, struct err *err, const char *format, ...
 static enum err_code take_stdin(struct engine *engine, uint32_t step, struct prepared *prepared,
 				struct err *err)
 {
-	const struct command *command = engine->fold.model->steps[step].command;
+	const struct command *command = prepared->command;
 	struct err own = ERR_INIT;
 	int fd = -1;
 
@@ -96,10 +96,9 @@ static enum err_code keep_user(struct engine *engine, const struct user *found,
 	return ERR_OK;
 }
 
-static enum err_code take_user(struct engine *engine, uint32_t step, struct prepared *prepared,
-			       struct err *err)
+static enum err_code take_user(struct engine *engine, struct prepared *prepared, struct err *err)
 {
-	const char *name = engine->fold.model->steps[step].command->user.ptr;
+	const char *name = prepared->command->user.ptr;
 	AUTO(user_fini) struct user found = {.name = NULL};
 	struct owned_user *kept = NULL;
 
@@ -168,14 +167,11 @@ static enum err_code write_file(const struct engine *engine, const char *name, s
 	return code == ERR_OK ? ERR_OK : storage(err, name);
 }
 
-static enum err_code take_output(struct engine *engine, uint32_t step, struct prepared *prepared,
-				 struct err *err)
+static enum err_code take_output(struct engine *engine, struct prepared *prepared, struct err *err)
 {
 	char name[NAME_BYTES];
 
-	(void)snprintf(name, sizeof(name), "out/%.*s.%u.json",
-		       STR_ARG(engine->fold.model->steps[step].id),
-		       engine->fold.state.steps[step].attempt);
+	(void)snprintf(name, sizeof(name), "out/%s.%u.json", prepared->name, prepared->attempt);
 	if (prepared->as_user && write_file(engine, name, STR_NONE, err) != ERR_OK)
 		return err->code;
 	return hand(engine, prepared, name, &prepared->output_path, err);
@@ -188,7 +184,7 @@ static enum err_code take_artifacts(struct engine *engine, uint32_t step, struct
 	int dir = rundir_fd(engine->dir);
 	char name[NAME_BYTES];
 
-	if (!def->artifacts_count)
+	if (!def->artifacts_count || prepared->is_undo)
 		return ERR_OK;
 	(void)snprintf(name, sizeof(name), "artifacts/%.*s.%u", STR_ARG(def->id),
 		       engine->fold.state.steps[step].attempt);
@@ -251,7 +247,8 @@ static void context_steps(const struct run_state *run, struct buf *out, bool qua
 	}
 }
 
-static void context_put(const struct run_state *run, uint32_t step, struct buf *out)
+static void context_put(const struct run_state *run, uint32_t step, uint32_t attempt,
+			struct buf *out)
 {
 	buf_text(out, "{\"run_id\":");
 	json_put_str(out, run->run_id);
@@ -259,7 +256,7 @@ static void context_put(const struct run_state *run, uint32_t step, struct buf *
 	json_put_str(out, run->model->pipeline);
 	buf_text(out, ",\"step\":");
 	json_put_str(out, run->model->steps[step].id);
-	buf_fmt(out, ",\"attempt\":%u,\"params\":{", run->steps[step].attempt);
+	buf_fmt(out, ",\"attempt\":%u,\"params\":{", attempt);
 	context_params(run, out);
 	buf_text(out, "},\"outputs\":{");
 	context_steps(run, out, false);
@@ -273,15 +270,13 @@ static void context_put(const struct run_state *run, uint32_t step, struct buf *
 static enum err_code take_context(struct engine *engine, uint32_t step, struct prepared *prepared,
 				  struct err *err)
 {
-	const struct step *def = &engine->fold.model->steps[step];
 	AUTO(buf_fini) struct buf text = BUF_INIT;
 	char name[NAME_BYTES];
 
-	if (!def->command->has_context)
+	if (!prepared->command->has_context)
 		return ERR_OK;
-	context_put(&engine->fold.state, step, &text);
-	(void)snprintf(name, sizeof(name), "out/%.*s.%u.context.json", STR_ARG(def->id),
-		       engine->fold.state.steps[step].attempt);
+	context_put(&engine->fold.state, step, prepared->attempt, &text);
+	(void)snprintf(name, sizeof(name), "out/%s.%u.context.json", prepared->name, prepared->attempt);
 	if (buf_check(&text, "the context", err) != ERR_OK ||
 	    write_file(engine, name, buf_view(&text), err) != ERR_OK)
 		return err->code;
@@ -292,8 +287,8 @@ enum err_code prepare_process(struct engine *engine, uint32_t step, struct prepa
 			      struct err *err)
 {
 	if (take_stdin(engine, step, prepared, err) != ERR_OK ||
-	    take_user(engine, step, prepared, err) != ERR_OK ||
-	    take_output(engine, step, prepared, err) != ERR_OK ||
+	    take_user(engine, prepared, err) != ERR_OK ||
+	    take_output(engine, prepared, err) != ERR_OK ||
 	    take_context(engine, step, prepared, err) != ERR_OK)
 		return err->code;
 	return take_artifacts(engine, step, prepared, err);

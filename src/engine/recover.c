@@ -89,7 +89,8 @@ static bool is_undecided(const struct engine *engine)
 {
 	const struct run_state *run = &engine->fold.state;
 
-	if (run->state != RUN_BLOCKED || run->count[STEP_RUNNING] || engine->decider.is_unblocked)
+	if (run->state != RUN_BLOCKED || run->count[STEP_RUNNING] || engine->decider.is_unblocked ||
+	    run->undo.is_begun)
 		return false;
 	for (uint32_t i = 0; i < run->model->steps_count; i++) {
 		const struct step_state *step = &run->steps[i];
@@ -103,7 +104,8 @@ static bool is_undecided(const struct engine *engine)
 /* The log ends between the run's end and its run.completed: only that is missing. */
 static bool lacks_completion(const struct run_state *run)
 {
-	return run_state_is_end(run->state) && !run->is_completed && !run->is_resuming;
+	return run_state_is_end(run->state) && !run->is_completed && !run->is_resuming &&
+	       (run->state == RUN_ROLLED_BACK || !run_is_undoing(run));
 }
 
 /* --------------------------------------------------------------------------------- timers */
@@ -132,6 +134,9 @@ static enum err_code arm_timers(struct engine *engine, struct err *err)
 				     engine->now_ns + left_ns(engine, step->due_ms), err) != ERR_OK)
 			return err->code;
 	}
+	if (run->undo.is_retry &&
+	    undo_arm_timer(engine, run->undo.due_ms - engine->now_ms, err) != ERR_OK)
+		return err->code;
 	/* A run that a person resumes gets its time anew; one that crashed keeps what is left. */
 	if (run->is_resuming || run_left_ns > timeout_ns)
 		run_left_ns = timeout_ns;
@@ -189,17 +194,12 @@ static enum err_code record_resume(struct engine *engine, const struct engine_re
 	return engine_feed(engine, &input, err);
 }
 
-static enum err_code go_on(struct engine *engine, const struct engine_resume *resume,
-			   struct err *err)
+/* Why this engine owns the run is recorded (not when only run.completed is missing): make that durable,
+ * then ask for what runs. */
+static enum err_code carry_on(struct engine *engine, bool is_completing, struct err *err)
 {
 	const struct engine_ports *ports = &engine->ports;
-	bool is_completing = lacks_completion(&engine->fold.state);
 
-	if (resume->max_parallel)
-		engine->fold.model->concurrency = resume->max_parallel;
-	if (!is_completing && (hosted_accept(engine, resume->resume.from.ptr != NULL, err) != ERR_OK ||
-			       record_resume(engine, resume, err) != ERR_OK))
-		return err->code;
 	if (engine_commit(engine, err) != ERR_OK)
 		return err->code;
 	engine->effects_count = 0; /* what runs is asked for below; timers are armed from the state */
@@ -211,6 +211,25 @@ static enum err_code go_on(struct engine *engine, const struct engine_resume *re
 		return err->code;
 	engine->has_more = true;
 	return arm_timers(engine, err);
+}
+
+static enum err_code go_on(struct engine *engine, const struct engine_resume *resume,
+			   struct err *err)
+{
+	bool is_completing = lacks_completion(&engine->fold.state);
+
+	if (resume->max_parallel)
+		engine->fold.model->concurrency = resume->max_parallel;
+	if (run_is_undoing(&engine->fold.state)) {
+		if (hosted_accept_undo(engine, err) != ERR_OK)
+			return err->code;
+	} else if (!is_completing &&
+		   hosted_accept(engine, resume->resume.from.ptr != NULL, err) != ERR_OK) {
+		return err->code;
+	}
+	if (!is_completing && record_resume(engine, resume, err) != ERR_OK)
+		return err->code;
+	return carry_on(engine, is_completing, err);
 }
 
 enum err_code engine_resume(const struct engine_ports *ports, const struct engine_resume *resume,
@@ -237,4 +256,46 @@ enum err_code engine_resume(const struct engine_ports *ports, const struct engin
 	*ret_resumed = ENGINE_RESUMED;
 	*ret_engine = TAKE(engine, NULL);
 	return ERR_OK;
+}
+
+/* ------------------------------------------------------------------------------- rollback */
+
+static enum err_code record_rollback(struct engine *engine, const struct decide_person *person,
+				     struct err *err)
+{
+	struct input input = {
+		.kind = INPUT_ROLLBACK,
+		.person = person,
+		.text = engine->ports.boot_id,
+	};
+
+	if (decide_rollback_check(&engine->fold.state, err) != ERR_OK ||
+	    hosted_accept_undo(engine, err) != ERR_OK ||
+	    secrets_read(&engine->secrets, engine->fold.model, err) != ERR_OK)
+		return err->code;
+	return engine_feed(engine, &input, err);
+}
+
+enum err_code engine_rollback(const struct engine_ports *ports,
+			      const struct engine_rollback *rollback, struct engine **ret_engine,
+			      struct err *err)
+{
+	AUTO(engine_drop) struct engine *engine = NULL;
+	struct engine_resume resume = {.path = rollback->path};
+	const struct run_state *run;
+	enum err_code code;
+
+	if (engine_new(ports, rollback->observer, &engine, err) != ERR_OK ||
+	    take_over(engine, rollback->path, err) != ERR_OK)
+		return err->code;
+	run = &engine->fold.state;
+	if (run_is_undoing(run)) /* it was cut short, or is only not completed: as a resume */
+		code = go_on(engine, &resume, err);
+	else if (record_rollback(engine, &rollback->person, err) == ERR_OK)
+		code = carry_on(engine, false, err);
+	else
+		code = err->code;
+	if (code == ERR_OK)
+		*ret_engine = TAKE(engine, NULL);
+	return code;
 }

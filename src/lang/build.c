@@ -471,6 +471,7 @@ static void graph_check(struct build *build)
 	uint32_t cycle = 0;
 
 	if (graph_build(build->model, &cycle, &err) == ERR_OK) {
+		compensate_check(build);
 		use_refs_check(build);
 		return;
 	}

@@ -35,6 +35,7 @@ enum key_scope {
 	SCOPE_limit,
 	SCOPE_retry,
 	SCOPE_approve,
+	SCOPE_compensate,
 	SCOPE_output,
 	SCOPE_artifact,
 };
@@ -89,6 +90,7 @@ struct build {
 	/* of the step that is being read */
 	uint32_t step;   /* STEP_NONE outside steps */
 	enum key_id key; /* of the step or the defaults */
+	uint32_t undo_node; /* of a value `on_failure: compensate`, + 1; 0 = there is none */
 	/* shared by steps that do not say otherwise */
 	const struct retry *retry_none;
 	const struct approval *approval_any;
@@ -105,6 +107,7 @@ struct draft {
 	struct step step;
 	struct command command;
 	struct call_def call;
+	const struct draft *undo; /* its compensate; NULL = none */
 	uint32_t at[KEY_STEP_COUNT]; /* index of the key node + 1; 0 = not written */
 	bool is_defaults;
 };
@@ -194,6 +197,10 @@ void command_finish(struct build *build, struct draft *draft, const struct node 
 /* `name: config` of a kind of step that the host has registered; false when it has not. */
 bool custom_kind_read(struct build *build, struct draft *draft, const struct node *key,
 		      const struct node *value);
+/* The step's compensation: what it does not say comes from the step. */
+void compensate_finish(struct build *build, struct draft *draft, const struct node *name);
+/* on_failure: compensate needs something that can be undone. */
+void compensate_check(struct build *build);
 void gate_finish(struct build *build, struct draft *draft, const struct node *name);
 bool retry_init(struct build *build);
 /* Keys of the process mean nothing to an executor of the program's: it has no keeper. */

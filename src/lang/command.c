@@ -506,3 +506,54 @@ void command_finish(struct build *build, struct draft *draft, const struct node 
 		*kept = *command;
 	draft->step.command = kept;
 }
+
+/* Where and as whom it runs comes from its step, unless the compensation says so itself. */
+static void command_inherit(struct command *command, const struct command *step)
+{
+	if (!step)
+		return;
+	if (!command->shell && step->shell) {
+		command->shell = step->shell;
+		command->shell_count = step->shell_count;
+	}
+	if (!command->cwd.text.ptr)
+		command->cwd = step->cwd;
+	if (!command->user.ptr)
+		command->user = step->user;
+	if (!command->limits) {
+		command->limits = step->limits;
+		command->limits_count = step->limits_count;
+	}
+}
+
+void compensate_finish(struct build *build, struct draft *draft, const struct node *name)
+{
+	struct command *command = build_new(build, 1, sizeof(*command));
+	bool is_shell;
+
+	if (!command || !draft->undo)
+		return;
+	*command = draft->undo->command;
+	is_shell = draft->undo->step.kind == STEP_KIND_RUN;
+	command_inherit(command, draft->step.command);
+	if (!command->exit_classes)
+		exit_classes_default(build, command);
+	if (is_shell && !command->shell)
+		shell_default(build, command);
+	if (command->shell_count && is_shell) {
+		struct draft whole = {.command = *command};
+
+		shell_check(build, &whole, name);
+	}
+	if (!is_shell) {
+		command->shell = NULL;
+		command->shell_count = 0;
+	}
+	if (command->grace_ns < 0)
+		command->grace_ns = GRACE_DEFAULT_NS;
+	if (command->output_limit_bytes == 0)
+		command->output_limit_bytes = OUTPUT_LIMIT_DEFAULT;
+	draft->step.compensate = command;
+	draft->step.compensate_retry =
+	    draft->undo->step.retry ? draft->undo->step.retry : build->retry_none;
+}

@@ -360,6 +360,19 @@ static void put_call(struct buf *out, const struct call_def *call)
 	put_size(out, "output_limit", call->output_limit_bytes);
 }
 
+static void put_compensate(struct buf *out, const struct step *step)
+{
+	member(out, "compensate");
+	buf_byte(out, '{');
+	if (step->compensate->argv_count)
+		put_templates(out, "argv", step->compensate->argv, step->compensate->argv_count);
+	else
+		put_text(out, "run", step->compensate->text);
+	put_retry(out, step->compensate_retry);
+	put_command(out, step->compensate);
+	buf_byte(out, '}');
+}
+
 static void put_contract(struct buf *out, const struct step *step)
 {
 	if (step->inputs_count)
@@ -422,6 +435,8 @@ static void put_step(struct buf *out, const struct model *model, const struct st
 	if (step->call)
 		put_call(out, step->call);
 	put_contract(out, step);
+	if (step->compensate)
+		put_compensate(out, step);
 	put_text(out, "description", step->description);
 	if (step->tags_count)
 		put_texts(out, "tags", step->tags, step->tags_count);

@@ -80,17 +80,16 @@ void key_step_when(struct build *build, void *target, const struct node *key,
 void key_step_on_failure(struct build *build, void *target, const struct node *key,
 			 const struct node *value)
 {
-	static const char *const words[] = {"stop", "skip_downstream", "continue", "ignore"};
+	static const char *const words[] = {"stop", "skip_downstream", "continue", "ignore",
+					   "compensate"};
 	struct draft *draft = target;
 	uint32_t index;
 
-	if (value->kind == NODE_TEXT && str_is(value->text, "compensate")) {
-		build_report(build, DIAG_LATER_KEY, value,
-			     "'on_failure: compensate' is not in this version of sluice");
+	if (!take_word(build, key, value, words, ARRAY_LEN(words), &index))
 		return;
-	}
-	if (take_word(build, key, value, words, ARRAY_LEN(words), &index))
-		draft->step.on_failure = (enum on_failure)index;
+	draft->step.on_failure = (enum on_failure)index;
+	if (draft->step.on_failure == ON_FAILURE_COMPENSATE && !build->undo_node)
+		build->undo_node = build_index(build, value) + 1;
 }
 
 void key_step_on_lost(struct build *build, void *target, const struct node *key,
@@ -202,6 +201,7 @@ static void step_finish(struct build *build, struct draft *draft, const struct n
 	gate_finish(build, draft, name);
 	if (kind_check(build, draft, name))
 		command_finish(build, draft, name);
+	compensate_finish(build, draft, name);
 }
 
 static void step_read(struct build *build, const struct node *name, const struct node *value,

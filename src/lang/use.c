@@ -346,6 +346,8 @@ static void ref_check(struct build *build, const struct ref *ref, uint32_t step,
 	const struct model *model = build->model;
 	struct str id = model->steps[ref->target].id;
 
+	if (step == ref->target && ref->key == KEY_step_compensate)
+		return; /* it runs after the step has succeeded */
 	if (is_upstream(model, step, ref->target, walk))
 		return;
 	report_at(build, DIAG_NOT_UPSTREAM, build_node(build, ref->node), id,

@@ -124,10 +124,26 @@ static void failed_commands(const struct fold_run *fold, struct buf *out)
 	buf_text(out, run->gates_barred > 0 ? " --reason TEXT\n" : "\n");
 }
 
+/* Only where there is something to undo. */
+static void rollback_command(const struct run_state *run, struct buf *out)
+{
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		if (run->steps[i].state != STEP_SUCCEEDED || !run->model->steps[i].compensate)
+			continue;
+		buf_fmt(out, "sluice rollback %.*s\n", STR_ARG(run->run_id));
+		return;
+	}
+}
+
 void next_commands(const struct fold_run *fold, const struct run_lock_info *owner, struct buf *out)
 {
 	const struct run_state *run = &fold->state;
 
+	if (run_is_undoing(run) || (run->undo.is_begun && run->state != RUN_ROLLED_BACK)) {
+		buf_fmt(out, owner->is_held && run->undo.is_active ? "sluice events %.*s --follow\n" : "sluice rollback %.*s\n",
+			STR_ARG(run->run_id));
+		return;
+	}
 	switch (run->state) {
 	case RUN_CREATED:
 	case RUN_PREFLIGHT_VALIDATED:
@@ -144,9 +160,11 @@ void next_commands(const struct fold_run *fold, const struct run_lock_info *owne
 		break;
 	case RUN_FAILED:
 		failed_commands(fold, out);
+		rollback_command(run, out);
 		break;
 	case RUN_STOPPED:
 		buf_fmt(out, "sluice resume %.*s\n", STR_ARG(run->run_id));
+		rollback_command(run, out);
 		break;
 	case RUN_SUCCEEDED:
 	case RUN_ROLLED_BACK:

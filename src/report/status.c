@@ -33,6 +33,24 @@ static void owner_line(struct buf *out, const struct run_state *run,
 		buf_text(out, "Owner: none, the run was interrupted\n");
 }
 
+/* How far a rollback came. */
+static void rollback_line(struct buf *out, const struct run_state *run)
+{
+	const struct undo_state *undo = &run->undo;
+
+	if (!undo->is_begun)
+		return;
+	buf_fmt(out, "Rollback: %u undone", run->count[STEP_COMPENSATED]);
+	if (undo->step != STEP_NONE && (undo->is_running || undo->is_failed || undo->is_retry)) {
+		buf_fmt(out, ", compensation %u of %.*s %s", undo->attempt,
+			STR_ARG(run->model->steps[undo->step].id),
+			undo->is_running ? "runs" : "failed");
+		if (!undo->is_running && undo->reason.len)
+			buf_fmt(out, ": %.*s", STR_ARG(undo->reason));
+	}
+	buf_byte(out, '\n');
+}
+
 /* Who may approve what a step waits for. */
 static void wait_line(struct buf *out, const struct step *step, const struct step_state *at)
 {
@@ -103,10 +121,11 @@ static enum err_code put_text(const struct fold_run *fold, const struct run_lock
 	buf_fmt(out, "Pipeline: %.*s\n", STR_ARG(run->model->pipeline));
 	if (run->reason.len > 0)
 		buf_fmt(out, "Reason: %.*s\n", STR_ARG(run->reason));
+	rollback_line(out, run);
 	if (owner)
 		owner_line(out, run, owner);
 	for (uint32_t i = 0; i < run->model->steps_count; i++) {
-		if (run->steps[order[i]].state == STEP_WAITING)
+		if (run->steps[order[i]].state == STEP_WAITING && !run->undo.is_begun)
 			wait_line(out, &run->model->steps[order[i]], &run->steps[order[i]]);
 	}
 	if (owner)
@@ -175,6 +194,27 @@ static void step_member(struct buf *out, const struct run_state *run, uint32_t i
 	field_bool(out, "waived", at->is_waived);
 	field_bool(out, "given", at->is_given);
 	names_member(out, "approved_by", at);
+	buf_byte(out, '}');
+}
+
+static void rollback_member(struct buf *out, const struct run_state *run)
+{
+	const struct undo_state *undo = &run->undo;
+
+	if (!undo->is_begun) {
+		field_null(out, "rollback");
+		return;
+	}
+	field_open(out, "rollback", '{');
+	field_bool(out, "active", undo->is_active);
+	field_i64(out, "undone", run->count[STEP_COMPENSATED]);
+	field_str(out, "step", undo->step == STEP_NONE ? STR_NONE : run->model->steps[undo->step].id);
+	field_i64(out, "attempt", undo->attempt);
+	field_bool(out, "running", undo->is_running);
+	field_bool(out, "failed", undo->is_failed);
+	field_str(out, "error_class",
+		  undo->is_failed ? str_of(error_class_name(undo->class)) : STR_NONE);
+	field_str(out, "reason", undo->reason.len ? undo->reason : STR_NONE);
 	buf_byte(out, '}');
 }
 
@@ -248,6 +288,7 @@ static enum err_code put_json(const struct fold_run *fold, const struct run_lock
 	field_i64(&json, "completed", run->count[STEP_SUCCEEDED]);
 	failed_gates_member(&json, run, order);
 	field_i64(&json, "warnings", run->warnings);
+	rollback_member(&json, run);
 	next_member(&json, fold, owner);
 	if (view)
 		view_member(&json, view);

@@ -114,6 +114,9 @@ def test_s3_1_a_log_with_a_move_that_is_not_listed_is_refused(sluice, old):
     for new in sorted(RUN_MOVES):
         events, state = [created], "created"
         for to in [*reach, new]:
+            if to == "rolled_back" and state in ("failed", "stopped", "blocked"):  # S10: never without
+                events.append({"event_type": "run.rollback_started", "run_id": sluice.id,
+                               "timestamp_utc": created["timestamp_utc"], "actor": "runner", "attempt": 0})
             events.append({"event_type": "run.state_changed", "run_id": sluice.id, "actor": "runner",
                            "timestamp_utc": created["timestamp_utc"], "attempt": 0,
                            "previous_state": state, "new_state": to})

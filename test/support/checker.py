@@ -31,6 +31,10 @@ FIELDS = {
     "step.waiting": ("step_id reason", "until"),
     "step.skipped": ("step_id reason", "cause"),
     "step.lost": ("step_id", "error_class reason"),
+    "run.rollback_started": ("", "boot_id reason peer_uid peer_pid"),
+    "compensation.started": ("step_id", ""),
+    "compensation.failed": ("step_id error_class", "reason exit_code signal core errno duration_ms delay_ms"),
+    "step.compensated": ("step_id", "exit_code duration_ms"),
     "gate.passed": ("step_id evidence", ""),
     "gate.failed": ("step_id error_class", "reason evidence soft"),
     "gate.approved": ("step_id", "reason peer_uid peer_pid"),
@@ -52,7 +56,7 @@ RUN_MOVES = {
     "succeeded": set(),
     "rolled_back": set(),
 }
-OUTCOMES = {"succeeded": {"success"}, "failed": {"failed", "partial"}, "stopped": {"stopped"},
+OUTCOMES = {"succeeded": {"success"}, "failed": {"failed", "partial"}, "stopped": {"stopped", "failed"},
             "rolled_back": {"rolled_back"}}
 SKIP_REASONS = {"condition", "choice_not_taken", "upstream_failed", "gate_failed", "run_stopped"}
 # S6
@@ -115,6 +119,7 @@ class Step:
         self.announced = None    # attempt of a step.retried that has not started
         self.retried = 0
         self.lost = 0
+        self.undos = 0           # compensation.started
         self.reopened = 0        # by a resume, after at least one attempt
         self.gate_barred = False
         self.may_reopen = False
@@ -135,6 +140,8 @@ class Log:
         self.resumes = 0
         self.resuming = False
         self.stopping = False
+        self.rolling_back = False
+        self.compensating = None
         self.steps = collections.defaultdict(Step)
         self.receipt = None
 
@@ -197,7 +204,8 @@ class Log:
             raise Damage("S11: order of fields")
         if event.get("duration_ms", 0) < 0 or event.get("delay_ms", 0) < 0:
             raise Damage("S7.6: negative time")
-        if "error_class" in event and event["error_class"] not in CLASSES and kind != "step.failed":
+        if "error_class" in event and event["error_class"] not in CLASSES and kind not in ("step.failed",
+                                                                                                "compensation.failed"):
             raise Damage("S6: a class that only a command could have given")
 
     # ----------------------------------------------------------------------------- fold
@@ -262,7 +270,10 @@ class Log:
         self.resumes += 1
         self.resuming = at_rest
         self.completed = False
-        self.stopping = False
+        if at_rest:
+            self.stopping = False
+        if self.rolling_back:
+            return
         self.outcome = None
         for step in self.steps.values():
             if at_rest and step.state in ("failed", "skipped"):
@@ -271,6 +282,35 @@ class Log:
                 step.may_reopen = True
             if at_rest:
                 step.open_end = None
+
+    def on_run_rollback_started(self, _event, _step, _gate):
+        if self.state not in ("failed", "stopped", "blocked"):
+            raise Damage(f"S10: a run that is {self.state} is rolled back")
+        self.rolling_back = True
+        self.compensating = None
+        self.completed = False
+        self.stopping = False
+        self.outcome = None
+
+    def on_compensation_started(self, event, step, _gate):
+        if not self.rolling_back or self.compensating or self.stopping:
+            raise Damage("S10: a compensation starts that must not")
+        if step.state != "succeeded" or event["attempt"] != step.undos:
+            raise Damage(f"S10: attempt {event['attempt']} to undo a step that is {step.state}")
+        step.undos += 1
+        self.compensating = event["step_id"]
+
+    def end_compensation(self, event, step):
+        if self.compensating != event["step_id"] or event["attempt"] != step.undos - 1:
+            raise Damage("S10: the end of a compensation that does not run")
+        self.compensating = None
+
+    def on_step_compensated(self, event, step, _gate):
+        self.end_compensation(event, step)
+        self.move(step, "compensated")
+
+    def on_compensation_failed(self, event, step, _gate):
+        self.end_compensation(event, step)
 
     def on_run_stop_requested(self, _event, _step, _gate):
         self.stopping = True
@@ -301,6 +341,8 @@ class Log:
         barred = [n for n, s in self.steps.items() if s.gate_barred]
         if barred:
             raise Damage(f"S1.4: a step starts though {barred} failed")
+        if self.rolling_back:
+            raise Damage("S10: a step starts in a run that is rolled back")
         if self.state != "executing":
             raise Damage(f"a step starts in a run that is {self.state}")
         expected = step.attempt + 1

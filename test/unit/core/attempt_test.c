@@ -466,7 +466,7 @@ static void s7_5_a_stop_while_something_is_asked_does_not_wait_for_the_answer(vo
 	fixture_expect(&f, "");
 }
 
-static void s3_3_a_stopped_run_that_is_taken_over_can_still_succeed(void **state)
+static void s1_5_a_stopping_run_that_is_taken_over_stops_and_can_still_succeed(void **state)
 {
 	static const char steps[] = "a needs=; b needs=; c";
 	AUTO(fixture_close) struct fixture f;
@@ -477,6 +477,8 @@ static void s3_3_a_stopped_run_that_is_taken_over_can_still_succeed(void **state
 	fixture_replay(&f, steps, &whole, whole.log_count); /* the engine dies while b still runs */
 	assert_int_equal(fixture_resume(&f, NULL, NULL), ERR_OK);
 	fixture_ok(&f, "b");
+	assert_outcome(&f, RUN_STOPPED, OUTCOME_STOPPED);
+	assert_int_equal(fixture_resume(&f, NULL, NULL), ERR_OK);
 	fixture_ok(&f, "a");
 	fixture_ok(&f, "c");
 	assert_outcome(&f, RUN_SUCCEEDED, OUTCOME_SUCCESS);
@@ -739,7 +741,7 @@ int main(void)
 	    cmocka_unit_test(a_failing_run_with_leftovers_blocks_and_then_fails),
 	    cmocka_unit_test(s7_5_a_stop_starts_nothing_new_and_writes_no_skips),
 	    cmocka_unit_test(s7_5_a_stop_while_something_is_asked_does_not_wait_for_the_answer),
-	    cmocka_unit_test(s3_3_a_stopped_run_that_is_taken_over_can_still_succeed),
+	    cmocka_unit_test(s1_5_a_stopping_run_that_is_taken_over_stops_and_can_still_succeed),
 	    cmocka_unit_test(s7_4_the_deadline_of_the_run_ends_everything),
 	    cmocka_unit_test(s7_4_the_deadline_passes_on_a_blocked_run_too),
 	    cmocka_unit_test(s7_4_the_deadline_passes_on_a_run_whose_only_open_step_is_held),

@@ -662,7 +662,7 @@ static void s11_4_the_first_event_creates_the_run(void **state)
 static void s11_5_an_event_that_is_reserved_is_of_a_newer_version(void **state)
 {
 	RUN_ON(f, "a");
-	assert_int_equal(apply_raw(&f, EVENT_STEP_COMPENSATED, "a", 0), ERR_NEWER);
+	assert_int_equal(apply_raw(&f, EVENT_CHOICE_TAKEN, "a", 0), ERR_NEWER);
 	assert_int_equal(apply_raw(&f, EVENT_MAP_EXPANDED, "a", 0), ERR_NEWER);
 }
 

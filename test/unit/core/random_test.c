@@ -50,7 +50,7 @@ static void put_list(struct buf *out, const char *key, uint64_t set, uint32_t be
 	}
 }
 
-static void put_step(struct buf *out, uint32_t i, uint64_t *random)
+static void put_step(struct buf *out, const struct plan *plan, uint32_t i, uint64_t *random)
 {
 	static const char *const policies[] = {"stop", "skip", "skip", "continue", "ignore"};
 	static const char *const gates[] = {"",
@@ -66,9 +66,11 @@ static void put_step(struct buf *out, uint32_t i, uint64_t *random)
 	uint64_t below = ((uint64_t)1 << i) - 1;
 	uint64_t needs = random_next(random) & random_next(random) & below;
 	uint64_t any = random_next(random) & random_next(random) & below & ~needs;
+	const char *policy = policies[random_next(random) % 5];
 
-	buf_fmt(out, "%ss%u on=%s lost=%s retry=%u%s", i ? "; " : "", i,
-		policies[random_next(random) % 5], losses[random_next(random) % 3],
+	if (number(plan, i, 0, 8) % 5 == 0)
+		policy = "compensate";
+	buf_fmt(out, "%ss%u on=%s lost=%s retry=%u%s", i ? "; " : "", i, policy, losses[random_next(random) % 3],
 		(unsigned)(1 + random_next(random) % 3),
 		gates[random_next(random) % ARRAY_LEN(gates)]);
 	switch (random_next(random) % 5) {
@@ -91,6 +93,8 @@ static void put_step(struct buf *out, uint32_t i, uint64_t *random)
 		buf_text(out, " when");
 	if (random_next(random) % 8 == 0)
 		buf_text(out, " inputs");
+	if (number(plan, i, 0, 9) % 3)
+		buf_fmt(out, " undo=%u", (unsigned)(1 + number(plan, i, 0, 10) % 3));
 }
 
 static void plan_make(struct plan *plan, uint64_t seed)
@@ -101,7 +105,7 @@ static void plan_make(struct plan *plan, uint64_t seed)
 	*plan = (struct plan){.seed = seed, .stop_after = STEP_NONE};
 	plan->count = (uint32_t)(1 + random_next(&random) % STEPS_MAX);
 	for (uint32_t i = 0; i < plan->count; i++)
-		put_step(&steps, i, &random);
+		put_step(&steps, plan, i, &random);
 	assert_true(steps.len < sizeof(plan->steps));
 	memcpy(plan->steps, steps.ptr, steps.len + 1);
 	plan->is_ordered = random_next(&random) % 3 != 0;
@@ -171,7 +175,7 @@ static bool can_act(const struct fixture *f, uint32_t step)
 
 	if (at->state == STEP_RUNNING)
 		return true;
-	if (run_state_is_end(f->run.state))
+	if (run_state_is_end(f->run.state) || f->run.undo.is_begun)
 		return false;
 	return needs_person(at) || (at->is_retry && f->decider.phase[step] == PHASE_IDLE &&
 				    !f->run.is_stopping && !f->run.is_failing);
@@ -199,6 +203,21 @@ static void end_attempt(struct fixture *f, const struct plan *plan, uint32_t ste
 		fixture_ok(f, id);
 }
 
+static void end_undo(struct fixture *f, const struct plan *plan)
+{
+	static const enum error_class classes[] = {CLASS_TRANSIENT_IO, CLASS_TIMEOUT, CLASS_UNKNOWN};
+	uint64_t random = number(plan, f->run.undo.step, f->run.undo.attempt, 11);
+
+	if (random % 16 == 0)
+		fixture_undo_lose(f);
+	else if (random % 16 == 1)
+		fixture_undo_leftovers(f);
+	else if (random % 16 < 5)
+		fixture_undo_fail(f, classes[random / 16 % ARRAY_LEN(classes)]);
+	else
+		fixture_undo_ok(f);
+}
+
 static void ask_person(struct fixture *f, const struct plan *plan, uint32_t step, const char *id)
 {
 	const struct step_state *at = &f->run.steps[step];
@@ -218,9 +237,21 @@ static bool act(struct fixture *f, const struct plan *plan)
 	uint64_t least = UINT64_MAX;
 	char id[STEPS_MAX];
 
-	if (plan->stop_after != STEP_NONE && !f->run.is_stopping && !f->run.is_resumed &&
+	if (plan->stop_after != STEP_NONE && !fixture_count(f, EVENT_RUN_STOP_REQUESTED) &&
 	    !run_state_is_end(f->run.state) && step_is_resolved(&f->run.steps[plan->stop_after])) {
 		assert_ok(fixture_stop(f, plan->is_stop_now), &f->err);
+		return true;
+	}
+	if (f->run.undo.is_running && !f->decider.is_undo_stuck) {
+		end_undo(f, plan);
+		return true;
+	}
+	if (f->run.undo.is_active && f->run.undo.is_retry && !f->decider.is_undo_due) {
+		fixture_undo_due(f);
+		return true;
+	}
+	if (f->run.state == RUN_BLOCKED && !f->run.undo.is_begun && number(plan, 0, 0, 12) % 4 == 0) {
+		assert_ok(fixture_rollback(f), &f->err);
 		return true;
 	}
 	for (uint32_t i = 0; i < plan->count; i++) {
@@ -358,8 +389,8 @@ static void s11_2_every_prefix_of_a_log_comes_to_the_same_end(void **state)
 	}
 }
 
-/* The same with a new engine that writes run.resumed, as it does after a crash. A stop is another
- * matter: whoever resumes a run that was being stopped wants it to go on. */
+/* The same with a new engine that writes run.resumed, as it does after a crash. A stop that was
+ * acknowledged stays (S1.5). */
 static void s11_2_every_prefix_that_is_resumed_comes_to_the_same_end(void **state)
 {
 	(void)state;
@@ -368,7 +399,6 @@ static void s11_2_every_prefix_that_is_resumed_comes_to_the_same_end(void **stat
 		struct plan plan;
 
 		plan_make(&plan, seed_at(i));
-		plan.stop_after = STEP_NONE;
 		plan_open(&whole, &plan);
 		fixture_start(&whole);
 		drive(&whole, &plan);
@@ -376,7 +406,8 @@ static void s11_2_every_prefix_that_is_resumed_comes_to_the_same_end(void **stat
 			AUTO(fixture_close) struct fixture cut;
 
 			fixture_replay(&cut, plan.steps, &whole, at);
-			if (!run_state_is_end(cut.run.state))
+			if (!run_state_is_end(cut.run.state) ||
+			    (run_is_undoing(&cut.run) && cut.run.state != RUN_ROLLED_BACK))
 				assert_ok(fixture_resume(&cut, NULL, NULL), &cut.err);
 			fixture_settle(&cut);
 			drive(&cut, &plan);
@@ -401,7 +432,8 @@ static void s1_4_resumed_runs_start_nothing_below_a_gate_without_an_override(voi
 		fixture_start(&f);
 		drive(&f, &plan);
 		compare_replay(&f, &plan);
-		for (int round = 0; round < 4 && f.run.state != RUN_SUCCEEDED; round++) {
+		for (int round = 0; round < 4 && f.run.state != RUN_SUCCEEDED && !f.run.undo.is_begun;
+		     round++) {
 			struct str gates[STEPS_MAX];
 			struct decide_resume resume = {
 			    .boot_id = STR("b2"),
@@ -463,6 +495,54 @@ static void s9_2_from_any_step_comes_to_an_end(void **state)
 	assert_true(accepted > 50);
 }
 
+/* A run at rest is rolled back until nothing is left to undo. The fixture holds the order against the
+ * graph; what leftovers of a compensation bar is no end. */
+static void s10_a_rollback_undoes_each_step_once_and_ends(void **state)
+{
+	uint32_t undone = 0;
+	uint32_t again = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < 2 * RUNS; i++) {
+		AUTO(fixture_close) struct fixture f;
+		uint32_t expected = 0;
+		struct plan plan;
+
+		plan_make(&plan, seed_at(i));
+		plan_open(&f, &plan);
+		fixture_start(&f);
+		drive(&f, &plan);
+		if (f.run.state == RUN_SUCCEEDED) {
+			assert_int_equal(fixture_rollback(&f), ERR_REFUSED);
+			continue;
+		}
+		for (uint32_t step = 0; step < plan.count; step++)
+			expected += f.run.steps[step].state == STEP_COMPENSATED ||
+				    (f.run.steps[step].state == STEP_SUCCEEDED &&
+				     f.model->steps[step].compensate);
+		for (int round = 0; round < 40 && f.run.state != RUN_ROLLED_BACK; round++) {
+			bool has_leftovers = f.run.undo.is_running;
+
+			assert_ok(fixture_rollback(&f), &f.err);
+			again += round > 0;
+			if (has_leftovers) /* of the last round: gone now */
+				fixture_undo_lose(&f);
+			drive(&f, &plan);
+			compare_replay(&f, &plan);
+		}
+		if (f.run.count[STEP_RUNNING])
+			continue; /* what cannot be killed */
+		assert_int_equal(f.run.state, RUN_ROLLED_BACK);
+		assert_int_equal(f.run.outcome, OUTCOME_ROLLED_BACK);
+		assert_int_equal(f.run.count[STEP_COMPENSATED], expected);
+		assert_int_equal(fixture_count(&f, EVENT_STEP_COMPENSATED), expected);
+		assert_int_equal(fixture_resume(&f, NULL, NULL), ERR_REFUSED);
+		undone += expected;
+	}
+	assert_true(undone > 500);
+	assert_true(again > 100);
+}
+
 /* The run's deadline at any moment: the run ends failed, or stopped if it was being stopped. */
 static void s7_4_a_deadline_at_any_moment_ends_the_run(void **state)
 {
@@ -485,9 +565,11 @@ static void s7_4_a_deadline_at_any_moment_ends_the_run(void **state)
 			ends_stopped = run_ends_stopped(&f.run);
 			fixture_deadline(&f);
 			drive(&f, &plan);
-			assert_int_equal(f.run.state, ends_stopped ? RUN_STOPPED : RUN_FAILED);
-			assert_int_equal(f.run.outcome,
-					 ends_stopped ? OUTCOME_STOPPED : OUTCOME_FAILED);
+			if (!f.run.undo.is_begun) {
+				assert_int_equal(f.run.state, ends_stopped ? RUN_STOPPED : RUN_FAILED);
+				assert_int_equal(f.run.outcome,
+						 ends_stopped ? OUTCOME_STOPPED : OUTCOME_FAILED);
+			}
 			assert_int_equal(f.run.count[STEP_RUNNING], f.decider.stuck);
 			compare_replay(&f, &plan);
 		}
@@ -501,6 +583,7 @@ int main(void)
 	    cmocka_unit_test(s11_2_every_prefix_that_is_resumed_comes_to_the_same_end),
 	    cmocka_unit_test(s1_4_resumed_runs_start_nothing_below_a_gate_without_an_override),
 	    cmocka_unit_test(s9_2_from_any_step_comes_to_an_end),
+	    cmocka_unit_test(s10_a_rollback_undoes_each_step_once_and_ends),
 	    cmocka_unit_test(s7_4_a_deadline_at_any_moment_ends_the_run),
 	};
 

@@ -93,6 +93,10 @@ static const char *const pipelines[] = {
     "pipeline: p\nsteps: {a: {argv: [x], stdin: {text: \"a\\n${run.id}\"}, context: true, streams: split, user: root,"
     " orphans: allow, limits: {core: 0B, cpu: 90s, nofile: 64, as: 3KiB}}, b: {argv: [x], stdin: 'in ${run.id}',"
     " context: false, streams: merged, orphans: kill, limits: {}}}",
+    "pipeline: p\nsteps: {a: {run: x, shell: [sh, -c], cwd: d, env: {A: b}, compensate: {run: y}},"
+    " b: {noop: true, on_failure: compensate, compensate: {argv: [u, '${outputs.c.n}'], timeout: 3s,"
+    " retry: {max_attempts: 2}, silence_timeout: 1s, grace: 1s, output_limit: 3B, exit_codes: {3: timeout},"
+    " env: {C: d}, cwd: e}, needs: [c]}, c: {run: x, needs: [], outputs: {n: {type: int}}}}",
 };
 
 static void freezing_what_was_thawed_gives_the_same_bytes(void **state)

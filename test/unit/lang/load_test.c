@@ -290,8 +290,7 @@ static void keys_of_later_versions_have_an_error_of_their_own(void **state)
 {
 	static const char *const top[] = {"partition", "schedule", "notify", "checkpoint"};
 	static const char *const step[] = {
-	    "lua",  "http",    "pipeline", "choice", "map",       "wait",
-	    "flow", "quality", "cache",    "pool",   "compensate"};
+	    "lua", "http", "pipeline", "choice", "map", "wait", "flow", "quality", "cache", "pool"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(top); i++) {
@@ -307,7 +306,29 @@ static void keys_of_later_versions_have_an_error_of_their_own(void **state)
 			       i < 7 ? "" : ", noop: true");
 		expect(text, "SLU014@2:13");
 	}
-	expect("pipeline: p\nsteps: {a: {noop: true, on_failure: compensate}}\n", "SLU014@2:37");
+}
+
+/* S10 */
+static void a_compensation_is_a_command_with_keys_of_its_own(void **state)
+{
+	(void)state;
+	expect("pipeline: p\nsteps: {a: {run: x, compensate: {run: y}}}\n", "");
+	expect("pipeline: p\nsteps: {a: {run: x, outputs: {n: {type: int}}, compensate: {argv: [y, "
+	       "'${outputs.a.n}'], timeout: 3s, retry: {max_attempts: 2}, cwd: z, env: {A: b}}},"
+	       " b: {run: x, on_failure: compensate}}\n", "");
+	expect("pipeline: p\nsteps: {a: {run: x, compensate: y}}\n", "SLU016@2:33");
+	expect("pipeline: p\nsteps: {a: {run: x, compensate: {}}}\n", "SLU023@2:21");
+	expect("pipeline: p\nsteps: {a: {run: x, compensate: {run: y, argv: [z]}}}\n", "SLU024@2:42");
+	expect("pipeline: p\nsteps: {a: {run: x, compensate: {argv: [z], shell: [sh, -c]}}}\n",
+	       "SLU025@2:45");
+	expect("pipeline: p\nsteps: {a: {run: x, compensate: {run: y, on_lost: ask}}}\n", "SLU013@2:42");
+	expect("pipeline: p\nsteps: {a: {run: x, compensate: {run: y, timeout: 3}}}\n", "SLU021@2:51");
+	expect("pipeline: p\nsteps: {a: {run: x, compensate: {run: 'y ${params.z}'}}}\n", "SLU031@2:42");
+	expect("pipeline: p\nsteps: {a: {run: x, compensate: {argv: [y, '${outputs.b.n}']}}, b: {run: x,"
+	       " outputs: {n: {type: int}}}}\n", "SLU047@2:55");
+	expect("pipeline: p\nsteps: {a: {noop: true, on_failure: compensate}}\n", "SLU015@2:37");
+	expect_hint("pipeline: p\nsteps: {a: {noop: true, on_failure: compensat}}\n",
+		    "did you mean 'compensate'?");
 }
 
 /* S3.4 */
@@ -887,6 +908,7 @@ int main(void)
 	    cmocka_unit_test(only_scalars_of_the_core_schema_are_numbers_and_booleans),
 	    cmocka_unit_test(octal_and_hexadecimal_have_their_value),
 	    cmocka_unit_test(unknown_keys_get_a_suggestion),
+	    cmocka_unit_test(a_compensation_is_a_command_with_keys_of_its_own),
 	    cmocka_unit_test(keys_of_later_versions_have_an_error_of_their_own),
 	    cmocka_unit_test(a_pipeline_without_steps_is_refused),
 	    cmocka_unit_test(a_step_does_exactly_one_thing),

@@ -98,13 +98,21 @@ static void read_word(struct model *model, struct step *step, struct retry *retr
 		step->gate = (enum gate_kind)CHOOSE(value, "none", "hard", "soft", "manual");
 	} else if (value_of(word, "on", &value)) {
 		step->on_failure =
-		    (enum on_failure)CHOOSE(value, "stop", "skip", "continue", "ignore");
+		    (enum on_failure)CHOOSE(value, "stop", "skip", "continue", "ignore",
+				       "compensate");
 	} else if (value_of(word, "lost", &value)) {
 		step->on_lost = (enum on_lost)CHOOSE(value, "fail", "rerun", "ask");
 	} else if (value_of(word, "retry", &value)) {
 		retry->max_attempts = number_of(value);
 	} else if (value_of(word, "prio", &value)) {
 		step->priority = (int32_t)number_of(value);
+	} else if (value_of(word, "undo", &value)) {
+		struct retry *undo = arena_new(&model->arena, 1, sizeof(*undo));
+
+		*undo = *retry;
+		undo->max_attempts = number_of(value);
+		step->compensate_retry = undo;
+		step->compensate = arena_new(&model->arena, 1, sizeof(*step->compensate));
 	} else if (value_of(word, "count", &value)) {
 		approval->count = number_of(value);
 	} else if (value_of(word, "by", &value)) {
@@ -264,10 +272,33 @@ static void guard_gates(struct fixture *f, const struct event *event)
 			 STR_ARG(f->model->steps[step].id));
 }
 
+/* S10 by what the log says: nothing is undone that something undoable below it still stands on, nothing
+ * starts once a rollback has begun, and nothing is undone twice. */
+static void guard_undo(struct fixture *f, const struct event *event)
+{
+	uint32_t step;
+
+	if (event->type == EVENT_STEP_STARTED && f->run.undo.is_begun)
+		fail_msg("S10: a step started in a run that is rolled back");
+	if (event->type != EVENT_COMPENSATION_STARTED)
+		return;
+	step = model_find(f->model, event_text(event, EVENT_FIELD_STEP_ID));
+	if (f->run.steps[step].state != STEP_SUCCEEDED)
+		fail_msg("S10: '%.*s' is undone, and had not succeeded", STR_ARG(f->model->steps[step].id));
+	memset(f->marks, 0, f->model->steps_count);
+	graph_mark_downstream(f->model, step, f->marks, f->scratch);
+	for (uint32_t i = 0; i < f->model->steps_count; i++) {
+		if (i != step && f->marks[i] && f->run.steps[i].state == STEP_SUCCEEDED &&
+		    f->model->steps[i].compensate)
+			fail_msg("S10: '%.*s' is undone before '%.*s'",
+				 STR_ARG(f->model->steps[step].id), STR_ARG(f->model->steps[i].id));
+	}
+}
+
 static void check_counts(const struct fixture *f)
 {
 	uint32_t count[ARRAY_LEN(f->run.count)] = {0};
-	uint32_t held = 0, retries = 0, barred = 0, waived = 0;
+	uint32_t held = 0, retries = 0, barred = 0, waived = 0, overridden = 0, warnings = 0;
 
 	for (uint32_t i = 0; i < f->model->steps_count; i++) {
 		const struct step_state *at = &f->run.steps[i];
@@ -277,12 +308,16 @@ static void check_counts(const struct fixture *f)
 		retries += at->is_retry;
 		barred += at->is_gate_failed;
 		waived += at->is_waived;
+		overridden += at->is_overridden;
+		warnings += at->warnings;
 	}
 	assert_memory_equal(count, f->run.count, sizeof(count));
 	assert_int_equal(held, f->run.held);
 	assert_int_equal(retries, f->run.retries_due);
 	assert_int_equal(barred, f->run.gates_barred);
 	assert_int_equal(waived, f->run.waived);
+	assert_int_equal(overridden, f->run.overridden);
+	assert_int_equal(warnings + fixture_count(f, EVENT_PROJECTION_FAILED), f->run.warnings);
 }
 
 static void apply_event(struct fixture *f, struct event *event)
@@ -292,6 +327,7 @@ static void apply_event(struct fixture *f, struct event *event)
 	assert_ok(event_check(event, &f->err), &f->err);
 	event = keep_event(f, event);
 	guard_gates(f, event);
+	guard_undo(f, event);
 	assert_ok(apply(&f->run, event, ERR_CONFLICT, &f->err), &f->err);
 	decider_observe(&f->decider, event);
 	if (event->type == EVENT_STEP_STARTED && effect_of(&f->run, event) == EFFECT_START)
@@ -532,6 +568,51 @@ enum err_code fixture_resume(struct fixture *f, const char *from, const char *ov
 	return fixture_feed(f, &input);
 }
 
+enum err_code fixture_rollback(struct fixture *f)
+{
+	struct decide_person person = {STR("olga"), STR("wrong input"), -1, -1};
+	struct input input = {.kind = INPUT_ROLLBACK, .person = &person, .text = STR("b2")};
+
+	decider_rebuild(&f->decider); /* by an engine of its own */
+	return fixture_feed(f, &input);
+}
+
+static void tell_undo(struct fixture *f, enum input_kind kind, const struct decide_result *result)
+{
+	struct input input = {.kind = kind, .attempt = f->run.undo.attempt, .result = result};
+
+	assert_ok(fixture_feed(f, &input), &f->err);
+}
+
+void fixture_undo_ok(struct fixture *f)
+{
+	struct decide_result result = {.is_ok = true, .duration_ms = 1};
+
+	tell_undo(f, INPUT_UNDO_ENDED, &result);
+}
+
+void fixture_undo_fail(struct fixture *f, enum error_class class)
+{
+	struct decide_result result = {.class = class, .reason = STR("no"), .duration_ms = 1};
+
+	tell_undo(f, INPUT_UNDO_ENDED, &result);
+}
+
+void fixture_undo_lose(struct fixture *f)
+{
+	tell_undo(f, INPUT_UNDO_LOST, NULL);
+}
+
+void fixture_undo_leftovers(struct fixture *f)
+{
+	tell_undo(f, INPUT_UNDO_LEFTOVERS, NULL);
+}
+
+void fixture_undo_due(struct fixture *f)
+{
+	tell_undo(f, INPUT_UNDO_DUE, NULL);
+}
+
 /* -------------------------------------------------------------------------------- the report */
 
 void fixture_line(const struct fixture *f, size_t i, struct buf *out)
@@ -546,8 +627,11 @@ void fixture_line(const struct fixture *f, size_t i, struct buf *out)
 	bool is_attempt = event->type == EVENT_STEP_STARTED ||
 			  event->type == EVENT_STEP_SUCCEEDED || event->type == EVENT_STEP_FAILED ||
 			  event->type == EVENT_STEP_RETRIED || event->type == EVENT_STEP_LOST ||
-			  event->type == EVENT_GATE_FAILED || event->type == EVENT_GATE_PASSED;
-	bool is_class = event->type == EVENT_STEP_FAILED;
+			  event->type == EVENT_GATE_FAILED || event->type == EVENT_GATE_PASSED ||
+			  event->type == EVENT_COMPENSATION_STARTED ||
+			  event->type == EVENT_STEP_COMPENSATED ||
+			  event->type == EVENT_COMPENSATION_FAILED;
+	bool is_class = event->type == EVENT_STEP_FAILED || event->type == EVENT_COMPENSATION_FAILED;
 	bool is_run = event->type == EVENT_RUN_STATE_CHANGED || event->type == EVENT_RUN_COMPLETED;
 
 	buf_str(out, event->type_text);
@@ -621,6 +705,15 @@ void fixture_replay(struct fixture *fresh, const char *steps, const struct fixtu
 	fixture_forget(fresh);
 }
 
+static void dump_undo(const struct undo_state *undo, struct buf *out)
+{
+	buf_fmt(out, "undo %d%d%d%d%d%d step %u attempt %u failures %u left %u class %d", undo->is_wanted,
+		undo->is_begun, undo->is_active, undo->is_running, undo->is_retry, undo->is_failed,
+		undo->step, undo->attempt, undo->failures, undo->left, undo->class);
+	buf_fmt(out, " times %lld %lld boot %.*s reason %.*s\n", (long long)undo->started_ms,
+		(long long)undo->due_ms, STR_ARG(undo->boot_id), STR_ARG(undo->reason));
+}
+
 static void dump_step(const struct step_state *at, struct buf *out)
 {
 	buf_fmt(out,
@@ -654,6 +747,7 @@ void fixture_dump(const struct run_state *run, struct buf *out)
 		run->is_completed, run->is_resumed, run->is_resuming, run->is_stopping,
 		run->is_stop_now, run->is_stop_late, run->is_failing, run->failing_step, run->warnings,
 		run->gates_barred, run->waived, run->held, run->retries_due);
+	dump_undo(&run->undo, out);
 	for (uint32_t i = 0; i < run->model->steps_count; i++)
 		dump_step(&run->steps[i], out);
 	for (uint32_t i = 0; i < run->model->params_count; i++)

@@ -40,8 +40,9 @@ struct fixture {
 
 /* A model from steps divided by `;`, each an id and words:
  *
- *   needs=a,b (needs= : a root)  any=a,b  gate=hard|soft|manual  on=stop|skip|continue|ignore
- *   lost=fail|rerun|ask  retry=N  when  pass  inputs  prio=N  count=N  by=anna,ben  timeout=MS
+ *   needs=a,b (needs= : a root)  any=a,b  gate=hard|soft|manual  on=stop|skip|continue|ignore|compensate
+ *   undo=N (compensate, N attempts)  lost=fail|rerun|ask  retry=N  when  pass  inputs  prio=N  count=N
+ *   by=anna,ben  timeout=MS
  *
  * Retries are of transient_io and timeout, 2 s, doubled, at most 60 s, 10 % jitter. The run takes
  * 1000 steps at once; change model->concurrency before the first event. */
@@ -75,6 +76,14 @@ enum err_code fixture_reject(struct fixture *f, const char *step, const char *na
 enum err_code fixture_stop(struct fixture *f, bool now);
 /* from and override may be NULL. */
 enum err_code fixture_resume(struct fixture *f, const char *from, const char *override);
+
+enum err_code fixture_rollback(struct fixture *f);
+/* Ends of the compensation that runs. */
+void fixture_undo_ok(struct fixture *f);
+void fixture_undo_fail(struct fixture *f, enum error_class class);
+void fixture_undo_lose(struct fixture *f);
+void fixture_undo_leftovers(struct fixture *f);
+void fixture_undo_due(struct fixture *f);
 
 /* The events since the last call, a line each without the last line end: "step.failed a 0 unknown",
  * "run.state_changed failed", "step.skipped b run_stopped", "run.completed failed partial". */
