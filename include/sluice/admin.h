@@ -1,5 +1,5 @@
-/* admin.h - looking after an installation: old runs, projections, settings, the schema of pipeline
- * files */
+/* admin.h - looking after an installation: old runs, projections, settings, what a machine can do,
+ * the schema of pipeline files */
 #ifndef SLUICE_ADMIN_H
 #define SLUICE_ADMIN_H
 
@@ -75,6 +75,23 @@ SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_reindex(struct sluice *slui
 							     enum sluice_format format,
 							     char **ret_text,
 							     struct sluice_error *err);
+
+struct sluice_doctor_opts {
+	const char *state_dir;     /* as in sluice_state_opts; default: what the settings say */
+	const char *config;        /* as in sluice_settings_read */
+	bool settings;             /* show the settings too: value, and who said it */
+	enum sluice_format format; /* SLUICE_TEXT or SLUICE_JSON */
+};
+
+/* Find out whether this machine is fit to run pipelines: the disk under the state directory (flush,
+ * locks, renames, room), the keeper, the kernel, clocks, limits, cgroups, sockets, the shell, SQLite, the
+ * settings. Each finding is `ok`, `note` or `problem`, with the next step. *ret_problems counts the
+ * problems. Small files are made and removed again in the state directory, or in the nearest one above
+ * it that exists; nothing else is written. Findings are no errors: the call fails only for want of memory.
+ */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_doctor(const struct sluice_doctor_opts *options,
+							    unsigned *ret_problems, char **ret_text,
+							    struct sluice_error *err);
 
 #ifdef __cplusplus
 }

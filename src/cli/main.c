@@ -27,8 +27,8 @@
 
 /* Verbs of the manual that this version does not have. */
 static const char *const later_verbs[] = {
-    "rerun",  "top",   "compare", "export", "signal", "rollback",
-    "doctor", "serve", "flow",    "keeper", "test",   "debug",
+    "rerun", "top",  "compare", "export", "signal", "rollback",
+    "serve", "flow", "keeper",  "test",   "debug",
 };
 
 static bool is_later(const char *name)

@@ -531,11 +531,23 @@ static void host_loop(struct host *host)
 	}
 }
 
+/* For those who want to know whether it fits the rest of an installation. */
+static int version_tell(void)
+{
+	static const char text[] = "sluice-keeper " SLUICE_VERSION "\n";
+
+	return write(STDOUT_FILENO, text, sizeof(text) - 1) == (ssize_t)sizeof(text) - 1
+		   ? EXIT_DONE
+		   : EXIT_BROKEN;
+}
+
 int main(int argc, char **argv)
 {
 	/* In .bss and zero: an exec of this program touches few pages. */
 	static struct host host = {.logs_fd = -1, .cgroup_base = -1, .lazy_ns = INT64_MAX};
 
+	if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		return version_tell();
 	if (argc != 4) /* the last one, the run id, is for people who look at ps */
 		return EXIT_BAD_CALL;
 	host.mark = str_of(argv[1]);

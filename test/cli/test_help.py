@@ -4,8 +4,8 @@ import re
 import pytest
 
 VERBS = ["run", "resume", "status", "summary", "events", "logs", "list", "stop", "approve", "reject",
-         "lint", "plan", "verify", "explain", "schema", "completion", "gc", "rollback", "help"]
-LATER = ["rerun", "serve", "compare", "doctor", "top"]
+         "lint", "plan", "verify", "explain", "schema", "completion", "gc", "doctor", "rollback", "help"]
+LATER = ["rerun", "serve", "compare", "top"]
 
 
 def test_version(sluice):
