@@ -46,6 +46,7 @@ struct sluice_logs_opts {
 	int64_t attempt;   /* -1 = the last one of each */
 	bool failed;       /* only failed steps */
 	bool follow;
+	uint64_t tail_bytes; /* begin so many bytes before the end of each; 0 = at its beginning */
 };
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code
 sluice_logs(struct sluice *sluice, const char *run_name, const struct sluice_logs_opts *options,

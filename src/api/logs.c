@@ -23,6 +23,7 @@ struct reader {
 	uint32_t last;       /* the step whose output was shown last; STEP_NONE at the start */
 	bool is_over;        /* the sink wants no more */
 	struct buf bytes;
+	uint64_t tail_bytes; /* 0 = from the beginning */
 };
 
 static void reader_fini(struct reader *reader)
@@ -81,6 +82,20 @@ static enum err_code give_open(struct reader *reader, const struct run_state *ru
 	return ERR_OK;
 }
 
+static enum err_code skip_to_tail(const struct reader *reader, uint64_t *offset, int fd,
+				  struct err *err)
+{
+	struct vfs_stat stat;
+
+	if (!reader->tail_bytes || *offset)
+		return ERR_OK;
+	if (vfs_stat(rundir_vfs(reader->dir), fd, &stat, err) != ERR_OK)
+		return err->code;
+	if (stat.size_bytes > reader->tail_bytes)
+		*offset = stat.size_bytes - reader->tail_bytes;
+	return ERR_OK;
+}
+
 static enum err_code give_file(struct reader *reader, const struct run_state *run, uint32_t step,
 			       unsigned file, struct err *err)
 {
@@ -101,7 +116,9 @@ static enum err_code give_file(struct reader *reader, const struct run_state *ru
 		*err = missing;
 		return err->code;
 	}
-	code = give_open(reader, run, step, file, fd, err);
+	code = skip_to_tail(reader, &reader->shown[step].offsets[file], fd, err);
+	if (code == ERR_OK)
+		code = give_open(reader, run, step, file, fd, err);
 	vfs_close(vfs, fd);
 	return code;
 }
@@ -202,6 +219,7 @@ enum sluice_code sluice_logs(struct sluice *sluice, const char *run_name,
 		options = &defaults;
 	reader.choice = (struct attempt_choice){
 	    .step = str_of(options->step), .attempt = options->attempt, .failed = options->failed};
+	reader.tail_bytes = options->tail_bytes;
 	return read_logs(&reader, run_name, options->follow, &cause) == ERR_OK
 		   ? SLUICE_OK
 		   : api_err(err, &cause);

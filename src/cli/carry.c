@@ -97,26 +97,12 @@ int carry_silently(struct carry *carry, struct sluice_run *run)
 
 /* ------------------------------------------------------------------------ after the end */
 
-/* A sink that keeps the last bytes of what goes through it. */
-static bool keep_last(void *arg, const char *bytes, size_t len)
+static bool keep(void *arg, const char *bytes, size_t len)
 {
 	struct buf *last = arg;
-	size_t drop;
 
-	if (len > LAST_BYTES) {
-		bytes += len - LAST_BYTES;
-		len = LAST_BYTES;
-	}
-	drop = last->len + len > LAST_BYTES ? last->len + len - LAST_BYTES : 0;
-	if (drop > 0) {
-		AUTO(buf_fini) struct buf rest = BUF_INIT;
-
-		buf_str(&rest, str_cut(buf_view(last), drop, last->len));
-		buf_clear(last);
-		buf_str(last, buf_view(&rest));
-	}
 	buf_put(last, bytes, len);
-	return true;
+	return last->failed == ERR_OK;
 }
 
 static void tell_lines(struct str text)
@@ -143,10 +129,11 @@ static void tell_failed(const struct carry *carry)
 	for (size_t i = 0; i < FAILED_SHOWN && progress_failed(carry->progress, i); i++) {
 		AUTO(buf_fini) struct buf last = BUF_INIT;
 		struct sluice_logs_opts options = {.step = progress_failed(carry->progress, i),
-						      .attempt = -1};
+						   .attempt = -1,
+						   .tail_bytes = LAST_BYTES};
 		struct sluice_error ignored; /* the summary has said what failed */
 
-		if (sluice_logs(carry->cli->sluice, sluice_run_dir(carry->run), &options, keep_last,
+		if (sluice_logs(carry->cli->sluice, sluice_run_dir(carry->run), &options, keep,
 				&last, &ignored) == SLUICE_OK &&
 		    last.len > 0) {
 			print_note("\nlast lines of '%s':\n", options.step);

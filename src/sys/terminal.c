@@ -160,3 +160,9 @@ void terminal_close(int fd)
 	if (fd >= 0)
 		(void)close(fd); /* a pipe: nothing can be lost */
 }
+
+enum err_code terminal_become(char *const argv[], struct err *err)
+{
+	(void)execv(argv[0], argv);
+	return err_sys(err, "start '%s'", argv[0]);
+}
