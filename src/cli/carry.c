@@ -56,6 +56,25 @@ void carry_fini(struct carry *carry)
 	*carry = (struct carry){.cli = NULL};
 }
 
+/* What is known of earlier runs: only an estimate hangs on it. */
+static void expect_times(struct carry *carry, struct str pipeline)
+{
+	AUTO(buf_fini) struct buf name = BUF_INIT;
+	struct sluice_step_times times = {.count = 0};
+	struct sluice_error ignored;
+
+	json_decode(pipeline, &name);
+	if (name.len == 0 || sluice_step_history(carry->cli->sluice, name.ptr, &times, &ignored) !=
+				 SLUICE_OK)
+		return;
+	for (size_t i = 0; i < times.count; i++) {
+		if (times.items[i].step)
+			progress_expect(carry->progress, str_of(times.items[i].step),
+					times.items[i].median_ms);
+	}
+	sluice_step_history_free(&times);
+}
+
 /* The tree that is drawn while the run goes on. Without a status there is none. */
 static void begin_tree(struct carry *carry, const struct sluice_run *run)
 {
@@ -66,6 +85,8 @@ static void begin_tree(struct carry *carry, const struct sluice_run *run)
 	    sluice_status(carry->cli->sluice, sluice_run_dir(run), SLUICE_JSON, &status, &ignored) ==
 		    SLUICE_OK)
 		progress_tree(carry->progress, str_of(status));
+	if (status)
+		expect_times(carry, json_get(str_of(status), "pipeline"));
 	sluice_free(status);
 }
 

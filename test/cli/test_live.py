@@ -156,3 +156,19 @@ def test_a_resumed_run_begins_with_what_was_done(sluice):
     first = frames(seen)
     assert re.search(r"✓ a .*\n  ▸ b ", one(first, "▸ b"))
     assert re.search(r"✓ a .*\n  ✓ b .*\n  ▸ c ", one(first, "▸ c"))
+
+
+def test_what_is_left_is_estimated_from_earlier_runs(sluice):
+    text = "pipeline: p\nsteps:\n  a: {run: 'sleep 2.2'}\n  b: {run: 'sleep 1.2'}\n"
+    sluice.write("p.yaml", text)
+    sluice.run("run", "p.yaml", check=0)
+    _, seen = sluice.on_terminal("run", "p.yaml")
+    first = uncoloured(seen)
+    assert re.search(r"p  0 of 2 done  0s  about 3s left", first)
+    assert re.search(r"▸ a +1s of about 2s", first)
+
+
+def test_without_history_nothing_is_estimated(sluice):
+    sluice.write("p.yaml", "pipeline: p\nsteps: {a: {run: 'sleep 1.2'}}\n")
+    _, seen = sluice.on_terminal("run", "p.yaml")
+    assert "about" not in uncoloured(seen)
