@@ -288,6 +288,7 @@ static void reopen(struct run_state *run, struct step_state *step)
 	step->approvers = NULL;
 	step->reason = STR_NONE;
 	step->outputs = STR_NONE;
+	step->quality = STR_NONE;
 }
 
 /* Does a plain resume open this step again (S9.2)? While a run is not at rest none: it goes on by itself,
@@ -605,6 +606,8 @@ static enum err_code on_started(const struct fold *f, struct err *err)
 	step->due_ms = 0;
 	step->is_final = false;
 	step->is_stillborn = is_stillborn;
+	step->is_quality_warned = false;
+	step->quality = STR_NONE;
 	step->boot_id = f->run->boot_id;
 	return is_stillborn ? keep_failure(f, CLASS_UNKNOWN, err) : ERR_OK;
 }
@@ -876,6 +879,19 @@ static enum err_code on_artifact(const struct fold *f, struct err *err)
 	return ERR_OK;
 }
 
+static enum err_code on_quality(const struct fold *f, struct err *err)
+{
+	if (f->step->state != STEP_RUNNING || f->event->attempt != f->step->attempt)
+		return err_set(err, f->refused, "attempt %u of '%.*s' does not run and has no quality",
+			       f->event->attempt, STR_ARG(f->run->model->steps[f->index].id));
+	/* Once an attempt: a log that was cut behind it has it again when the result is taken again. */
+	if (event_has(f->event, EVENT_FIELD_SOFT) && !f->step->is_quality_warned) {
+		f->step->is_quality_warned = true;
+		f->run->warnings++;
+	}
+	return keep(f->run, event_text(f->event, EVENT_FIELD_DATA), &f->step->quality, err);
+}
+
 static enum err_code on_nothing(const struct fold *f, struct err *err)
 {
 	(void)f;
@@ -909,6 +925,7 @@ static fold_fn *const folds[] = {
 	[EVENT_GATE_FAILED] = on_gate_failed,
 	[EVENT_GATE_APPROVED] = on_approved,
 	[EVENT_GATE_REJECTED] = on_rejected,
+	[EVENT_QUALITY_RECORDED] = on_quality,
 	[EVENT_ARTIFACT_EMITTED] = on_artifact,
 	[EVENT_ARTIFACT_QUARANTINED] = on_nothing,
 	[EVENT_PROJECTION_FAILED] = on_projection_failed,

@@ -77,6 +77,21 @@ static void add_artifacts(const struct ask *ask)
 	}
 }
 
+static void add_quality(const struct ask *ask)
+{
+	const struct decide_result *result = ask->in->result;
+	const struct quality *quality = step_of(ask)->quality;
+	struct event *event;
+
+	if (!result->quality.ptr)
+		return;
+	event = add_step(ask, EVENT_QUALITY_RECORDED);
+	event_put_text(event, EVENT_FIELD_DATA, result->quality);
+	put_some(event, EVENT_FIELD_REASON, result->quality_reason);
+	if (result->quality_reason.len && quality && quality->is_soft)
+		event_put_flag(event, EVENT_FIELD_SOFT);
+}
+
 static void add_user_events(const struct ask *ask)
 {
 	for (size_t i = 0; i < ask->in->result->user_events_count; i++) {
@@ -284,12 +299,13 @@ static enum err_code on_ended(const struct ask *ask, struct err *err)
 
 	if (!is_current(ask))
 		return ERR_OK;
-	if (result->artifacts_count + result->user_events_count + 4 > DECIDE_EVENTS_MAX)
+	if (result->artifacts_count + result->user_events_count + 5 > DECIDE_EVENTS_MAX)
 		return err_set(err, ERR_LIMIT, "an attempt has more than %d artifacts and events",
-			       DECIDE_EVENTS_MAX - 4);
+			       DECIDE_EVENTS_MAX - 5);
 	ask->decider->is_unblocked = true;
 	add_user_events(ask);
 	add_artifacts(ask);
+	add_quality(ask);
 	if (result->is_ok)
 		end_with_verdict(ask);
 	else

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "core/quality.h"
 #include "core/resource.h"
 
 #include <stdbool.h>
@@ -162,6 +163,7 @@ struct step {
 	uint32_t outputs_count;
 	struct artifact *artifacts;
 	uint32_t artifacts_count;
+	const struct quality *quality; /* NULL = no thresholds */
 	struct str description;
 	struct str *tags;
 	uint32_t tags_count;

@@ -69,6 +69,7 @@ struct step_state {
 	bool is_held;             /* FAILED, lost under on_lost: ask, nobody decided yet */
 	bool is_gate_failed;      /* bars a resume without override (S9.1) */
 	bool is_gate_recorded;    /* its gate.failed is written */
+	bool is_quality_warned;   /* a soft threshold that the last attempt missed is counted */
 	bool is_waived;           /* by an override */
 	bool is_excluded;         /* outside of the run's selection and not given: is skipped */
 	bool is_given;            /* outside of the selection: its outputs came with the start (S9.5) */

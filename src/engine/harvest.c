@@ -195,6 +195,49 @@ static enum err_code keep_result(struct gathering *g, struct result_file *file, 
 	return ERR_OK;
 }
 
+/* Small enough for a line, and still JSON when secrets are masked in it. */
+static bool is_kept_whole(const struct gathering *g, struct str json)
+{
+	struct err own = ERR_INIT;
+
+	return json.len <= g->engine->ports.limits->inline_bytes &&
+	       json_check(json, JSON_DEPTH_MAX, &own) == ERR_OK;
+}
+
+/* The figures are recorded whatever they are; what thresholds make of them is the step's end. */
+static enum err_code keep_quality(struct gathering *g, const struct quality_figures *figures,
+				  struct err *err)
+{
+	AUTO(buf_fini) struct buf json = BUF_INIT;
+	AUTO(buf_fini) struct buf reason = BUF_INIT;
+	enum quality_verdict verdict = QUALITY_MET;
+
+	if (g->def->quality)
+		verdict = quality_judge(g->def->quality, figures, &reason);
+	if (figures->is_given) {
+		quality_put(figures, &json);
+		if (buf_check(&json, "quality", err) != ERR_OK)
+			return err->code;
+		g->result->quality = keep(g, buf_view(&json));
+		if (!is_kept_whole(g, g->result->quality)) {
+			g->result->quality = STR_NONE;
+			fail(g, CLASS_VALIDATION_FAILED,
+			     STR("quality: custom_metrics is over inline_bytes, or a secret is part of it"));
+			return ERR_OK;
+		}
+	}
+	if (buf_check(&reason, "quality", err) != ERR_OK)
+		return err->code;
+	if (verdict == QUALITY_MET)
+		return ERR_OK;
+	g->result->quality_reason = keep(g, str_cut(buf_view(&reason), 0, 1000));
+	if (verdict == QUALITY_ABSENT)
+		fail(g, CLASS_VALIDATION_FAILED, say(g, "quality: %.*s", STR_ARG(buf_view(&reason))));
+	else if (!g->def->quality->is_soft)
+		fail(g, CLASS_DATA_QUALITY, g->result->quality_reason);
+	return ERR_OK;
+}
+
 /* The command's own words about its failure. */
 static void take_own_words(struct gathering *g, const struct result_file *file)
 {
@@ -249,7 +292,8 @@ static enum err_code read_result(struct gathering *g, const struct exec_report *
 			return ERR_OK;
 		}
 		if (result_check_required(&file, g->def, &own) == ERR_OK)
-			return keep_result(g, &file, err);
+			return keep_quality(g, &file.quality, err) == ERR_OK ? keep_result(g, &file, err)
+									     : err->code;
 	}
 	if (!is_steps_fault(&own)) {
 		*err = own;
@@ -406,6 +450,7 @@ static enum err_code judge(struct gathering *g, struct err *err)
 	struct expr *expr = NULL;
 	bool is_passed = false;
 
+	scope.quality = g->result->quality;
 	if (!g->def->pass.ptr)
 		return ERR_OK;
 	if (prepare_expr(g->engine, &expr, err) != ERR_OK)

@@ -161,6 +161,54 @@ static enum err_code take_events(struct result_file *result, struct str array, s
 	return ERR_OK;
 }
 
+static enum err_code take_custom(struct result_file *result, struct str object, struct err *err)
+{
+	AUTO(buf_fini) struct buf compact = BUF_INIT;
+
+	if (json_type_of(object) != JSON_OBJECT)
+		return err_set(err, ERR_INVALID, "quality: 'custom_metrics' is not an object");
+	json_put_compact(&compact, object);
+	if (buf_check(&compact, "quality", err) != ERR_OK)
+		return err->code;
+	result->quality.custom = arena_str(&result->texts, buf_view(&compact));
+	return result->quality.custom.ptr ? ERR_OK : mem_err(err);
+}
+
+static enum err_code take_figure(struct result_file *result, struct str key, struct str value,
+				 struct err *err)
+{
+	int64_t count;
+
+	for (int i = 0; i < QUALITY_FIGURES; i++) {
+		if (!str_is(key, quality_figure_name((enum quality_figure)i)))
+			continue;
+		if (!str_to_i64(value, &count) || count < 0)
+			return err_set(err, ERR_INVALID, "quality: '%.*s' is not a count", STR_ARG(key));
+		result->quality.has[i] = true;
+		result->quality.count[i] = count;
+		return ERR_OK;
+	}
+	return err_set(err, ERR_INVALID, "quality: there is no figure '%.*s'", STR_ARG(key));
+}
+
+static enum err_code take_quality(struct result_file *result, struct str object, struct err *err)
+{
+	struct str key;
+	struct str value;
+	size_t at = 0;
+
+	if (json_type_of(object) != JSON_OBJECT)
+		return err_set(err, ERR_INVALID, "'quality' is not an object");
+	result->quality.is_given = true;
+	while (json_member(object, &at, &key, &value)) {
+		if (str_is(key, "custom_metrics")
+			? take_custom(result, value, err) != ERR_OK
+			: take_figure(result, key, value, err) != ERR_OK)
+			return err->code;
+	}
+	return quality_check(&result->quality, err);
+}
+
 static enum err_code take_text(struct result_file *result, struct str key, struct str value,
 			       struct str *ret_text, struct err *err)
 {
@@ -187,6 +235,8 @@ static enum err_code parse_json(struct str text, const struct step *step,
 			code = take_outputs(result, value, step, err);
 		else if (str_is(key, "context_updates"))
 			code = take_updates(result, value, err);
+		else if (str_is(key, "quality"))
+			code = take_quality(result, value, err);
 		else if (str_is(key, "events"))
 			code = take_events(result, value, err);
 		else if (str_is(key, "error_class"))

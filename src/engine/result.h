@@ -1,6 +1,6 @@
 /* result.h - the result file of a command ($SLUICE_OUTPUT): bytes to outputs, updates, events, class.
  *
- * First non-blank byte `{` = JSON: {"outputs":{},"context_updates":{},"events":[{"type":"x-..",
+ * First non-blank byte `{` = JSON: {"outputs":{},"context_updates":{},"quality":{},"events":[{"type":"x-..",
  * "data":{}}],"error_class":"","reason":""}; else lines `key=value`: text, which a declared type
  * converts. Pure: bytes in, texts out. */
 #ifndef ENGINE_RESULT_H
@@ -9,13 +9,15 @@
 #include "base/buf.h"
 #include "core/event.h"
 #include "core/model.h"
+#include "core/quality.h"
 
 #define RESULT_EVENTS_MAX 64
 
 struct result_file {
 	struct buf outputs; /* compact JSON object; empty = none */
 	struct buf updates; /* compact JSON object; empty = none */
-	struct str error_class; /* in `texts` */
+	struct quality_figures quality; /* custom in `texts` */
+	struct str error_class;         /* in `texts` */
 	struct str reason;
 	struct event events[RESULT_EVENTS_MAX]; /* x- events with data; texts in `texts` */
 	size_t events_count;

@@ -32,6 +32,7 @@ enum key_scope {
 	SCOPE_secret,
 	SCOPE_variable,
 	SCOPE_stdin,
+	SCOPE_quality,
 	SCOPE_limit,
 	SCOPE_retry,
 	SCOPE_approve,
@@ -148,6 +149,8 @@ bool take_u32(struct build *build, const struct node *key, const struct node *va
 	      uint32_t most, uint32_t *ret_value);
 bool take_i32(struct build *build, const struct node *key, const struct node *value, int32_t least,
 	      int32_t most, int32_t *ret_value);
+bool take_i64(struct build *build, const struct node *key, const struct node *value, int64_t least,
+	      int64_t most, int64_t *ret_value);
 bool take_double(struct build *build, const struct node *key, const struct node *value,
 		 double *ret_value);
 bool take_duration(struct build *build, const struct node *key, const struct node *value,

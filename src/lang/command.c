@@ -478,6 +478,7 @@ void command_finish(struct build *build, struct draft *draft, const struct node 
 	if (draft->step.kind == STEP_KIND_NOOP) {
 		draft->step.outputs_count = 0; /* defaults do not reach it */
 		draft->step.artifacts_count = 0;
+		draft->step.quality = NULL;
 		draft->step.command = NULL;
 		return;
 	}

@@ -27,6 +27,7 @@ struct expr_scope {
 	uint32_t step;               /* whose expression it is; run.step, run.attempt */
 	struct str output;           /* JSON object of the step's own outputs for `pass` and `reason`;
 				      * ptr NULL = `output` is not defined */
+	struct str quality;          /* the step's own figures, just given; ptr NULL = those of the state */
 	char *const *env;            /* allow-listed environment for `env.X`; NULL-ended; may be NULL */
 };
 

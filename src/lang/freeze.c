@@ -403,6 +403,26 @@ static void put_contract(struct buf *out, const struct step *step)
 	}
 }
 
+static void put_quality(struct buf *out, const struct quality *quality)
+{
+	member(out, "quality");
+	buf_byte(out, '{');
+	if (quality->has_min_valid_rate) {
+		member(out, "min_valid_rate");
+		json_put_double(out, quality->min_valid_rate == 0 ? 0 : quality->min_valid_rate);
+	}
+	if (quality->has_max_null_rate) {
+		member(out, "max_null_rate");
+		json_put_double(out, quality->max_null_rate == 0 ? 0 : quality->max_null_rate);
+	}
+	if (quality->has_min_record_count)
+		put_u64(out, "min_record_count", (uint64_t)quality->min_record_count);
+	if (quality->has_max_record_count)
+		put_u64(out, "max_record_count", (uint64_t)quality->max_record_count);
+	put_word(out, "severity", quality->is_soft ? "soft" : "hard");
+	buf_byte(out, '}');
+}
+
 static void put_step(struct buf *out, const struct model *model, const struct step *step)
 {
 	static const char *const on_lost[] = {"fail", "rerun", "ask"};
@@ -437,6 +457,8 @@ static void put_step(struct buf *out, const struct model *model, const struct st
 	put_contract(out, step);
 	if (step->compensate)
 		put_compensate(out, step);
+	if (step->quality)
+		put_quality(out, step->quality);
 	put_text(out, "description", step->description);
 	if (step->tags_count)
 		put_texts(out, "tags", step->tags, step->tags_count);

@@ -273,6 +273,50 @@ static int outputs_all(lua_State *lua)
 	return 1;
 }
 
+static bool quality_push(lua_State *lua, const struct expr_scope *scope, uint32_t step)
+{
+	struct str quality = scope->run->steps[step].quality;
+
+	if (step == scope->step && scope->quality.ptr)
+		quality = scope->quality;
+	if (!quality.ptr)
+		return false;
+	value_push(lua, quality);
+	return true;
+}
+
+static int quality_get(lua_State *lua)
+{
+	const struct expr_scope *scope = sandbox_of(lua)->scope;
+	struct str key = key_arg(lua);
+	uint32_t step;
+
+	if (!scope || !scope->run || !key.ptr)
+		return 0;
+	step = model_find(scope->run->model, key);
+	return step != STEP_NONE && quality_push(lua, scope, step) ? 1 : 0;
+}
+
+static int quality_all(lua_State *lua)
+{
+	const struct expr_scope *scope = sandbox_of(lua)->scope;
+
+	lua_newtable(lua);
+	if (!scope || !scope->run)
+		return 1;
+	sandbox_charge(lua, scope->run->model->steps_count / 8);
+	for (uint32_t i = 0; i < scope->run->model->steps_count; i++) {
+		struct str id = scope->run->model->steps[i].id;
+
+		if (!quality_push(lua, scope, i))
+			continue;
+		lua_pushlstring(lua, id.ptr, id.len);
+		lua_insert(lua, -2);
+		lua_rawset(lua, -3);
+	}
+	return 1;
+}
+
 static int run_all(lua_State *lua)
 {
 	const struct expr_scope *scope = sandbox_of(lua)->scope;
@@ -481,6 +525,7 @@ static const struct {
 } views[] = {
     {"params", params_get, params_all},
     {"outputs", outputs_get, outputs_all},
+    {"quality", quality_get, quality_all},
     {"run", run_get, run_all},
     {"env", env_get, env_all},
 };

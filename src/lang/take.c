@@ -53,8 +53,8 @@ static bool out_of_range(struct build *build, const struct node *key, const stru
 	return false;
 }
 
-static bool take_i64(struct build *build, const struct node *key, const struct node *value,
-		     int64_t least, int64_t most, int64_t *ret_value)
+bool take_i64(struct build *build, const struct node *key, const struct node *value, int64_t least,
+	      int64_t most, int64_t *ret_value)
 {
 	int64_t number;
 

@@ -9,7 +9,7 @@
 
 /* What an expression can see besides the functions of the sandbox. */
 static const char *const words[] = {
-    "params", "outputs", "run",   "env",  "output", "string",   "table",    "math",   "assert",
+    "params", "outputs", "quality", "run",   "env",  "output", "string",   "table",    "math",   "assert",
     "error",  "ipairs",  "pairs", "null", "type",   "tonumber", "tostring", "select", "_ENV",
 };
 
@@ -91,6 +91,15 @@ static void output_use(struct build *build, const struct node *node, struct str 
 			    .target = target,
 			    .node = build_index(build, node),
 			    .key = build->key};
+}
+
+/* As outputs; and after the step ran, its own. */
+static void quality_use(struct build *build, const struct node *node, struct str name, unsigned uses)
+{
+	if ((uses & USES_OUTPUT) && build->step != STEP_NONE &&
+	    str_eq(build->model->steps[build->step].id, name))
+		return;
+	output_use(build, node, name, uses);
 }
 
 /* The name in `.name`, `["name"]` or `['name']` at *at, which moves behind it; else ptr NULL. */
@@ -187,6 +196,10 @@ static void uses_check(struct build *build, const struct node *node, struct str 
 			name = field_name(source, &at);
 			if (name.ptr)
 				param_use(build, node, name, uses);
+		} else if (str_is(token.text, "quality")) {
+			name = field_name(source, &at);
+			if (name.ptr || (uses & USES_NO_OUTPUTS))
+				quality_use(build, node, name, uses);
 		} else if (str_is(token.text, "outputs")) {
 			name = field_name(source, &at);
 			if (name.ptr || (uses & USES_NO_OUTPUTS))

@@ -171,3 +171,34 @@ void next_commands(const struct fold_run *fold, const struct run_lock_info *owne
 		break;
 	}
 }
+
+static bool figure_put(struct buf *out, struct str quality, const char *name, const char *before,
+		       const char *after)
+{
+	struct str value = json_get(quality, name);
+
+	if (value.ptr)
+		buf_fmt(out, "%s%.*s%s", before, STR_ARG(value), after);
+	return value.ptr != NULL;
+}
+
+static void rate_put(struct buf *out, struct str quality, const char *name, const char *what)
+{
+	struct str value = json_get(quality, name);
+	double rate;
+
+	if (value.ptr && str_to_double(value, &rate))
+		buf_fmt(out, ", %.4g%% %s", rate * 100, what);
+}
+
+void quality_note(struct buf *out, const struct step_state *step)
+{
+	if (!step->quality.ptr)
+		return;
+	buf_text(out, " (quality: ");
+	if (!figure_put(out, step->quality, "record_count", "", " records"))
+		buf_text(out, "recorded");
+	rate_put(out, step->quality, "valid_rate", "valid");
+	rate_put(out, step->quality, "null_rate", "null");
+	buf_byte(out, ')');
+}

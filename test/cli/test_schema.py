@@ -34,7 +34,8 @@ steps:
   a: {run: "true", needs: [], exit_codes: {3: data_quality, 75: timeout}, outputs: {rows: {type: int, required: true}}}
   b: {argv: [echo, 1, true], needs: [a], gate: hard, pass: output.x == 1, reason: no}
   c: {noop: true, needs_any: [a, b], gate: manual, approve: {by: [me], count: 1, timeout: 1d, on_timeout: reject}}
-  d: {run: x, shell: [sh, -c], grace: 0s, silence_timeout: 5s, output_limit: 1MiB, cwd: /tmp, inputs: [a.csv], tags: [t], on_lost: ask, priority: -3, stdin: {text: x}, context: true, streams: split, user: root, orphans: allow,
+  d: {run: x, shell: [sh, -c], grace: 0s, silence_timeout: 5s, output_limit: 1MiB, cwd: /tmp, inputs: [a.csv], tags: [t], on_lost: ask, priority: -3, quality: {min_valid_rate: 0.5, max_null_rate: 1, min_record_count: 0, max_record_count: 9, severity: soft},
+      stdin: {text: x}, context: true, streams: split, user: root, orphans: allow,
       limits: {nofile: 64, cpu: 90s, as: 2GiB, core: 0B},
       on_stop: cancel, on_failure: ignore, when: true, artifacts: [{name: r, path: r.csv}], description: d}
 """
@@ -91,6 +92,7 @@ BAD = {  # what is wrong: the file; lint and the schema both refuse it
     "required with default": "pipeline: p\nparams: {x: {type: int, required: true, default: 1}}\nsteps: {a: {noop: true}}",
     "run as a default": "pipeline: p\ndefaults: {run: x}\nsteps: {a: {noop: true}}",
     "stdin of nothing": "pipeline: p\nsteps: {a: {run: x, stdin: {}}}",
+    "rate above one": "pipeline: p\nsteps: {a: {run: x, quality: {min_valid_rate: 99}}}",
     "limit without unit": "pipeline: p\nsteps: {a: {run: x, limits: {as: 5}}}",
     "unknown limit": "pipeline: p\nsteps: {a: {run: x, limits: {files: 5}}}",
     "priority as a text": "pipeline: p\nsteps: {a: {run: x, priority: high}}",

@@ -39,6 +39,7 @@ FIELDS = {
     "gate.failed": ("step_id error_class", "reason evidence soft"),
     "gate.approved": ("step_id", "reason peer_uid peer_pid"),
     "gate.rejected": ("step_id", "reason peer_uid peer_pid"),
+    "quality.recorded": ("step_id data", "reason soft"),
     "artifact.emitted": ("step_id artifact_path outputs_hash bytes", "name"),
     "artifact.quarantined": ("step_id artifact_path", "outputs_hash bytes reason name"),
     "projection.failed": ("which reason", ""),
@@ -407,6 +408,12 @@ class Log:
             step.retried -= 1
             step.attempt = step.announced  # announced, never executed: the number is used up
             step.announced = None
+
+    def on_quality_recorded(self, event, step, _gate):
+        if step.state != "running":
+            raise Damage(f"quality.recorded of a step that is {step.state}")
+        if event.get("soft") and "reason" not in event:
+            raise Damage("quality.recorded: soft, but it misses nothing")
 
     def on_gate_failed(self, event, step, _gate):
         if event.get("soft"):

@@ -290,7 +290,7 @@ static void keys_of_later_versions_have_an_error_of_their_own(void **state)
 {
 	static const char *const top[] = {"partition", "schedule", "notify", "checkpoint"};
 	static const char *const step[] = {
-	    "lua", "http", "pipeline", "choice", "map", "wait", "flow", "quality", "cache", "pool"};
+	    "lua", "http", "pipeline", "choice", "map", "wait", "flow", "cache", "pool"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(top); i++) {
@@ -653,6 +653,17 @@ static void keys_of_the_process_are_checked(void **state)
 	expect("pipeline: p\nsteps: {a: {noop: true, stdin: x, user: root, limits: {}, orphans: kill,"
 	       " context: true, streams: split}}\n",
 	       "SLU025@2:25 SLU025@2:35 SLU025@2:47 SLU025@2:59 SLU025@2:74 SLU025@2:89");
+	expect(CMD("quality: {min_valid_rate: 0.99, max_null_rate: 0, min_record_count: 1, severity: soft}"), "");
+	expect(CMD("quality: {}"), "SLU015@2:33");
+	expect(CMD("quality: {severity: hard}"), "SLU015@2:33");
+	expect(CMD("quality: {min_valid_rate: 99}"), "SLU022@2:50");
+	expect(CMD("quality: {min_valid_rate: 99%}"), "SLU016@2:50");
+	expect(CMD("quality: {max_null_rate: -0.1}"), "SLU022@2:49");
+	expect(CMD("quality: {min_record_count: -1}"), "SLU022@2:52");
+	expect(CMD("quality: {min_record_count: 1.5}"), "SLU016@2:52");
+	expect(CMD("quality: {min_record_count: 5, max_record_count: 4}"), "SLU022@2:33");
+	expect(CMD("quality: {severity: mild, min_record_count: 1}"), "SLU020@2:44");
+	expect(CMD("quality: {min_rate: 1}"), "SLU013@2:34");
 	expect(CMD("priority: 7"), "");
 	expect(CMD("priority: 1.5"), "SLU016@2:34");
 	expect(CMD("priority: 1000001"), "SLU022@2:34");
