@@ -23,6 +23,15 @@ SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_status_at(struct sluice *sl
 							       enum sluice_format format,
 							       char **ret_text,
 							       struct sluice_error *err);
+/* Why a step is as it is, and what a resume would do with it: the chain of causes, one fact a line, with
+ * the events that prove it. `step` NULL: how the run came to where it is, in at most 15 lines. As JSON each
+ * fact has `depth`, `code` (stable), `step_id`, `event_id` and `text`. NOT_FOUND for an unknown step, with
+ * the nearest one as hint. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_explain(struct sluice *sluice,
+							     const char *run_name, const char *step,
+							     enum sluice_format format,
+							     char **ret_text,
+							     struct sluice_error *err);
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_summary(struct sluice *sluice,
 							     const char *run_name,
 							     enum sluice_format format,

@@ -1,6 +1,7 @@
 /* query.c - how one run stands: status, summary, verify. Readers: no lock, nothing is written */
 #include "api/api.h"
 
+#include "report/explain_step.h"
 #include "report/run_report.h"
 #include "report/verify.h"
 
@@ -106,6 +107,41 @@ enum sluice_code sluice_status_at(struct sluice *sluice, const char *run_name, c
 	if (api_text(&out, ret_text, err) != SLUICE_OK)
 		return SLUICE_MEMORY;
 	return api_check_reading(&fold, &cause) == ERR_OK ? SLUICE_OK : api_err(err, &cause);
+}
+
+static enum err_code explain_named(const struct sluice *sluice, const char *run_name,
+				   struct str step, enum sluice_format format, struct trail *trail,
+				   struct buf *out, struct err *err)
+{
+	AUTO(rundir_drop) struct rundir *dir = NULL;
+	struct run_lock_info owner;
+
+	if (api_find_run(sluice, run_name, &dir, err) != ERR_OK ||
+	    run_lock_look(rundir_vfs(dir), rundir_fd(dir), &owner, err) != ERR_OK ||
+	    trail_read(dir, &sluice->limits, step, trail, err) != ERR_OK)
+		return err->code;
+	return format == SLUICE_JSON ? explain_json(trail, &owner, out, err)
+				     : explain_text(trail, &owner, out, err);
+}
+
+enum sluice_code sluice_explain(struct sluice *sluice, const char *run_name, const char *step,
+				enum sluice_format format, char **ret_text,
+				struct sluice_error *err)
+{
+	AUTO(trail_fini) struct trail trail = {.steps = NULL};
+	AUTO(buf_fini) struct buf out = BUF_INIT;
+	struct err cause = ERR_INIT;
+
+	if (!sluice || !run_name || !ret_text)
+		return api_usage(err,
+				 "sluice_explain needs a handle, the name of a run and an answer");
+	if (format != SLUICE_TEXT && format != SLUICE_JSON)
+		return api_usage(err, "the answer is text or json");
+	if (explain_named(sluice, run_name, str_of(step), format, &trail, &out, &cause) != ERR_OK)
+		return api_err(err, &cause);
+	if (api_text(&out, ret_text, err) != SLUICE_OK)
+		return err->code;
+	return api_check_reading(&trail.fold, &cause) == ERR_OK ? SLUICE_OK : api_err(err, &cause);
 }
 
 enum sluice_code sluice_summary(struct sluice *sluice, const char *run_name,
