@@ -42,7 +42,7 @@ def test_a_verb_of_a_later_version_is_refused_S13(sluice, verb):
 
 
 @pytest.mark.parametrize("words, hint", [
-    (["stauts"], "did you mean `sluice status`"),
+    (["satus"], "did you mean `sluice status`"),
     (["run", "--parm", "a=b", "x"], "did you mean '--param'"),
     (["status", "--jsno", "x"], "did you mean '--json'"),
 ])
