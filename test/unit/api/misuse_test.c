@@ -725,6 +725,19 @@ static void use_sluice_status_at(void)
 	USAGE(sluice_status_at(sluice, RUN_ID, long_text, SLUICE_TEXT, &text, err));
 }
 
+static void use_sluice_explain(void)
+{
+	USAGE(sluice_explain(NULL, RUN_ID, NULL, SLUICE_TEXT, &text, err));
+	USAGE(sluice_explain(sluice, NULL, NULL, SLUICE_TEXT, &text, err));
+	USAGE(sluice_explain(sluice, RUN_ID, NULL, SLUICE_TEXT, NULL, err));
+	USAGE(sluice_explain(sluice, RUN_ID, NULL, SLUICE_CSV, &text, err));
+	FAILS(SLUICE_NOT_FOUND, sluice_explain(sluice, RUN_ID, "", SLUICE_TEXT, &text, err));
+	FAILS(SLUICE_NOT_FOUND, sluice_explain(sluice, RUN_ID, "\xFF", SLUICE_JSON, &text, err));
+	FAILS(SLUICE_NOT_FOUND, sluice_explain(sluice, RUN_ID, long_text, SLUICE_TEXT, &text, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_explain(sluice, name, NULL, SLUICE_TEXT, &text, err));
+}
+
 static void use_sluice_stats(void)
 {
 	USAGE(sluice_stats(NULL, NULL, &text, err));
