@@ -569,6 +569,53 @@ static void s11_a_built_pipeline_runs_to_its_end(void **state)
 	sluice_close(sluice);
 }
 
+static int count_up(struct sluice_step_ctx *ctx, void *arg)
+{
+	unsigned *count = arg;
+
+	*count += 1;
+	return strcmp(sluice_ctx_step(ctx), "second") == 0 && sluice_ctx_attempt(ctx) == 0
+		   ? sluice_ctx_fail(ctx, "dependency", "not yet")
+		   : 0;
+}
+
+/* Functions go under the names of their steps; a resume borrows them from a pipeline. */
+static void a_step_calls_the_function_that_it_was_given(void **state)
+{
+	struct sluice *sluice = sluice_of_test(NULL);
+	struct sluice_pipeline *pipeline = sluice_pipeline_new("calls");
+	struct sluice_run *run = NULL;
+	struct sluice_error err;
+	unsigned first = 0;
+	unsigned second = 0;
+	int status;
+
+	(void)state;
+	step(pipeline, &(struct sluice_step_def){.id = "first", .call = count_up, .arg = &first});
+	step(pipeline, &(struct sluice_step_def){.id = "second", .call = count_up, .arg = &second});
+	assert_int_equal(sluice_run_start(sluice, pipeline,
+					  &(struct sluice_run_opts){.run_id = "calls"}, &run, &err),
+			 SLUICE_OK);
+	sluice_pipeline_free(pipeline); /* the run has what it needs */
+	assert_int_equal(sluice_run_wait(run, &err), SLUICE_RUN_FAILED);
+	sluice_run_free(run);
+	run = NULL;
+	assert_int_equal(sluice_run_resume(sluice, "calls", NULL, &run, &status, &err),
+			 SLUICE_REFUSED);
+	pipeline = sluice_pipeline_new("calls");
+	step(pipeline, &(struct sluice_step_def){.id = "first", .call = count_up, .arg = &first});
+	step(pipeline, &(struct sluice_step_def){.id = "second", .call = count_up, .arg = &second});
+	if (sluice_run_resume(sluice, "calls", &(struct sluice_resume_opts){.pipeline = pipeline},
+			      &run, &status, &err) != SLUICE_OK)
+		fail_msg("%s", err.text);
+	sluice_pipeline_free(pipeline);
+	assert_int_equal(sluice_run_wait(run, &err), SLUICE_RUN_SUCCEEDED);
+	assert_int_equal(first, 1);
+	assert_int_equal(second, 2);
+	sluice_run_free(run);
+	sluice_close(sluice);
+}
+
 static void s13_a_command_without_a_keeper_is_refused_before_the_run_is_born(void **state)
 {
 	struct sluice *sluice = sluice_of_test(NULL);
@@ -622,6 +669,7 @@ int main(void)
 	    cmocka_unit_test(limits_hold_for_built_pipelines_and_can_be_raised),
 	    cmocka_unit_test(a_short_memory_is_an_error_wherever_it_strikes),
 	    cmocka_unit_test(s11_a_built_pipeline_runs_to_its_end),
+	    cmocka_unit_test(a_step_calls_the_function_that_it_was_given),
 	    cmocka_unit_test(s13_a_command_without_a_keeper_is_refused_before_the_run_is_born),
 	};
 
