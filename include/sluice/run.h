@@ -51,6 +51,15 @@ struct sluice_run_opts {
 	 * that are not selected: they count as succeeded with these outputs. It is recorded in the run.
 	 * Its params are weaker than params_file_json. USAGE without one of the three above. */
 	const char *context_json;
+	/* The same pipeline name and key are the same run: its id follows from them, and `run_id` cannot be
+	 * given too. When there is one already: EXISTS if it was started with the same definition,
+	 * parameters, part and partition (sluice_run_find says which), else REFUSED. */
+	const char *idempotency_key;
+	/* Which share of the data the run works on; NULL = what the pipeline's `partition` says. Never two
+	 * runs of one partition of a pipeline at once: LOCKED. After one that succeeded, or while one is
+	 * interrupted or blocked: REFUSED; `again` permits the first. */
+	const char *partition;
+	bool again;
 };
 
 /* Start a run: when it returns OK the run exists durably and belongs to this process; nothing has been
@@ -61,6 +70,20 @@ sluice_run_start(struct sluice *sluice, const struct sluice_pipeline *pipeline,
 		 const struct sluice_run_opts *options, struct sluice_run **ret_run,
 		 struct sluice_error *err);
 
+/* A new run of the same definition as another run's (as it is now frozen there), with the same part,
+ * partition and parameters; `params` of the options win. Secrets are read again. The reason recorded says
+ * of which run. `again` is implied. USAGE: the options name another part or partition. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code
+sluice_run_rerun(struct sluice *sluice, const char *run_name, const struct sluice_run_opts *options,
+		 struct sluice_run **ret_run, struct sluice_error *err);
+
+/* The run that is in the way of a start with these options: that of the same idempotency key, else the one
+ * that runs in the same partition, or that succeeded there. NOT_FOUND: none. REFUSED: the key was used for
+ * something else. Writes nothing. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code
+sluice_run_find(struct sluice *sluice, const struct sluice_pipeline *pipeline,
+		const struct sluice_run_opts *options, char **ret_run_id, struct sluice_error *err);
+
 struct sluice_resume_opts {
 	const char *from;                /* step to run again, with all downstream */
 	const char *const *params;       /* overrides, recorded */
@@ -70,11 +93,13 @@ struct sluice_resume_opts {
 	uint32_t max_parallel;
 	struct sluice_observer observer;
 	const struct sluice_pipeline *pipeline; /* built in C: lends the functions of its steps; may be NULL */
+	bool again; /* although another run of its partition has succeeded since */
 };
 
 /* Go on with a run (RUN: id, unique prefix, path, @latest, @failed). *ret_run is NULL when there is
  * nothing to do: the run has succeeded, or it is blocked and nobody has decided; *ret_exit_status says
- * 0 or 4 then. REFUSED: a guard bars it. LOCKED: a live process owns it. CORRUPT, NEWER: the log. */
+ * 0 or 4 then. REFUSED: a guard bars it. LOCKED: a live process owns it, or
+ * another run of its partition. CORRUPT, NEWER: the log. */
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code
 sluice_run_resume(struct sluice *sluice, const char *run_name,
 		  const struct sluice_resume_opts *options, struct sluice_run **ret_run,
@@ -126,6 +151,14 @@ struct sluice_end {
 
 /* How the run stands after sluice_run_wait. Without a run: state 0 and the exit status of wrong use. */
 SLUICE_API void sluice_run_end(const struct sluice_run *run, struct sluice_end *ret_end);
+
+/* Wait for a run that another process owns, until it rests, and say how. The observer (may be NULL) hears
+ * every event from the first on; none of a run that rests already. GONE: nobody owns it any more and it
+ * does not rest: it can be resumed. CORRUPT. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code
+sluice_run_follow(struct sluice *sluice, const char *run_name,
+		  const struct sluice_observer *observer, struct sluice_end *ret_end,
+		  struct sluice_error *err);
 
 /* Ask it to stop; with `now` running steps are killed. Any thread; async-signal-safe. */
 SLUICE_API void sluice_run_stop(struct sluice_run *run, bool now);

@@ -1,5 +1,5 @@
 /* events.c - the events of a run: all, the last few, and those to come */
-#include "api/api.h"
+#include "api/run_intern.h"
 
 #include "log/log.h"
 #include "report/event_text.h"
@@ -21,6 +21,8 @@ struct stream {
 	bool is_count;    /* only count what matches */
 	bool is_resting;  /* nothing more comes unless the run is resumed */
 	bool is_over;     /* the sink wants no more */
+	bool needs_owner; /* a run that nobody carries on is an error, not waited for */
+	const struct sluice_observer *observer; /* its on_tick; may be NULL */
 	struct buf text;  /* of the line being shown */
 	struct buf bytes; /* what was read of the file and not shown yet */
 	struct buf scratch;
@@ -242,6 +244,14 @@ static enum err_code follow(struct stream *stream, struct watch *watch, struct e
 			return err->code;
 		if (stream->is_resting && !owner.is_held)
 			return ERR_OK;
+		if (stream->needs_owner && !owner.is_held) {
+			(void)err_set(err, ERR_GONE, "the process that carried '%.*s' on is gone",
+				      STR_ARG(rundir_id(stream->dir)));
+			return err_hint(err, "go on with it: resume %.*s",
+					STR_ARG(rundir_id(stream->dir)));
+		}
+		if (stream->observer && stream->observer->on_tick)
+			stream->observer->on_tick(stream->observer->arg);
 		if (!stream->is_over)
 			watch_wait(watch);
 	}
@@ -276,4 +286,73 @@ enum sluice_code sluice_events(struct sluice *sluice, const char *run_name,
 	if (!sluice || !run_name || !sink)
 		return api_usage(err, "sluice_events needs a handle, the name of a run and a sink");
 	return stream_run(&stream, run_name, &cause) == ERR_OK ? SLUICE_OK : api_err(err, &cause);
+}
+
+/* ------------------------------------------------------------------- wait for another's run */
+
+static bool tell_observer(void *arg, const char *bytes, size_t len)
+{
+	const struct sluice_observer *observer = arg;
+
+	if (observer->on_event)
+		observer->on_event(observer->arg, bytes, len - 1); /* without its newline */
+	return true;
+}
+
+static enum err_code read_end(const struct sluice *sluice, const char *run_name, bool *ret_over,
+			      struct sluice_end *ret_end, struct err *err)
+{
+	AUTO(rundir_drop) struct rundir *dir = NULL;
+	AUTO(api_fold_drop) struct fold_run fold = {.model = NULL};
+	struct run_lock_info owner;
+
+	if (api_find_run(sluice, run_name, &dir, err) != ERR_OK ||
+	    run_lock_look(sluice->vfs, rundir_fd(dir), &owner, err) != ERR_OK ||
+	    fold_read(dir, &sluice->limits, NULL, NULL, &fold, err) != ERR_OK)
+		return err->code;
+	if (fold.reading.end == LOG_END_DAMAGED || fold.reading.end == LOG_END_NEWER) {
+		*err = fold.reading.problem;
+		return err->code;
+	}
+	*ret_over = !owner.is_held && (fold.state.is_completed || fold.state.state == RUN_BLOCKED);
+	run_fill_end(&fold.state, fold.reading.head.h, false, ret_end);
+	return ERR_OK;
+}
+
+static enum err_code wait_for_end(struct stream *stream, const char *run_name,
+				  struct sluice_end *ret_end, struct err *err)
+{
+	struct sluice_end end;
+	bool is_over = false;
+
+	if (read_end(stream->sluice, run_name, &is_over, &end, err) != ERR_OK)
+		return err->code;
+	if (!is_over && (stream_run(stream, run_name, err) != ERR_OK ||
+			 read_end(stream->sluice, run_name, &is_over, &end, err) != ERR_OK))
+		return err->code;
+	*ret_end = end;
+	return ERR_OK;
+}
+
+enum sluice_code sluice_run_follow(struct sluice *sluice, const char *run_name,
+				   const struct sluice_observer *observer,
+				   struct sluice_end *ret_end, struct sluice_error *err)
+{
+	static const struct sluice_observer nobody;
+	static const struct sluice_events_opts options = {.follow = true, .raw = true};
+	struct sluice_observer told = observer ? *observer : nobody;
+	AUTO(stream_fini)
+	struct stream stream = {.sluice = sluice,
+				.options = &options,
+				.sink = tell_observer,
+				.arg = &told,
+				.needs_owner = true,
+				.observer = &told};
+	struct err own = ERR_INIT;
+
+	if (!sluice || !run_name || !ret_end)
+		return api_usage(err, "sluice_run_follow: an argument is missing");
+	if (wait_for_end(&stream, run_name, ret_end, &own) != ERR_OK)
+		return api_err(err, &own);
+	return SLUICE_OK;
 }

@@ -1,6 +1,8 @@
 /* resume.c - go on with a run. */
 #include "api/run_intern.h"
 
+#include "api/partition.h"
+
 #include "base/timefmt.h"
 #include "sys/proc.h"
 #include "sys/unix_socket.h"
@@ -56,6 +58,63 @@ static enum err_code resume_when_free(struct sluice *sluice, const struct engine
 	return err->code;
 }
 
+/* ------------------------------------------------------------------------ its partition */
+
+struct birth_label {
+	struct buf pipeline;
+	struct buf partition;
+};
+
+static void birth_label_fini(struct birth_label *label)
+{
+	buf_fini(&label->pipeline);
+	buf_fini(&label->partition);
+}
+
+static enum err_code keep_label(void *arg, struct str id, const struct event *created,
+				struct err *err)
+{
+	struct birth_label *label = arg;
+
+	(void)id;
+	buf_str(&label->pipeline, event_text(created, EVENT_FIELD_PIPELINE));
+	buf_str(&label->partition, event_text(created, EVENT_FIELD_PARTITION));
+	if (buf_check(&label->pipeline, "a name", err) != ERR_OK)
+		return err->code;
+	return buf_check(&label->partition, "a partition", err);
+}
+
+static bool has_succeeded(const struct sluice *sluice, const struct rundir *dir)
+{
+	AUTO(api_fold_drop) struct fold_run fold = {.model = NULL};
+	struct err ignored = ERR_INIT; /* the resume itself will say what is wrong */
+
+	return fold_read(dir, &sluice->limits, NULL, NULL, &fold, &ignored) == ERR_OK &&
+	       fold.state.state == RUN_SUCCEEDED;
+}
+
+/* A resume is a run of the partition too. But a run that has nothing left to do is in nobody's way. */
+static enum err_code claim(const struct sluice *sluice, const char *path, bool is_again,
+			   struct partition_lock *ret_lock, struct err *err)
+{
+	AUTO(rundir_drop) struct rundir *dir = NULL;
+	AUTO(birth_label_fini)
+	struct birth_label label = {.pipeline = BUF_INIT, .partition = BUF_INIT};
+
+	if (rundir_open(sluice->vfs, path, &dir, err) != ERR_OK ||
+	    rundir_born(dir, keep_label, &label, err) != ERR_OK)
+		return err->code;
+	if (!label.partition.len)
+		return ERR_OK;
+	if (partition_claim(sluice, buf_view(&label.pipeline), buf_view(&label.partition),
+			    rundir_id(dir), is_again, ret_lock, err) == ERR_OK)
+		return ERR_OK;
+	if (!has_succeeded(sluice, dir))
+		return err->code;
+	err_reset(err);
+	return ERR_OK;
+}
+
 static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 				   const struct sluice_resume_opts *options, struct sluice_run *run,
 				   enum engine_resumed *ret_resumed, struct err *err)
@@ -65,6 +124,7 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 	AUTO(buf_fini) struct buf path = BUF_INIT;
 	AUTO(mem_drop) struct str *params = NULL;
 	AUTO(mem_drop) struct str *overrides = NULL;
+	AUTO(partition_unlock) struct partition_lock lock = PARTITION_LOCK_INIT;
 	char login[256];
 
 	if (rundir_find(sluice->vfs, sluice->home, str_of(run_name), &path, err) != ERR_OK ||
@@ -87,6 +147,8 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 		resume.resume.reason = str_of(options->reason);
 	resume.observer = run_observer(run);
 	run->host.pipeline = options->pipeline;
+	if (claim(sluice, path.ptr, options->again, &lock, err) != ERR_OK)
+		return err->code;
 	if (resume_when_free(sluice, &ports, &resume, ret_resumed, &run->engine, err) != ERR_OK)
 		return err->code;
 	return *ret_resumed == ENGINE_RESUMED ? drive_open(run->engine, &run->drive, err) : ERR_OK;

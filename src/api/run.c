@@ -136,26 +136,29 @@ enum sluice_code sluice_run_dispatch(struct sluice_run *run, bool *ret_is_over,
 	return SLUICE_OK;
 }
 
+void run_fill_end(const struct run_state *state, const char *h, bool is_rollback,
+		  struct sluice_end *ret_end)
+{
+	*ret_end = (struct sluice_end){
+	    .state = (enum sluice_run_state)state->state,
+	    .exit_status = run_exit_status(state, is_rollback),
+	};
+	if (state->state != RUN_BLOCKED)
+		(void)snprintf(ret_end->outcome, sizeof(ret_end->outcome), "%s",
+			       outcome_name(state->outcome));
+	(void)snprintf(ret_end->receipt, sizeof(ret_end->receipt), "%s", h);
+}
+
 void sluice_run_end(const struct sluice_run *run, struct sluice_end *ret_end)
 {
-	const struct run_state *state;
-
 	if (!ret_end)
 		return;
 	if (!run) {
 		*ret_end = (struct sluice_end){.exit_status = sluice_exit_status(SLUICE_USAGE)};
 		return;
 	}
-	state = engine_state(run->engine);
-	*ret_end = (struct sluice_end){
-	    .state = (enum sluice_run_state)state->state,
-	    .exit_status = run_exit_status(state, run->is_rollback),
-	};
-	if (state->state != RUN_BLOCKED)
-		(void)snprintf(ret_end->outcome, sizeof(ret_end->outcome), "%s",
-			       outcome_name(state->outcome));
-	(void)snprintf(ret_end->receipt, sizeof(ret_end->receipt), "%s",
-		       engine_head(run->engine)->h);
+	run_fill_end(engine_state(run->engine), engine_head(run->engine)->h, run->is_rollback,
+		     ret_end);
 }
 
 _Static_assert((int)SLUICE_RUN_ROLLED_BACK == (int)RUN_ROLLED_BACK, "public states are our own");

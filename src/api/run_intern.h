@@ -27,5 +27,8 @@ struct engine_ports run_ports(struct sluice_run *run);
 struct engine_observer run_observer(struct sluice_run *run);
 /* Exit status of `run` and `resume`, or of `rollback`, for a run that rests so (S13). */
 int run_exit_status(const struct run_state *state, bool is_rollback);
+/* How a run stands; `h` is the last one of its log. `is_rollback` as above. */
+void run_fill_end(const struct run_state *state, const char *h, bool is_rollback,
+		  struct sluice_end *ret_end);
 
 #endif

@@ -25,8 +25,8 @@ static void on_ask(unsigned count)
 		sluice_run_stop(run, count > 1);
 }
 
-bool carry_begin(struct carry *carry, struct cli *cli, bool is_silent,
-		 struct sluice_observer *ret_observer, int *ret_status)
+static bool progress_make(struct cli *cli, struct carry *carry,
+			  struct sluice_observer *ret_observer, bool is_silent, int *ret_status)
 {
 	enum progress_kind kind = PROGRESS_USUAL;
 
@@ -44,6 +44,14 @@ bool carry_begin(struct carry *carry, struct cli *cli, bool is_silent,
 						 .on_tick = progress_tick,
 						 .tick_ms = TICK_MS,
 						 .arg = carry->progress};
+	return true;
+}
+
+bool carry_begin(struct carry *carry, struct cli *cli, bool is_silent,
+		 struct sluice_observer *ret_observer, int *ret_status)
+{
+	if (!progress_make(cli, carry, ret_observer, is_silent, ret_status))
+		return false;
 	terminal_on_end(on_ask);
 	return true;
 }
@@ -145,7 +153,7 @@ static void tell_lines(struct str text)
 }
 
 /* The last lines of what the failed steps wrote. */
-static void tell_failed(const struct carry *carry)
+static void tell_failed(const struct carry *carry, const char *run_name)
 {
 	for (size_t i = 0; i < FAILED_SHOWN && progress_failed(carry->progress, i); i++) {
 		AUTO(buf_fini) struct buf last = BUF_INIT;
@@ -154,7 +162,7 @@ static void tell_failed(const struct carry *carry)
 						   .tail_bytes = LAST_BYTES};
 		struct sluice_error ignored; /* the summary has said what failed */
 
-		if (sluice_logs(carry->cli->sluice, sluice_run_dir(carry->run), &options, keep,
+		if (sluice_logs(carry->cli->sluice, run_name, &options, keep,
 				&last, &ignored) == SLUICE_OK &&
 		    last.len > 0) {
 			print_note("\nlast lines of '%s':\n", options.step);
@@ -164,7 +172,7 @@ static void tell_failed(const struct carry *carry)
 }
 
 /* The commands that move the run on, out of its status. */
-static void tell_next(const struct carry *carry)
+static void tell_next(const struct carry *carry, const char *run_name)
 {
 	char *status = NULL;
 	struct sluice_error ignored; /* advice only */
@@ -172,8 +180,8 @@ static void tell_next(const struct carry *carry)
 	struct str item;
 	size_t at = 0;
 
-	if (sluice_status(carry->cli->sluice, sluice_run_dir(carry->run), SLUICE_JSON, &status,
-			  &ignored) != SLUICE_OK)
+	if (sluice_status(carry->cli->sluice, run_name, SLUICE_JSON, &status, &ignored) !=
+	    SLUICE_OK)
 		goto out;
 	list = json_get(str_of(status), "next");
 	while (list.ptr && json_item(list, &at, &item)) {
@@ -186,24 +194,42 @@ out:
 	sluice_free(status);
 }
 
-static void tell_summary(const struct carry *carry)
+static void tell_summary(const struct carry *carry, const char *run_name)
 {
 	char *summary = NULL;
 	struct sluice_error err;
 
-	if (sluice_summary(carry->cli->sluice, sluice_run_dir(carry->run), SLUICE_TEXT, &summary,
-			   &err) != SLUICE_OK)
+	if (sluice_summary(carry->cli->sluice, run_name, SLUICE_TEXT, &summary, &err) != SLUICE_OK)
 		(void)print_error(&err); /* the exit status is that of the run */
 	cli_answer(summary);
 }
 
+/* How the run ended; answers its exit status. `run_name` names it for questions: its directory or
+ * id. */
+static int tell_end(const struct carry *carry, const char *run_id, const char *run_name,
+		    const struct sluice_end *end)
+{
+	progress_end(carry->progress);
+	if (carry->cli->options.given[OPT_QUIET]) {
+		print_out(run_id);
+		print_out("\n");
+		return end->exit_status;
+	}
+	tell_summary(carry, run_name);
+	print_out("Receipt: ");
+	print_out(end->receipt);
+	print_out("\n");
+	tell_failed(carry, run_name);
+	tell_next(carry, run_name);
+	return end->exit_status;
+}
+
 int carry_on(struct carry *carry, struct sluice_run *run)
 {
-	bool is_quiet = carry->cli->options.given[OPT_QUIET];
 	struct sluice_end end;
 	struct sluice_error err;
 
-	if (!is_quiet)
+	if (!carry->cli->options.given[OPT_QUIET])
 		print_note("run %s\n", sluice_run_id(run));
 	if (!wait_for_end(carry, run, &end, &err)) {
 		progress_end(carry->progress);
@@ -211,17 +237,63 @@ int carry_on(struct carry *carry, struct sluice_run *run)
 			print_note("sluice: run '%s' can be resumed\n", sluice_run_id(run));
 		return print_error(&err);
 	}
-	progress_end(carry->progress);
-	if (is_quiet) {
-		print_out(sluice_run_id(run));
-		print_out("\n");
-		return end.exit_status;
+	return tell_end(carry, sluice_run_id(run), sluice_run_dir(run), &end);
+}
+
+/* ---------------------------------------------------------------- somebody else's run */
+
+int carry_other(struct cli *cli, const char *run_id, struct sluice_error *ret_err)
+{
+	struct carry carry;
+	struct sluice_observer observer;
+	struct sluice_end end;
+	int status = -1;
+
+	if (!progress_make(cli, &carry, &observer, false, &status))
+		return status;
+	if (sluice_run_follow(cli->sluice, run_id, &observer, &end, ret_err) == SLUICE_OK)
+		status = tell_end(&carry, run_id, run_id, &end);
+	else
+		progress_end(carry.progress);
+	carry_fini(&carry);
+	return status;
+}
+
+/* There was nothing to carry on: it has succeeded, or nobody has decided yet. */
+static void tell_nothing(const struct cli *cli, const char *run_name, int status)
+{
+	char *text = NULL;
+	struct sluice_error err;
+
+	if (cli->options.given[OPT_QUIET])
+		return;
+	print_note(status == CLI_OK ? "nothing to do: the run has succeeded\n"
+				    : "the run is blocked, and nobody has decided\n");
+	if (sluice_status(cli->sluice, run_name, SLUICE_TEXT, &text, &err) != SLUICE_OK)
+		(void)print_error(&err); /* the exit status is that of the resume */
+	cli_answer(text);
+}
+
+int carry_resumed(struct cli *cli, const char *run_name, struct sluice_resume_opts *options)
+{
+	struct carry carry;
+	struct sluice_run *run = NULL;
+	struct sluice_error err;
+	int status;
+
+	if (!carry_begin(&carry, cli, false, &options->observer, &status))
+		return status;
+	if (sluice_run_resume(cli->sluice, run_name, options, &run, &status, &err) == SLUICE_OK) {
+		if (run)
+			status = carry_on(&carry, run);
+		else
+			tell_nothing(cli, run_name, status);
+		carry_fini(&carry);
+		return status;
 	}
-	tell_summary(carry);
-	print_out("Receipt: ");
-	print_out(end.receipt);
-	print_out("\n");
-	tell_failed(carry);
-	tell_next(carry);
-	return end.exit_status;
+	carry_fini(&carry);
+	if (err.code != SLUICE_LOCKED || !cli->options.given[OPT_WAIT])
+		return print_error(&err);
+	status = carry_other(cli, run_name, &err);
+	return status < 0 ? print_error(&err) : status;
 }

@@ -19,6 +19,13 @@ bool carry_begin(struct carry *carry, struct cli *cli, bool is_silent,
 /* Carry `run` (taken over) on until it rests; then summary, the output of what failed, the next
  * commands, the receipt. Answers the exit status. */
 int carry_on(struct carry *carry, struct sluice_run *run);
+/* Wait for a run that another process carries on (or that is over), with progress, then answer as carry_on
+ * does. -1: the wait failed, *ret_err says why, nothing was printed of it. A signal ends only this
+ * process. */
+int carry_other(struct cli *cli, const char *run_id, struct sluice_error *ret_err);
+/* Resume a run and carry it on; answers the exit status. With --wait one that another process owns is
+ * waited for. */
+int carry_resumed(struct cli *cli, const char *run_name, struct sluice_resume_opts *options);
 /* The same without a word: for a run in the background. */
 int carry_silently(struct carry *carry, struct sluice_run *run);
 void carry_fini(struct carry *carry);

@@ -27,7 +27,7 @@
 
 /* Verbs of the manual that this version does not have. */
 static const char *const later_verbs[] = {
-    "rerun", "top",  "compare", "export", "signal", "rollback",
+    "top",  "compare", "export", "signal", "rollback",
     "serve", "flow", "keeper",  "test",   "debug",
 };
 

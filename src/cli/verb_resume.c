@@ -11,42 +11,6 @@ static int check(struct cli *cli, const struct sluice_resume_opts *options)
 	return cli_answer_or_error(code, text, &err);
 }
 
-/* There was nothing to carry on: it has succeeded, or nobody has decided yet. */
-static void tell_nothing(const struct cli *cli, int status)
-{
-	char *text = NULL;
-	struct sluice_error err;
-
-	if (cli->options.given[OPT_QUIET])
-		return;
-	print_note(status == CLI_OK ? "nothing to do: the run has succeeded\n"
-				    : "the run is blocked, and nobody has decided\n");
-	if (sluice_status(cli->sluice, cli->options.words[0], SLUICE_TEXT, &text, &err) !=
-	    SLUICE_OK)
-		(void)print_error(&err); /* the exit status is that of the resume */
-	cli_answer(text);
-}
-
-static int go_on(struct cli *cli, struct sluice_resume_opts *options)
-{
-	struct carry carry;
-	struct sluice_run *run = NULL;
-	struct sluice_error err;
-	int status;
-
-	if (!carry_begin(&carry, cli, false, &options->observer, &status))
-		return status;
-	if (sluice_run_resume(cli->sluice, cli->options.words[0], options, &run, &status, &err) !=
-	    SLUICE_OK)
-		status = print_error(&err);
-	else if (run)
-		status = carry_on(&carry, run);
-	else
-		tell_nothing(cli, status);
-	carry_fini(&carry);
-	return status;
-}
-
 static int run(struct cli *cli)
 {
 	const struct options *given = &cli->options;
@@ -63,12 +27,15 @@ static int run(struct cli *cli)
 	    .reason = given->value[OPT_REASON],
 	    .as = given->value[OPT_AS],
 	    .max_parallel = (uint32_t)parallel,
+	    .again = given->given[OPT_AGAIN],
 	};
-	return given->given[OPT_CHECK] ? check(cli, &options) : go_on(cli, &options);
+	return given->given[OPT_CHECK] ? check(cli, &options)
+				       : carry_resumed(cli, given->words[0], &options);
 }
 
 static const enum option resume_options[] = {OPT_CHECK,  OPT_FROM, OPT_PARAM,        OPT_OVERRIDE,
-					     OPT_REASON, OPT_AS,   OPT_MAX_PARALLEL, OPT_END};
+					     OPT_REASON, OPT_AS,   OPT_MAX_PARALLEL, OPT_WAIT,
+					     OPT_AGAIN,  OPT_END};
 
 const struct cli_verb verb_resume = {
     .name = "resume",

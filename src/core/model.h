@@ -192,6 +192,7 @@ struct model {
 	struct str pipeline;
 	struct str version;
 	struct str description;
+	struct tmpl partition; /* which share of the data a run works on; text.ptr NULL = none */
 	struct str folder; /* absolute: where relative paths start; recorded in run.created as cwd */
 	struct param *params;
 	uint32_t params_count;

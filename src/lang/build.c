@@ -318,6 +318,13 @@ void key_top_sync(struct build *build, void *target, const struct node *key,
 	}
 }
 
+void key_top_partition(struct build *build, void *target, const struct node *key,
+		       const struct node *value)
+{
+	(void)target;
+	(void)use_template(build, key, value, USES_NO_OUTPUTS, &build->model->partition);
+}
+
 void key_top_env(struct build *build, void *target, const struct node *key,
 		 const struct node *value)
 {

@@ -177,7 +177,7 @@ bool take_json(struct build *build, const struct node *value, struct buf *out);
 enum {
 	USES_OUTPUT = 1,     /* `output` is known: pass, reason */
 	USES_SECRET = 2,     /* may be a secret as a whole: env */
-	USES_NO_OUTPUTS = 4, /* the environment of the pipeline */
+	USES_NO_OUTPUTS = 4, /* the environment of the pipeline, its partition: before any step ran */
 };
 
 bool use_expression(struct build *build, const struct node *key, const struct node *value,

@@ -486,6 +486,7 @@ enum err_code lang_freeze(const struct model *model, struct buf *out, struct err
 	put_text(out, "pipeline", model->pipeline);
 	put_text(out, "version", model->version);
 	put_text(out, "description", model->description);
+	put_text(out, "partition", model->partition.text);
 	put_text(out, "folder", model->folder);
 	if (model->params_count) {
 		member(out, "params");

@@ -71,9 +71,9 @@ static void output_use(struct build *build, const struct node *node, struct str 
 
 	if (uses & USES_NO_OUTPUTS) {
 		report_at(build, DIAG_OUTPUT_USE, node, STR("outputs"),
-			  "the environment of the pipeline cannot use outputs");
+			  "outputs cannot be used here: no step has run yet");
 		diags_hint(build->diags,
-			   "put the variable into the `env` of the steps that need it");
+			   "only a step can use them, e.g. in its own `env`");
 		return;
 	}
 	if (target == STEP_NONE) {

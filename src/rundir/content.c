@@ -59,6 +59,11 @@ enum err_code rundir_frozen(const struct rundir *dir, struct str definition_hash
 		       FROZEN_FILE);
 }
 
+enum err_code rundir_source(const struct rundir *dir, struct buf *out, struct err *err)
+{
+	return vfs_read_all(&dir->vfs, dir->fd, SOURCE_FILE, FROZEN_BYTES_MAX, out, err);
+}
+
 /* ---- blobs ---- */
 
 /* Is the whole blob there already? Then it is made sure of: an earlier put may have been cut short

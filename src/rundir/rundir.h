@@ -68,6 +68,20 @@ MUST_CHECK enum err_code rundir_list(const struct vfs *vfs, const char *home, st
 MUST_CHECK enum err_code rundir_frozen(const struct rundir *dir, struct str definition_hash,
 				       struct buf *out, struct err *err);
 
+/* The pipeline as it was written at the birth. */
+MUST_CHECK enum err_code rundir_source(const struct rundir *dir, struct buf *out, struct err *err);
+
+/* Told of the run.created of a run, as far as it is whole (nothing is verified but the line itself). */
+typedef enum err_code rundir_born_fn(void *arg, struct str id, const struct event *created,
+				     struct err *err);
+/* Visit that of one run. */
+MUST_CHECK enum err_code rundir_born(const struct rundir *dir, rundir_born_fn *visit, void *arg,
+				     struct err *err);
+/* Visit every run below home whose first line has the text `needle`. What is no run is left out. */
+MUST_CHECK enum err_code rundir_each_born(const struct vfs *vfs, const char *home,
+					  const char *needle, rundir_born_fn *visit, void *arg,
+					  struct err *err);
+
 /* Blobs: content by hash, synced with the directory when it returns. ref is 64 hex digits. */
 MUST_CHECK enum err_code rundir_blob_put(const struct rundir *dir, struct str content,
 					 char ref[SHA256_HEX_BYTES + 1], struct err *err);
