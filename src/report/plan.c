@@ -26,6 +26,8 @@ struct plan {
 	struct expr *expr;
 	struct run_state state; /* nothing but the parameters */
 	enum forecast *forecast;
+	uint32_t *wave; /* by step, from 1: the steps of a wave need only those of earlier ones */
+	uint32_t waves;
 	struct buf scratch;
 };
 
@@ -34,6 +36,7 @@ static void plan_fini(struct plan *plan)
 	expr_drop(&plan->expr);
 	run_state_fini(&plan->state);
 	mem_free(plan->forecast);
+	mem_free(plan->wave);
 	buf_fini(&plan->scratch);
 }
 
@@ -111,13 +114,34 @@ static enum forecast foresee(struct plan *plan, uint32_t index)
 	return is_true ? FORECAST_RUNS : FORECAST_SKIPPED;
 }
 
+static uint32_t last_wave(const struct plan *plan, const uint32_t *needs, uint32_t count)
+{
+	uint32_t last = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		last = plan->wave[needs[i]] > last ? plan->wave[needs[i]] : last;
+	return last;
+}
+
+static void find_wave(struct plan *plan, uint32_t index)
+{
+	const struct step *step = &plan->model->steps[index];
+	uint32_t needs = last_wave(plan, step->needs, step->needs_count);
+	uint32_t any = last_wave(plan, step->needs_any, step->needs_any_count);
+
+	plan->wave[index] = (needs > any ? needs : any) + 1;
+	if (plan->wave[index] > plan->waves)
+		plan->waves = plan->wave[index];
+}
+
 static enum err_code plan_init(struct plan *plan, const struct plan_request *request,
 			       struct err *err)
 {
 	plan->request = request;
 	plan->model = request->model;
 	plan->forecast = mem_new(request->model->steps_count, sizeof(*plan->forecast));
-	if (!plan->forecast)
+	plan->wave = mem_new(request->model->steps_count, sizeof(*plan->wave));
+	if (!plan->forecast || !plan->wave)
 		return mem_err(err);
 	if (expr_new(request->limits, &plan->expr, err) != ERR_OK ||
 	    run_state_init(&plan->state, request->model, err) != ERR_OK)
@@ -128,6 +152,7 @@ static enum err_code plan_init(struct plan *plan, const struct plan_request *req
 		uint32_t step = request->model->order[i];
 
 		plan->forecast[step] = foresee(plan, step);
+		find_wave(plan, step);
 	}
 	return ERR_OK;
 }
@@ -282,6 +307,46 @@ static void command_lines(struct buf *out, struct plan *plan, uint32_t index)
 	}
 }
 
+static const char *const backoffs[] = {
+    [BACKOFF_EXPONENTIAL] = "exponential",
+    [BACKOFF_LINEAR] = "linear",
+    [BACKOFF_CONSTANT] = "constant",
+};
+
+/* "up to 3, after transient_io, timeout; exponential from 2s, at most 1m" */
+static void retry_put(struct buf *out, const struct retry *retry)
+{
+	const char *before = ", after ";
+
+	buf_fmt(out, "up to %u", retry->max_attempts);
+	for (unsigned c = 0; c < CLASS_COUNT; c++) {
+		if (!(retry->classes >> c & 1))
+			continue;
+		buf_fmt(out, "%s%s", before, error_class_name((enum error_class)c));
+		before = ", ";
+	}
+	buf_fmt(out, "; %s from ", backoffs[retry->backoff]);
+	duration_exact(out, retry->initial_ns);
+	if (retry->max_ns > 0 && retry->backoff != BACKOFF_CONSTANT) {
+		buf_text(out, ", at most ");
+		duration_exact(out, retry->max_ns);
+	}
+}
+
+/* "2 of anna, bert; within 1h" */
+static void approval_put(struct buf *out, const struct approval *approval)
+{
+	buf_fmt(out, "%u of ", approval->count);
+	for (uint32_t i = 0; i < approval->by_count; i++)
+		buf_fmt(out, "%s%.*s", i > 0 ? ", " : "", STR_ARG(approval->by[i]));
+	if (approval->by_count == 0)
+		buf_text(out, "anybody with a name");
+	if (approval->timeout_ns > 0) {
+		buf_text(out, "; within ");
+		duration_exact(out, approval->timeout_ns);
+	}
+}
+
 static void step_lines(struct buf *out, struct plan *plan, uint32_t place, uint32_t index)
 {
 	const struct step *step = &plan->model->steps[index];
@@ -307,8 +372,13 @@ static void step_lines(struct buf *out, struct plan *plan, uint32_t place, uint3
 		item_line(out, "pass", step->pass);
 	if (step->retry->max_attempts > 1) {
 		buf_clear(&text);
-		buf_fmt(&text, "up to %u", step->retry->max_attempts);
+		retry_put(&text, step->retry);
 		item_line(out, "attempts", buf_view(&text));
+	}
+	if (step->approval) {
+		buf_clear(&text);
+		approval_put(&text, step->approval);
+		item_line(out, "approval", buf_view(&text));
 	}
 	if (step->on_failure != ON_FAILURE_STOP)
 		item_line(out, "on_failure", str_of(on_failure_name(step->on_failure)));
@@ -324,7 +394,8 @@ enum err_code plan_text(const struct plan_request *request, struct buf *out, str
 	buf_fmt(out, "Pipeline: %.*s", STR_ARG(model->pipeline));
 	if (model->version.len > 0)
 		buf_fmt(out, " (version %.*s)", STR_ARG(model->version));
-	buf_fmt(out, "\nSteps: %u, at most %u at once\n", model->steps_count, model->concurrency);
+	buf_fmt(out, "\nSteps: %u in %u wave%s, at most %u at once\n", model->steps_count,
+		plan.waves, plan.waves == 1 ? "" : "s", model->concurrency);
 	if (model->params_count > 0)
 		buf_text(out, "Params:\n");
 	for (uint32_t i = 0; i < model->params_count; i++) {
@@ -333,8 +404,12 @@ enum err_code plan_text(const struct plan_request *request, struct buf *out, str
 		buf_byte(out, '\n');
 	}
 	buf_text(out, "Order:\n");
-	for (uint32_t i = 0; i < model->steps_count; i++)
+	/* model->order is by wave: a step is in it as soon as the last one that it needs is. */
+	for (uint32_t i = 0; i < model->steps_count; i++) {
+		if (i == 0 || plan.wave[model->order[i]] != plan.wave[model->order[i - 1]])
+			buf_fmt(out, "Wave %u:\n", plan.wave[model->order[i]]);
 		step_lines(out, &plan, i + 1, model->order[i]);
+	}
 	if (request->note.len > 0)
 		buf_fmt(out, "Note: %.*s\n", STR_ARG(request->note));
 	buf_text(out, "Nothing was executed.\n");
@@ -368,6 +443,21 @@ static void texts_member(struct buf *out, struct plan *plan, uint32_t index, con
 	buf_byte(out, ']');
 }
 
+static void policy_members(struct buf *out, const struct step *step)
+{
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+
+	if (step->retry->max_attempts > 1) {
+		retry_put(&text, step->retry);
+		field_str(out, "retry", buf_view(&text));
+	}
+	if (step->approval) {
+		buf_clear(&text);
+		approval_put(&text, step->approval);
+		field_str(out, "approval", buf_view(&text));
+	}
+}
+
 static void step_member(struct buf *out, struct plan *plan, uint32_t index)
 {
 	const struct step *step = &plan->model->steps[index];
@@ -377,6 +467,7 @@ static void step_member(struct buf *out, struct plan *plan, uint32_t index)
 	field_comma(out);
 	buf_byte(out, '{');
 	field_str(out, "step_id", step->id);
+	field_i64(out, "wave", plan->wave[index]);
 	field_str(out, "kind", str_of(kind_name(step->kind)));
 	field_str(out, "forecast", str_of(forecast_name(plan->forecast[index])));
 	why_put(&why, plan, index);
@@ -389,6 +480,7 @@ static void step_member(struct buf *out, struct plan *plan, uint32_t index)
 	field_str(out, "pass", step->pass);
 	field_str(out, "on_failure", str_of(on_failure_name(step->on_failure)));
 	field_i64(out, "max_attempts", step->retry->max_attempts);
+	policy_members(out, step);
 	if (command && step->kind == STEP_KIND_RUN)
 		field_str(out, "run", command->text);
 	if (command && step->kind == STEP_KIND_ARGV)
@@ -411,6 +503,7 @@ enum err_code plan_json(const struct plan_request *request, struct buf *out, str
 	field_str(&json, "pipeline", model->pipeline);
 	field_str(&json, "version", model->version);
 	field_i64(&json, "concurrency", model->concurrency);
+	field_i64(&json, "waves", plan.waves);
 	field_open(&json, "params", '{');
 	for (uint32_t i = 0; i < model->params_count; i++) {
 		field_comma(&json);

@@ -60,3 +60,26 @@ def test_params_file_problems_S13(sluice):
     for name, content in (("empty", ""), ("list", "[]"), ("broken", "{"), ("nul", "{}\0")):
         done = sluice.run("plan", path, "--params-file", sluice.write(name, content), check=2)
         assert done.stderr.startswith("sluice: "), name
+
+
+def test_s14_plan_has_waves_retries_and_approvals(sluice):
+    path = sluice.write("p.yaml", """\
+pipeline: p
+steps:
+  late: {noop: true, needs: [left, ask]}
+  left: {run: 'true', needs: [], retry: {max_attempts: 4, on: [timeout, dependency], initial: 1s, max: 10s}}
+  right: {noop: true, needs: []}
+  ask: {gate: manual, noop: true, needs_any: [left, right], approve: {by: [anna, bert], count: 2, timeout: 1h}}
+""")
+    text = sluice.run("plan", path, check=0).stdout
+    assert "Steps: 4 in 3 waves, at most " in text
+    assert "Wave 1:\n  1. left\n" in text and "Wave 2:\n  3. ask [manual gate]\n" in text
+    assert "attempts   up to 4, after timeout, dependency; exponential from 1s, at most 10s\n" in text
+    assert "approval   2 of anna, bert; within 1h\n" in text
+    plan = json.loads(sluice.run("plan", path, "--json", check=0).stdout)
+    assert plan["waves"] == 3
+    assert {s["step_id"]: s["wave"] for s in plan["steps"]} == {"left": 1, "right": 1, "ask": 2, "late": 3}
+    assert [s["wave"] for s in plan["steps"]] == sorted(s["wave"] for s in plan["steps"])
+    for step in plan["steps"]:  # a wave needs only what comes before it
+        assert all(p["wave"] < step["wave"] for p in plan["steps"] if p["step_id"] in step["needs"] + step["needs_any"])
+    assert "approval" in plan["steps"][2] and "retry" in plan["steps"][0]

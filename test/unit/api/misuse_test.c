@@ -901,6 +901,7 @@ static const struct {
     ROW(sluice_next_run),
     ROW(sluice_ctx_clear),
     ROW(sluice_status_at),
+    ROW(sluice_explain),
     ROW(sluice_stats),
     ROW(sluice_step_history),
     ROW(sluice_step_history_free),
