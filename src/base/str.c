@@ -257,30 +257,34 @@ bool id_valid(struct str a)
 	return true;
 }
 
-/* Levenshtein distance by rows; both texts are at most NEAREST_BYTES_MAX long. */
+/* Edits that make `a` of `b`, by rows: a letter more, less or other, or two that are swapped
+ * (optimal string alignment). Both texts are at most NEAREST_BYTES_MAX long. */
 static size_t edit_distance(struct str a, struct str b)
 {
-	size_t row[NEAREST_BYTES_MAX + 1];
+	size_t rows[3][NEAREST_BYTES_MAX + 1]; /* row i is rows[i % 3] */
 
 	for (size_t j = 0; j <= b.len; j++)
-		row[j] = j;
+		rows[0][j] = j;
 	for (size_t i = 1; i <= a.len; i++) {
-		size_t diagonal = row[0];
+		const size_t *before = rows[(i + 1) % 3]; /* row i - 2 */
+		const size_t *above = rows[(i - 1) % 3];
+		size_t *row = rows[i % 3];
 
 		row[0] = i;
 		for (size_t j = 1; j <= b.len; j++) {
-			size_t cost = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
-			size_t above = row[j];
+			size_t cost = above[j - 1] + (a.ptr[i - 1] != b.ptr[j - 1]);
 
-			if (above + 1 < cost)
-				cost = above + 1;
+			if (above[j] + 1 < cost)
+				cost = above[j] + 1;
 			if (row[j - 1] + 1 < cost)
 				cost = row[j - 1] + 1;
-			diagonal = above;
+			if (i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] &&
+			    a.ptr[i - 2] == b.ptr[j - 1] && before[j - 2] + 1 < cost)
+				cost = before[j - 2] + 1;
 			row[j] = cost;
 		}
 	}
-	return row[b.len];
+	return rows[a.len % 3][b.len];
 }
 
 const char *str_nearest(struct str word, const char *const *candidates, size_t count)

@@ -58,7 +58,7 @@ bool name_valid(struct str a);
 bool id_valid(struct str a);
 
 /* Of `count` candidates the one that a person most likely meant by `word`: smallest edit distance, at
- * most a third of its length and one more (two swapped letters are two edits), the first of equals;
+ * most a third of its length and one more (two swapped letters are one edit), the first of equals;
  * NULL if none is near. */
 const char *str_nearest(struct str word, const char *const *candidates, size_t count);
 

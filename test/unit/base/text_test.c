@@ -176,6 +176,7 @@ static void ids_and_names_refuse_a_hostile_corpus(void **state)
 
 static void the_nearest_word_is_what_was_meant(void **state)
 {
+	static const char *const verbs[] = {"status", "stats"};
 	static const char *const words[] = {"needs", "needs_any", "retry", "run", "on_failure"};
 	char longest[100];
 
@@ -184,6 +185,7 @@ static void the_nearest_word_is_what_was_meant(void **state)
 	assert_string_equal(str_nearest(STR("retries"), words, 5), "retry");
 	assert_string_equal(str_nearest(STR("on_failiure"), words, 5), "on_failure");
 	assert_string_equal(str_nearest(STR("run"), words, 5), "run");
+	assert_string_equal(str_nearest(STR("stauts"), verbs, 2), "status"); /* as near as stats */
 	assert_null(str_nearest(STR("zzzzzz"), words, 5));
 	assert_null(str_nearest(STR(""), words, 5));
 	assert_null(str_nearest(STR("needs"), words, 0));
