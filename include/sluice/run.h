@@ -35,6 +35,13 @@ struct sluice_observer {
 	void *arg;
 };
 
+/* One more observer of a run: of its events from now on, each once, in order, after it is durable; ticks
+ * come from sluice_run_wait. The one in the options is the first, and the only one that hears of
+ * run.created. It is copied. An observer must not let go of the run. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code
+sluice_observer_add(struct sluice_run *run, const struct sluice_observer *observer,
+		    struct sluice_error *err);
+
 struct sluice_run_opts {
 	const char *run_id;              /* default: a new, time-sortable one */
 	const char *reason;              /* recorded in run.created */

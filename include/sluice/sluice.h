@@ -13,6 +13,7 @@
 #define SLUICE_SLUICE_H
 
 #include <sluice/error.h>
+#include <sluice/storage.h>
 #include <sluice/state.h>
 #include <sluice/pipeline.h>
 #include <sluice/run.h>

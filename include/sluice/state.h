@@ -2,7 +2,7 @@
 #ifndef SLUICE_STATE_H
 #define SLUICE_STATE_H
 
-#include <sluice/error.h>
+#include <sluice/storage.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,6 +18,11 @@ struct sluice_state_opts {
 	const char *const *limits; /* "name=value" texts, NULL-ended */
 	int64_t step_timeout_ms;   /* of an attempt, for steps of pipelines that do not say; 0 = none */
 	int64_t run_timeout_ms;    /* of a run, for pipelines that do not say; 0 = none */
+	const struct sluice_clock_def *clock; /* copied; NULL = the machine's */
+	/* Where runs are kept; copied; NULL = the file system. In another storage nothing but this program
+	 * sees them: local commands are refused (their keeper needs files), and a run that is carried on
+	 * has no control socket. Pipeline files, inputs and artifacts are in the file system as ever. */
+	const struct sluice_storage_def *storage;
 };
 
 /* Open a state directory; it need not exist yet, and nothing is written before a run starts. `options`

@@ -26,6 +26,10 @@ struct sluice {
 	int64_t step_timeout_ns; /* for pipelines that do not say; 0 = none */
 	int64_t run_timeout_ns;
 	char note[400]; /* see sluice_note */
+	struct sluice_clock_def host_clock_def; /* what the host brings along, see outside.c */
+	struct clock host_clock;
+	struct sluice_storage_def host_storage;
+	struct vfs host_vfs;
 	struct registry *registry; /* what the program has added; NULL = nothing yet */
 };
 
@@ -49,6 +53,10 @@ struct sluice_pipeline {
 	struct definition *definition; /* never NULL; of a built one made by its check */
 	struct building *building;     /* NULL: it was read from a text */
 };
+
+/* outside.c: clock and storage, the host's or the machine's. USAGE: one lacks an operation. */
+MUST_CHECK enum err_code api_outside(struct sluice *sluice, const struct sluice_state_opts *options,
+				     struct err *err);
 
 void registry_free(struct registry *registry); /* accepts NULL */
 

@@ -191,8 +191,8 @@ static enum err_code fill(struct sluice *sluice, const struct sluice_state_opts 
 {
 	AUTO(buf_fini) struct buf home = BUF_INIT;
 
-	sluice->vfs = &vfs_os;
-	sluice->clock = &clock_os;
+	if (api_outside(sluice, options, err) != ERR_OK)
+		return err->code;
 	limits_default(&sluice->limits);
 	if (options->step_timeout_ms < 0 || options->step_timeout_ms > SPAN_MS_MAX ||
 	    options->run_timeout_ms < 0 || options->run_timeout_ms > SPAN_MS_MAX)

@@ -31,21 +31,6 @@ struct engine_ports run_ports(struct sluice_run *run)
 	};
 }
 
-static void on_line(void *arg, struct str line)
-{
-	const struct sluice_run *run = arg;
-
-	run->observer.on_event(run->observer.arg, line.ptr, line.len);
-}
-
-struct engine_observer run_observer(struct sluice_run *run)
-{
-	return (struct engine_observer){
-	    .on_line = run->observer.on_event ? on_line : NULL,
-	    .arg = run,
-	};
-}
-
 struct sluice_run *run_new(struct sluice *sluice, const struct sluice_observer *observer,
 			   struct err *err)
 {
@@ -57,8 +42,9 @@ struct sluice_run *run_new(struct sluice *sluice, const struct sluice_observer *
 	}
 	run->sluice = sluice;
 	run->host.sluice = sluice;
-	run->observer = *observer;
-	if (file_room_check(FILES_NEEDED, err) != ERR_OK || boot_id_read(run->boot_id, err) != ERR_OK) {
+	if (file_room_check(FILES_NEEDED, err) != ERR_OK ||
+	    boot_id_read(run->boot_id, err) != ERR_OK ||
+	    run_observers_add(run, observer, err) != ERR_OK) {
 		mem_free(run);
 		return NULL;
 	}
@@ -100,8 +86,8 @@ enum sluice_run_state sluice_run_wait(struct sluice_run *run, struct sluice_erro
 		(void)api_usage(err, "sluice_run_wait: the run is missing");
 		return SLUICE_RUN_UNKNOWN;
 	}
-	if (drive_run(run->drive, run->observer.tick_ms * NS_PER_MS, run->observer.on_tick,
-		      run->observer.arg, &own) != ERR_OK) {
+	if (drive_run(run->drive, run_tick_ns(run), run_tick_ns(run) < 0 ? NULL : run_tick, run,
+		      &own) != ERR_OK) {
 		(void)api_err(err, &own);
 		return SLUICE_RUN_UNKNOWN;
 	}
@@ -186,5 +172,6 @@ void sluice_run_free(struct sluice_run *run)
 	drive_close(run->drive);
 	engine_free(run->engine); /* waits for functions that still run */
 	run_host_fini(&run->host);
+	mem_free(run->observers);
 	mem_free(run);
 }

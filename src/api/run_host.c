@@ -5,6 +5,7 @@
 #include "exec/command.h"
 #include "exec/route.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void run_host_fini(struct run_host *host)
@@ -94,17 +95,29 @@ static enum err_code pin_executor(struct run_host *host, const struct step *step
 	return ERR_OK;
 }
 
+/* `what` is a command of this machine. */
+static enum err_code need_commands(struct run_host *host, const char *what, struct err *err)
+{
+	if (host->sluice->vfs != &vfs_os)
+		return err_set(
+		    err, ERR_REFUSED,
+		    "%s is a command: its keeper needs the file system, not a storage of the "
+		    "host",
+		    what);
+	host->has_commands = true;
+	return ERR_OK;
+}
+
 enum err_code run_host_accept(void *arg, const struct model *model, uint32_t step, struct err *err)
 {
 	struct run_host *host = arg;
 	const struct step *def;
+	char what[96];
 
 	if (begin(host, model, err) != ERR_OK)
 		return err->code;
-	if (step == STEP_NONE) {
-		host->has_commands = true;
-		return ERR_OK;
-	}
+	if (step == STEP_NONE)
+		return need_commands(host, "a compensation", err);
 	def = &model->steps[step];
 	switch (def->kind) {
 	case STEP_KIND_NOOP:
@@ -113,8 +126,8 @@ enum err_code run_host_accept(void *arg, const struct model *model, uint32_t ste
 	case STEP_KIND_ARGV:
 		if (def->command->executor.ptr)
 			return pin_executor(host, def, err);
-		host->has_commands = true;
-		return ERR_OK;
+		(void)snprintf(what, sizeof(what), "step '%.*s'", STR_ARG(def->id));
+		return need_commands(host, what, err);
 	case STEP_KIND_CALL:
 		host->has_calls = true;
 		return pin_call(host, def, &host->pins[step], err);

@@ -328,6 +328,11 @@ bool engine_is_over(const struct engine *engine)
 	return run->is_completed || (run->state == RUN_BLOCKED && !run->undo.is_active);
 }
 
+void engine_observe(struct engine *engine, struct engine_observer observer)
+{
+	engine->observer = observer;
+}
+
 const struct run_state *engine_state(const struct engine *engine)
 {
 	return &engine->fold.state;

@@ -145,6 +145,8 @@ struct engine_ask {
 MUST_CHECK enum err_code engine_ask(struct engine *engine, const struct engine_ask *ask,
 				    struct err *err);
 
+/* From now on this one is told. */
+void engine_observe(struct engine *engine, struct engine_observer observer);
 const struct run_state *engine_state(const struct engine *engine);
 const struct rundir *engine_dir(const struct engine *engine);
 const struct log_head *engine_head(const struct engine *engine);

@@ -169,6 +169,70 @@ static void use_sluice_call_register(void)
 	    sluice, &(struct sluice_call_def){.name = long_text, .call = step_of_test}, err));
 }
 
+static enum sluice_code start_nothing(void *self, const struct sluice_executor_start *start,
+				      struct sluice_error *e)
+{
+	(void)self;
+	(void)start;
+	(void)e;
+	return SLUICE_REFUSED;
+}
+
+static enum sluice_look look_nowhere(void *self, const char *token, struct sluice_attempt_end *end)
+{
+	(void)self;
+	(void)token;
+	(void)end;
+	return SLUICE_LOOK_LOST;
+}
+
+static void cancel_nothing(void *self, const char *token, bool now)
+{
+	(void)self;
+	(void)token;
+	(void)now;
+}
+
+static void use_sluice_executor_register(void)
+{
+	static const char *const wrong[] = {NULL, "", "a b", "\xFF", "a/b", "-a"};
+	struct sluice_executor_def def = {.name = "misused",
+					  .ops = {start_nothing, look_nowhere, cancel_nothing}};
+
+	USAGE(sluice_executor_register(NULL, &def, err));
+	USAGE(sluice_executor_register(sluice, NULL, err));
+	USAGE(sluice_executor_register(sluice, &(struct sluice_executor_def){.name = "e"}, err));
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		def.name = wrong[i];
+		USAGE(sluice_executor_register(sluice, &def, err));
+	}
+	def.name = "local";
+	FAILS(SLUICE_EXISTS, sluice_executor_register(sluice, &def, err));
+	def.name = "call";
+	FAILS(SLUICE_EXISTS, sluice_executor_register(sluice, &def, err));
+}
+
+static void use_sluice_executor_report(void)
+{
+	const struct sluice_attempt_end end = {.exit_code = 0};
+
+	USAGE(sluice_executor_report(NULL, "t", &end, err));
+	USAGE(sluice_executor_report(sluice, NULL, &end, err));
+	USAGE(sluice_executor_report(sluice, "t", NULL, err));
+	USAGE(sluice_executor_report(
+	    sluice, "t", &(struct sluice_attempt_end){.cause = (enum sluice_end_cause)99}, err));
+	USAGE(sluice_executor_report(sluice, "t", &(struct sluice_attempt_end){.signal = 65}, err));
+	USAGE(sluice_executor_report(sluice, "t", &(struct sluice_attempt_end){.duration_ms = -1},
+				     err));
+}
+
+static void use_sluice_observer_add(void)
+{
+	const struct sluice_observer observer = {.arg = NULL};
+
+	USAGE(sluice_observer_add(NULL, &observer, err));
+}
+
 static void use_sluice_kind_register(void)
 {
 	static const char *const wrong[] = {NULL, "", "a b", "\xFF", "a-b", "9a"};
@@ -872,6 +936,7 @@ static const struct {
     ROW(sluice_pipeline_name),
     ROW(sluice_pipeline_steps),
     ROW(sluice_pipeline_plan),
+    ROW(sluice_explain),
     ROW(sluice_explain_code),
     ROW(sluice_run_start),
     ROW(sluice_run_resume),
@@ -896,6 +961,9 @@ static const struct {
     ROW(sluice_verify),
     ROW(sluice_schema),
     ROW(sluice_call_register),
+    ROW(sluice_executor_register),
+    ROW(sluice_executor_report),
+    ROW(sluice_observer_add),
     ROW(sluice_kind_register),
     ROW(sluice_middleware_add),
     ROW(sluice_next_run),

@@ -92,10 +92,8 @@ static _Noreturn void carry_out(const struct spool *spool,
 	char pid_path[800];
 
 	(void)setsid();
-	(void)signal(SIGTERM, SIG_IGN);
 	child = fork();
 	if (child == 0) {
-		(void)signal(SIGTERM, SIG_DFL);
 		(void)setpgid(0, 0);
 		fd = open(start->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 		if (fd < 0 || chdir(start->cwd) < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0)
@@ -171,6 +169,8 @@ static enum sluice_look spool_look_up(void *self, const char *token,
 
 	if (spool->has_forgotten)
 		return SLUICE_LOOK_LOST;
+	if (end_read(spool, token, ret_end)) /* its process may take a moment more to go */
+		return SLUICE_LOOK_ENDED;
 	path_of(spool, token, "lock", path);
 	lock = open(path, O_RDWR | O_CLOEXEC);
 	if (lock < 0) {
