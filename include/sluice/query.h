@@ -109,6 +109,28 @@ sluice_step_history(struct sluice *sluice, const char *pipeline,
 		    struct sluice_step_times *ret_times, struct sluice_error *err);
 SLUICE_API void sluice_step_history_free(struct sluice_step_times *times);
 
+/* Two runs side by side (SLUICE_TEXT, JSON, CSV): times, parameters, definitions, and step by step what
+ * became of them, with the first step where they diverge. A damaged log is compared as far as it is
+ * good, and CORRUPT (the text is returned all the same). */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_compare(struct sluice *sluice, const char *run_a,
+							     const char *run_b,
+							     enum sluice_format format,
+							     char **ret_text,
+							     struct sluice_error *err);
+
+/* Stable values. */
+enum sluice_export_format {
+	SLUICE_EXPORT_JSON = 0,         /* one document: run, params, steps, attempts, events */
+	SLUICE_EXPORT_CSV = 1,          /* a row an attempt */
+	SLUICE_EXPORT_CHROME_TRACE = 2, /* trace events, for Perfetto and chrome://tracing */
+	SLUICE_EXPORT_OTLP = 3          /* an OTLP/HTTP request in JSON: run = trace, attempt = span */
+};
+/* Write a run for other programs, piece by piece: memory does not grow with the number of events. A run
+ * that goes on is exported as it is now; of a damaged log the good part is written, then CORRUPT. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code
+sluice_export(struct sluice *sluice, const char *run_name, enum sluice_export_format format,
+	      sluice_sink_fn *sink, void *arg, struct sluice_error *err);
+
 /* Recompute chain and fold; compare with the receipt when one is given (NULL = none). CORRUPT says where
  * and what; a receipt that does not match is CORRUPT too. */
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_verify(struct sluice *sluice,

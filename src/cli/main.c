@@ -27,8 +27,7 @@
 
 /* Verbs of the manual that this version does not have. */
 static const char *const later_verbs[] = {
-    "top",  "compare", "export", "signal", "rollback",
-    "serve", "flow", "keeper",  "test",   "debug",
+    "top", "signal", "serve", "flow", "keeper", "test", "debug",
 };
 
 static bool is_later(const char *name)

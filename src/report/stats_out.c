@@ -1,7 +1,7 @@
 /* stats_out.c - the forms of stats.h */
 #include "base/mem.h"
-#include "base/timefmt.h"
 #include "report/csv.h"
+#include "report/grid.h"
 #include "report/pretty.h"
 #include "report/stats.h"
 
@@ -111,73 +111,7 @@ static int64_t sum_of(const struct stats_values *values)
 	return sum;
 }
 
-/* ---- for people: columns as wide as their widest text */
-
-#define COLUMNS_MAX 10
-
-struct grid {
-	struct buf text; /* cells, each ended by a NUL */
-	size_t columns;
-	size_t width[COLUMNS_MAX];
-	size_t cells;
-};
-
-static void grid_cell(struct grid *grid, struct str text)
-{
-	size_t column = grid->cells++ % grid->columns;
-
-	if (text.len > grid->width[column])
-		grid->width[column] = text.len;
-	buf_str(&grid->text, text);
-	buf_byte(&grid->text, '\0');
-}
-
-static void grid_words(struct grid *grid, const char *const *words)
-{
-	while (words[grid->columns])
-		grid->columns++;
-	for (size_t i = 0; i < grid->columns; i++)
-		grid_cell(grid, str_of(words[i]));
-}
-
-static void grid_number(struct grid *grid, uint64_t number)
-{
-	AUTO(buf_fini) struct buf text = BUF_INIT;
-
-	buf_u64(&text, number);
-	grid_cell(grid, buf_view(&text));
-}
-
-static void grid_time(struct grid *grid, int64_t ms)
-{
-	AUTO(buf_fini) struct buf text = BUF_INIT;
-
-	if (ms < 0)
-		buf_byte(&text, '-');
-	else
-		duration_human(&text, ms * NS_PER_MS);
-	grid_cell(grid, buf_view(&text));
-}
-
-static void grid_put(struct grid *grid, struct buf *out)
-{
-	size_t at = 0;
-
-	if (grid->text.failed != ERR_OK)
-		out->failed = grid->text.failed;
-	for (size_t i = 0; i < grid->cells && out->failed == ERR_OK; i++) {
-		struct str cell = str_of(grid->text.ptr + at);
-		bool is_last = (i + 1) % grid->columns == 0;
-
-		at += cell.len + 1;
-		buf_str(out, cell);
-		for (size_t n = cell.len; !is_last && n < grid->width[i % grid->columns] + 2; n++)
-			buf_byte(out, ' ');
-		if (is_last)
-			buf_byte(out, '\n');
-	}
-	buf_fini(&grid->text);
-}
+/* ---- for people */
 
 static void grid_pipeline(struct grid *grid, struct stats_pipeline *pipeline)
 {
@@ -219,7 +153,7 @@ static void steps_table(const struct stats *stats, const struct sorted *sorted, 
 {
 	static const char *const words[] = {"STEP",    "RUNS", "SUCCESS", "FAILED", "SKIPPED",
 					    "RETRIES", "P50",  "P95",     NULL};
-	struct grid grid = {.columns = 0};
+	AUTO(grid_fini) struct grid grid = {.columns = 0};
 
 	grid_words(&grid, words);
 	for (size_t i = 0; i < stats->steps_count; i++) {
@@ -242,7 +176,7 @@ static void slowest_table(const struct stats *stats, const struct sorted *sorted
 {
 	static const char *const words[] = {"SLOWEST STEPS", "PIPELINE", "RUNS",
 					    "P50",           "P95",      NULL};
-	struct grid grid = {.columns = 0};
+	AUTO(grid_fini) struct grid grid = {.columns = 0};
 
 	grid_words(&grid, words);
 	for (size_t i = 0; i < sorted->slowest_count; i++) {
@@ -264,7 +198,7 @@ void stats_text(struct stats *stats, struct buf *out)
 					    "STOPPED",  "OPEN",    "RATE",    "P50",
 					    "P95",      "RETRIES", NULL};
 	AUTO(sorted_fini) struct sorted sorted = {.slowest_count = 0};
-	struct grid grid = {.columns = 0};
+	AUTO(grid_fini) struct grid grid = {.columns = 0};
 
 	if (!sort_all(stats, &sorted, out))
 		return;

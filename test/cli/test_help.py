@@ -3,9 +3,10 @@ import re
 
 import pytest
 
-VERBS = ["run", "resume", "status", "summary", "events", "logs", "list", "stop", "approve", "reject",
+VERBS = ["run", "resume", "status", "summary", "events", "logs", "list", "stats", "compare", "export",
+         "reindex", "stop", "approve", "reject",
          "lint", "plan", "verify", "explain", "schema", "completion", "gc", "doctor", "rollback", "help"]
-LATER = ["serve", "compare", "top"]
+LATER = ["serve", "top"]
 
 
 def test_version(sluice):
