@@ -9,9 +9,12 @@
 #include "report/pretty.h"
 
 #include <ctype.h>
+#include <string.h>
 
 #define SECRET_MASK   STR("***")
 #define PARAMS_PREFIX "params."
+#define NAME_COLUMNS  10
+#define BLANKS        "                "
 
 /* What is known of a step before anything runs. */
 enum forecast {
@@ -162,8 +165,11 @@ static enum err_code plan_init(struct plan *plan, const struct plan_request *req
 static void names_put(struct buf *out, const struct model *model, const uint32_t *steps,
 		      uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
-		buf_fmt(out, "%s%.*s", i > 0 ? ", " : "", STR_ARG(model->steps[steps[i]].id));
+	for (uint32_t i = 0; i < count; i++) {
+		if (i > 0)
+			buf_text(out, ", ");
+		buf_str(out, model->steps[steps[i]].id);
+	}
 }
 
 static void why_put(struct buf *out, const struct plan *plan, uint32_t index)
@@ -243,7 +249,9 @@ static void item_line(struct buf *out, const char *name, struct str text)
 {
 	size_t at = 0;
 
-	buf_fmt(out, "     %-10s ", name);
+	buf_put(out, BLANKS, 5);
+	buf_text(out, name);
+	buf_put(out, BLANKS, strlen(name) < NAME_COLUMNS ? NAME_COLUMNS - strlen(name) + 1 : 1);
 	text = str_trim(text);
 	while (at < text.len) {
 		size_t end = str_find(text, "\n", at);
@@ -251,8 +259,9 @@ static void item_line(struct buf *out, const char *name, struct str text)
 		if (end == SIZE_MAX)
 			end = text.len;
 		if (at > 0)
-			buf_text(out, "                ");
-		buf_fmt(out, "%.*s\n", STR_ARG(str_cut(text, at, end)));
+			buf_put(out, BLANKS, 5 + NAME_COLUMNS + 1);
+		buf_str(out, str_cut(text, at, end));
+		buf_byte(out, '\n');
 		at = end + 1;
 	}
 	if (text.len == 0)
@@ -352,7 +361,11 @@ static void step_lines(struct buf *out, struct plan *plan, uint32_t place, uint3
 	const struct step *step = &plan->model->steps[index];
 	AUTO(buf_fini) struct buf text = BUF_INIT;
 
-	buf_fmt(out, "%3u. %.*s", place, STR_ARG(step->id));
+	if (place < 100)
+		buf_put(out, BLANKS, place < 10 ? 2 : 1);
+	buf_u64(out, place);
+	buf_text(out, ". ");
+	buf_str(out, step->id);
 	if (step->gate != GATE_NONE)
 		buf_fmt(out, " [%s gate]", gate_kind_name(step->gate));
 	if (plan->forecast[index] == FORECAST_SKIPPED)
