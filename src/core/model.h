@@ -135,38 +135,39 @@ struct call_def {
 	uint64_t output_limit_bytes; /* of what it prints */
 };
 
+/* There may be a million of them: pointers first, then what is smaller, so that nothing is lost between. */
 struct step {
 	struct str id;
+	struct str when;    /* bare expression; ptr NULL = none */
+	struct str pass;    /* bare expression; ptr NULL = none */
+	struct tmpl reason; /* why a gate failed */
+	struct str description;
+	uint32_t *needs;     /* steps that must have succeeded */
+	uint32_t *needs_any; /* steps that must be resolved, one succeeded */
+	const struct approval *approval;      /* gate: manual only */
+	const struct retry *retry;            /* never NULL */
+	const struct command *command;        /* run and argv, else NULL */
+	const struct call_def *call;          /* call and custom kinds, else NULL */
+	const struct command *compensate;     /* undoes the step (S10); NULL = nothing does */
+	const struct retry *compensate_retry; /* of it; NULL when that is */
+	const struct quality *quality;        /* NULL = no thresholds */
+	struct tmpl *inputs;                  /* paths that must exist */
+	struct output *outputs;
+	struct artifact *artifacts;
+	struct str *tags;
+	uint32_t needs_count;
+	uint32_t needs_any_count;
+	uint32_t inputs_count;
+	uint32_t outputs_count;
+	uint32_t artifacts_count;
+	uint32_t tags_count;
+	int32_t priority; /* among ready steps the higher one starts first */
 	enum step_kind kind;
 	enum gate_kind gate;
 	enum on_failure on_failure;
 	enum on_lost on_lost;
 	enum on_stop on_stop;
-	int32_t priority;    /* among ready steps the higher one starts first */
 	bool needs_implicit; /* `needs` is the step before, because none was written */
-	uint32_t *needs;     /* steps that must have succeeded */
-	uint32_t needs_count;
-	uint32_t *needs_any; /* steps that must be resolved, one succeeded */
-	uint32_t needs_any_count;
-	struct str when;    /* bare expression; ptr NULL = none */
-	struct str pass;    /* bare expression; ptr NULL = none */
-	struct tmpl reason; /* why a gate failed */
-	const struct approval *approval; /* gate: manual only */
-	const struct retry *retry;       /* never NULL */
-	const struct command *command;   /* run and argv, else NULL */
-	const struct call_def *call;        /* call and custom kinds, else NULL */
-	const struct command *compensate; /* undoes the step (S10); NULL = nothing does */
-	const struct retry *compensate_retry; /* of it; NULL when that is */
-	struct tmpl *inputs;             /* paths that must exist */
-	uint32_t inputs_count;
-	struct output *outputs;
-	uint32_t outputs_count;
-	struct artifact *artifacts;
-	uint32_t artifacts_count;
-	const struct quality *quality; /* NULL = no thresholds */
-	struct str description;
-	struct str *tags;
-	uint32_t tags_count;
 };
 
 enum secret_from { SECRET_FROM_NONE, SECRET_FROM_ENV, SECRET_FROM_FILE, SECRET_FROM_FD };

@@ -529,10 +529,13 @@ static void command_inherit(struct command *command, const struct command *step)
 
 void compensate_finish(struct build *build, struct draft *draft, const struct node *name)
 {
-	struct command *command = build_new(build, 1, sizeof(*command));
+	struct command *command;
 	bool is_shell;
 
-	if (!command || !draft->undo)
+	if (!draft->undo)
+		return;
+	command = build_new(build, 1, sizeof(*command));
+	if (!command)
 		return;
 	*command = draft->undo->command;
 	is_shell = draft->undo->step.kind == STEP_KIND_RUN;
