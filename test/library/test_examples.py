@@ -185,3 +185,98 @@ def test_scheduler_says_what_is_wrong(example, world):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1 and "SLU013" in err
     assert out.splitlines() == ["wrong-1 invalid", "none-2 invalid"]
+
+
+# ----------------------------------------------------------------------------------- executor
+
+
+def step_one_pid(world):
+    """The shell that carries out the first attempt of step_1."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        for path in (world.folder / "spool").rglob("begun"):
+            return int((path.parent / "pid").read_text())
+        time.sleep(0.01)
+    pytest.fail("step_1 was never begun")
+
+
+def living(group):
+    """Processes of the group, but for those that only wait to be reaped."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, of_group = path.read_text().rsplit(")", 1)[1].split()[:3]
+        except OSError:
+            continue
+        if int(of_group) == group and state != "Z":
+            found.append(path.parent.name)
+    return found
+
+
+def test_executor_carries_commands_out_and_returns_results(example, world):
+    out = world.run(example("executor"), "one", "spool", "echo seen; echo a >>a.out", "exit 3", check=1)
+    assert out == "one failed\n"
+    log = world.log("one", ended="failed")
+    assert log.of("step.succeeded", "step_1") and log.of("step.failed", "step_2")[0]["exit_code"] == 3
+    assert (world.folder / "state/runs/one/logs/step_1.0.log").read_text() == "seen\n"
+
+
+def test_s8_3_executor_finds_what_went_on_after_a_kill(example, world):
+    command = (example("executor"), "cut", "spool", "echo a >>a.out; sleep 1; echo b >>a.out", "echo c >>a.out")
+    process = world.start(*command)
+    step_one_pid(world)
+    kill(process)
+    assert world.run(*command) == "cut success\n"
+    log = world.log("cut", ended="succeeded")
+    assert log.sequence("step_1") == [("step.started", 0), ("step.succeeded", 0)]
+    assert (world.folder / "a.out").read_text() == "a\nb\nc\n"
+
+
+def test_s8_3_executor_knows_an_end_that_nobody_heard(example, world):
+    command = (example("executor"), "end", "spool", "sleep 0.3; echo a >>a.out", "true")
+    process = world.start(*command)
+    step_one_pid(world)
+    kill(process)
+    end = time.monotonic() + 20
+    while not list((world.folder / "spool").rglob("end")):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert world.run(*command) == "end success\n"
+    assert (world.folder / "a.out").read_text() == "a\n"
+
+
+def test_s8_4_executor_says_lost_when_nobody_can_know(example, world):
+    command = (example("executor"), "lost", "spool", "echo a >>a.out; sleep 60")
+    process = world.start(*command)
+    pid = step_one_pid(world)
+    kill(process)
+    os.killpg(pid, signal.SIGKILL)
+    assert world.run(*command, check=1) == "lost failed\n"
+    log = world.log("lost", ended="failed")
+    assert log.of("step.lost", "step_1")
+    assert (world.folder / "a.out").read_text() == "a\n"
+
+
+def test_s8_2_executor_starts_what_was_never_begun(example, world):
+    """Killed between the making of the folder and the shell: the token is absent, and started now."""
+    command = (example("executor"), "absent", "spool", "echo a >>a.out; sleep 0.5", "true")
+    process = world.start(*command)
+    pid = step_one_pid(world)
+    kill(process)
+    os.killpg(pid, signal.SIGKILL)
+    (world.folder / "a.out").unlink(missing_ok=True)
+    for path in (world.folder / "spool").rglob("begun"):
+        path.unlink()
+    assert world.run(*command) == "absent success\n"
+    assert world.log("absent", ended="succeeded").sequence("step_1") == [("step.started", 0), ("step.succeeded", 0)]
+    assert (world.folder / "a.out").read_text() == "a\n"
+
+
+def test_s7_5_executor_is_told_of_a_stop(example, world):
+    process = world.start(example("executor"), "stopped", "spool", "sleep 60")
+    pid = step_one_pid(world)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (6, "stopped stopped\n")
+    world.log("stopped", ended="stopped")
+    assert not living(pid)
