@@ -190,12 +190,13 @@ def test_scheduler_says_what_is_wrong(example, world):
 # ----------------------------------------------------------------------------------- executor
 
 
-def step_one_pid(world):
-    """The shell that carries out the first attempt of step_1."""
+def step_one_pid(world, until=None):
+    """The shell that carries out the first attempt of step_1, when its command has made a file."""
     end = time.monotonic() + 20
     while time.monotonic() < end:
         for path in (world.folder / "spool").rglob("begun"):
-            return int((path.parent / "pid").read_text())
+            if not until or (world.folder / until).exists():
+                return int((path.parent / "pid").read_text())
         time.sleep(0.01)
     pytest.fail("step_1 was never begun")
 
@@ -248,7 +249,7 @@ def test_s8_3_executor_knows_an_end_that_nobody_heard(example, world):
 def test_s8_4_executor_says_lost_when_nobody_can_know(example, world):
     command = (example("executor"), "lost", "spool", "echo a >>a.out; sleep 60")
     process = world.start(*command)
-    pid = step_one_pid(world)
+    pid = step_one_pid(world, "a.out")
     kill(process)
     os.killpg(pid, signal.SIGKILL)
     assert world.run(*command, check=1) == "lost failed\n"
@@ -261,7 +262,7 @@ def test_s8_2_executor_starts_what_was_never_begun(example, world):
     """Killed between the making of the folder and the shell: the token is absent, and started now."""
     command = (example("executor"), "absent", "spool", "echo a >>a.out; sleep 0.5", "true")
     process = world.start(*command)
-    pid = step_one_pid(world)
+    pid = step_one_pid(world, "a.out")
     kill(process)
     os.killpg(pid, signal.SIGKILL)
     (world.folder / "a.out").unlink(missing_ok=True)

@@ -1,76 +1,5 @@
-/* misuse_test.c - wrong use of every public function is an error and never a crash (S13: usage,
- * nothing was written); under sanitizers too. test/library checks that no function is missing from
- * the table. */
-#include "base/mem.h"
-#include "sluice/sluice.h"
-#include "support/temp_dir.h"
-#include "support/unit.h"
-
-#include <limits.h>
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-static struct temp_dir folder;
-static struct sluice *sluice;            /* a good handle */
-static struct sluice_pipeline *pipeline; /* a good pipeline, read from a text */
-static struct sluice_run *run;           /* a run that has ended, and its id */
-static char *text;                       /* what no function may set when it fails */
-static char *long_text;                  /* 1 MiB of 'x' */
-static const char *endless[70001];       /* a list whose end is far */
-
-#define RUN_ID "fine"
-
-/* The call fails with the code, says why, and does the same for a caller that wants no error. */
-#define FAILS(want, ...) \
-	do { \
-		struct sluice_error room_; \
-		struct sluice_error *err = &room_; \
-		memset(&room_, 0, sizeof(room_)); \
-		if ((int)(__VA_ARGS__) != (int)(want)) \
-			fail_msg("%s: %s, not %s (%s)", #__VA_ARGS__, \
-				 sluice_code_name(room_.code), sluice_code_name(want), \
-				 room_.text); \
-		assert_int_equal(room_.code, (want)); \
-		assert_true(room_.text[0] != '\0'); \
-		err = NULL; \
-		assert_int_equal((__VA_ARGS__), (want)); \
-		assert_null(text); \
-	} while (0)
-#define USAGE(...) FAILS(SLUICE_USAGE, __VA_ARGS__)
-/* The call fails, whatever it says. */
-#define REFUSED(...) \
-	do { \
-		struct sluice_error room_; \
-		struct sluice_error *err = &room_; \
-		memset(&room_, 0, sizeof(room_)); \
-		if ((__VA_ARGS__) == SLUICE_OK) \
-			fail_msg("%s: it was accepted", #__VA_ARGS__); \
-		assert_true(room_.text[0] != '\0'); \
-		err = NULL; \
-		assert_int_not_equal((__VA_ARGS__), SLUICE_OK); \
-		if (text) \
-			fail_msg("%s: it answered %s", #__VA_ARGS__, text); \
-	} while (0)
-
-/* Names that no run has. */
-static const char *const names[] = {
-    "",     "..",     "/",          "../../etc",   "no such run", "\xFF\xFE",
-    "a\nb", "@never", "@latest\n",  "/etc/passwd", "/dev/null",   "\x1b[2J",
-    "%s%n", "fine/",  "./fine\x01", "fine\xC0\x80"};
-
-#define FOR_NAMES(name) \
-	for (size_t i_ = 0; i_ <= ARRAY_LEN(names); i_++) \
-		for (const char *name = i_ < ARRAY_LEN(names) ? names[i_] : long_text; name; \
-		     name = NULL)
-
-static bool take(void *arg, const char *bytes, size_t len)
-{
-	(void)arg;
-	(void)bytes;
-	(void)len;
-	return true;
-}
+/* misuse_run_test.c - wrong use of what opens, defines and carries on runs */
+#include "misuse.h"
 
 /* ---------------------------------------------------------------------------- error.h, state.h */
 
@@ -658,6 +587,50 @@ static void use_sluice_run_dispatch(void)
 	assert_false(is_over);
 }
 
+static void use_sluice_run_find(void)
+{
+	const struct sluice_run_opts none = {.reason = NULL};
+
+	USAGE(sluice_run_find(NULL, pipeline, &none, &text, err));
+	USAGE(sluice_run_find(sluice, NULL, &none, &text, err));
+	USAGE(sluice_run_find(sluice, pipeline, &none, NULL, err));
+}
+
+static void use_sluice_run_follow(void)
+{
+	static const struct sluice_observer observer;
+	struct sluice_end end;
+
+	USAGE(sluice_run_follow(NULL, RUN_ID, &observer, &end, err));
+	USAGE(sluice_run_follow(sluice, NULL, &observer, &end, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_run_follow(sluice, name, &observer, &end, err));
+}
+
+static void use_sluice_run_rerun(void)
+{
+	struct sluice_run *made = NULL;
+
+	USAGE(sluice_run_rerun(NULL, RUN_ID, NULL, &made, err));
+	USAGE(sluice_run_rerun(sluice, NULL, NULL, &made, err));
+	USAGE(sluice_run_rerun(sluice, RUN_ID, NULL, NULL, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_run_rerun(sluice, name, NULL, &made, err));
+	assert_null(made);
+}
+
+static void use_sluice_run_rollback(void)
+{
+	struct sluice_run *made = NULL;
+
+	USAGE(sluice_run_rollback(NULL, RUN_ID, NULL, &made, err));
+	USAGE(sluice_run_rollback(sluice, NULL, NULL, &made, err));
+	USAGE(sluice_run_rollback(sluice, RUN_ID, NULL, NULL, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_run_rollback(sluice, name, NULL, &made, err));
+	assert_null(made);
+}
+
 static void use_sluice_run_free(void)
 {
 	sluice_run_free(NULL);
@@ -665,256 +638,9 @@ static void use_sluice_run_free(void)
 	run = NULL;
 }
 
-/* --------------------------------------------------------------------------------------- act.h */
-
-static void use_sluice_stop(void)
-{
-	USAGE(sluice_stop(NULL, RUN_ID, NULL, err));
-	USAGE(sluice_stop(sluice, NULL, NULL, err));
-	USAGE(sluice_stop(sluice, RUN_ID, &(struct sluice_act_opts){.as = "\xFF"}, err));
-	USAGE(sluice_stop(sluice, RUN_ID, &(struct sluice_act_opts){.as = long_text}, err));
-	USAGE(sluice_stop(sluice, RUN_ID, &(struct sluice_act_opts){.reason = long_text}, err));
-	FOR_NAMES(name)
-	REFUSED(sluice_stop(sluice, name, NULL, err));
-}
-
-static void use_sluice_approve(void)
-{
-	static const struct sluice_act_opts why = {.reason = "why"};
-
-	USAGE(sluice_approve(NULL, RUN_ID, "a", &why, err));
-	USAGE(sluice_approve(sluice, NULL, "a", &why, err));
-	USAGE(sluice_approve(sluice, RUN_ID, NULL, &why, err));
-	USAGE(
-	    sluice_approve(sluice, RUN_ID, "a", &(struct sluice_act_opts){.reason = "\xFF"}, err));
-	REFUSED(sluice_approve(sluice, RUN_ID, "", &why, err));
-	REFUSED(sluice_approve(sluice, RUN_ID, long_text, &why, err));
-	FOR_NAMES(name)
-	REFUSED(sluice_approve(sluice, name, "a", &why, err));
-}
-
-static void use_sluice_reject(void)
-{
-	static const struct sluice_act_opts why = {.reason = "why"};
-
-	USAGE(sluice_reject(NULL, RUN_ID, "a", &why, err));
-	USAGE(sluice_reject(sluice, NULL, "a", &why, err));
-	USAGE(sluice_reject(sluice, RUN_ID, NULL, &why, err));
-	REFUSED(sluice_reject(sluice, RUN_ID, "\xFF", &why, err));
-	FOR_NAMES(name)
-	REFUSED(sluice_reject(sluice, name, "a", &why, err));
-}
-
-/* ------------------------------------------------------------------------------------- query.h */
-
-static void use_sluice_status(void)
-{
-	USAGE(sluice_status(NULL, RUN_ID, SLUICE_TEXT, &text, err));
-	USAGE(sluice_status(sluice, NULL, SLUICE_TEXT, &text, err));
-	USAGE(sluice_status(sluice, RUN_ID, SLUICE_TEXT, NULL, err));
-	USAGE(sluice_status(sluice, RUN_ID, (enum sluice_format) - 1, &text, err));
-	FOR_NAMES(name)
-	REFUSED(sluice_status(sluice, name, SLUICE_TEXT, &text, err));
-}
-
-static void use_sluice_summary(void)
-{
-	USAGE(sluice_summary(NULL, RUN_ID, SLUICE_TEXT, &text, err));
-	USAGE(sluice_summary(sluice, NULL, SLUICE_TEXT, &text, err));
-	USAGE(sluice_summary(sluice, RUN_ID, SLUICE_TEXT, NULL, err));
-	USAGE(sluice_summary(sluice, RUN_ID, SLUICE_CSV, &text, err));
-	FOR_NAMES(name)
-	REFUSED(sluice_summary(sluice, name, SLUICE_JSON, &text, err));
-}
-
-static void use_sluice_events(void)
-{
-	USAGE(sluice_events(NULL, RUN_ID, NULL, take, NULL, err));
-	USAGE(sluice_events(sluice, NULL, NULL, take, NULL, err));
-	USAGE(sluice_events(sluice, RUN_ID, NULL, NULL, NULL, err));
-	FOR_NAMES(name)
-	REFUSED(sluice_events(sluice, name, NULL, take, NULL, err));
-}
-
-static void use_sluice_logs(void)
-{
-	USAGE(sluice_logs(NULL, RUN_ID, NULL, take, NULL, err));
-	USAGE(sluice_logs(sluice, NULL, NULL, take, NULL, err));
-	USAGE(sluice_logs(sluice, RUN_ID, NULL, NULL, NULL, err));
-	REFUSED(sluice_logs(sluice, RUN_ID, &(struct sluice_logs_opts){.step = "\xFF"}, take, NULL,
-			    err));
-	REFUSED(sluice_logs(sluice, RUN_ID, &(struct sluice_logs_opts){.step = "a/../b"}, take,
-			    NULL, err));
-	FOR_NAMES(name)
-	REFUSED(sluice_logs(sluice, name, NULL, take, NULL, err));
-}
-
-static void use_sluice_list(void)
-{
-	USAGE(sluice_list(NULL, NULL, &text, err));
-	USAGE(sluice_list(sluice, NULL, NULL, err));
-	USAGE(sluice_list(sluice, &(struct sluice_list_opts){.format = (enum sluice_format)99},
-			  &text, err));
-	USAGE(sluice_list(sluice, &(struct sluice_list_opts){.result = "splendid"}, &text, err));
-}
-
-static void use_sluice_verify(void)
-{
-	USAGE(sluice_verify(NULL, RUN_ID, NULL, &text, err));
-	USAGE(sluice_verify(sluice, NULL, NULL, &text, err));
-	USAGE(sluice_verify(sluice, RUN_ID, NULL, NULL, err));
-	FOR_NAMES(name)
-	REFUSED(sluice_verify(sluice, name, NULL, &text, err));
-}
-
-static void use_sluice_status_at(void)
-{
-	static const char *const wrong[] = {"",
-					    "x",
-					    "-1",
-					    "evt_",
-					    "evt_-1",
-					    "\xFF",
-					    "99999999999999999999999",
-					    "2020-13-01T00:00:00Z",
-					    "-10"};
-
-	USAGE(sluice_status_at(NULL, RUN_ID, "1", SLUICE_TEXT, &text, err));
-	USAGE(sluice_status_at(sluice, NULL, "1", SLUICE_TEXT, &text, err));
-	USAGE(sluice_status_at(sluice, RUN_ID, NULL, SLUICE_TEXT, &text, err));
-	USAGE(sluice_status_at(sluice, RUN_ID, "1", SLUICE_TEXT, NULL, err));
-	USAGE(sluice_status_at(sluice, RUN_ID, "1", SLUICE_CSV, &text, err));
-	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
-		USAGE(sluice_status_at(sluice, RUN_ID, wrong[i], SLUICE_TEXT, &text, err));
-	USAGE(sluice_status_at(sluice, RUN_ID, long_text, SLUICE_TEXT, &text, err));
-}
-
-static void use_sluice_explain(void)
-{
-	USAGE(sluice_explain(NULL, RUN_ID, NULL, SLUICE_TEXT, &text, err));
-	USAGE(sluice_explain(sluice, NULL, NULL, SLUICE_TEXT, &text, err));
-	USAGE(sluice_explain(sluice, RUN_ID, NULL, SLUICE_TEXT, NULL, err));
-	USAGE(sluice_explain(sluice, RUN_ID, NULL, SLUICE_CSV, &text, err));
-	FAILS(SLUICE_NOT_FOUND, sluice_explain(sluice, RUN_ID, "", SLUICE_TEXT, &text, err));
-	FAILS(SLUICE_NOT_FOUND, sluice_explain(sluice, RUN_ID, "\xFF", SLUICE_JSON, &text, err));
-	FAILS(SLUICE_NOT_FOUND, sluice_explain(sluice, RUN_ID, long_text, SLUICE_TEXT, &text, err));
-	FOR_NAMES(name)
-	REFUSED(sluice_explain(sluice, name, NULL, SLUICE_TEXT, &text, err));
-}
-
-static void use_sluice_stats(void)
-{
-	USAGE(sluice_stats(NULL, NULL, &text, err));
-	USAGE(sluice_stats(sluice, NULL, NULL, err));
-	USAGE(sluice_stats(sluice, &(struct sluice_stats_opts){.format = (enum sluice_format) - 1},
-			   &text, err));
-	FAILS(SLUICE_NOT_FOUND,
-	      sluice_stats(sluice, &(struct sluice_stats_opts){.pipeline = "\xFF"}, &text, err));
-}
-
-static void use_sluice_step_history(void)
-{
-	struct sluice_step_times times = {.count = 0};
-
-	USAGE(sluice_step_history(NULL, "p", &times, err));
-	USAGE(sluice_step_history(sluice, NULL, &times, err));
-	USAGE(sluice_step_history(sluice, "p", NULL, err));
-}
-
-static void use_sluice_step_history_free(void)
-{
-	sluice_step_history_free(NULL);
-}
-
-static void use_sluice_note(void)
-{
-	(void)sluice_note(NULL);
-}
-
-static void use_sluice_pipeline_graph(void)
-{
-	USAGE(sluice_pipeline_graph(NULL, pipeline, NULL, &text, err));
-	USAGE(sluice_pipeline_graph(sluice, NULL, NULL, &text, err));
-	USAGE(sluice_pipeline_graph(sluice, pipeline, NULL, NULL, err));
-	USAGE(sluice_pipeline_graph(sluice, pipeline, &(struct sluice_graph_opts){.columns = 7},
-				    &text, err));
-	USAGE(sluice_pipeline_graph(
-	    sluice, pipeline, &(struct sluice_graph_opts){.format = (enum sluice_graph_format)99},
-	    &text, err));
-}
-
-static void use_sluice_run_graph(void)
-{
-	USAGE(sluice_run_graph(NULL, RUN_ID, NULL, &text, err));
-	USAGE(sluice_run_graph(sluice, NULL, NULL, &text, err));
-	USAGE(sluice_run_graph(sluice, RUN_ID, NULL, NULL, err));
-	FOR_NAMES(name)
-	REFUSED(sluice_run_graph(sluice, name, NULL, &text, err));
-}
-
-/* ------------------------------------------------------------------------------------- admin.h */
-
-static void use_sluice_gc(void)
-{
-	USAGE(sluice_gc(NULL, &(struct sluice_gc_opts){.keep = 1, .dry_run = true}, &text, err));
-	USAGE(sluice_gc(sluice, &(struct sluice_gc_opts){.keep = 1, .dry_run = true}, NULL, err));
-	USAGE(sluice_gc(sluice, NULL, &text, err));
-	USAGE(sluice_gc(sluice, &(struct sluice_gc_opts){.dry_run = true}, &text, err));
-	USAGE(sluice_gc(sluice, &(struct sluice_gc_opts){.keep = 1, .result = "splendid"}, &text,
-			err));
-	USAGE(sluice_gc(sluice, &(struct sluice_gc_opts){.older_than_ms = -1}, &text, err));
-	USAGE(sluice_gc(sluice,
-			&(struct sluice_gc_opts){.keep = 1, .format = (enum sluice_format)9}, &text,
-			err));
-}
-
-static void use_sluice_settings_read(void)
-{
-	struct sluice_settings *settings = NULL;
-
-	USAGE(sluice_settings_read("", NULL, NULL, err));
-	REFUSED(sluice_settings_read("/no/such/file", &settings, &text, err));
-	REFUSED(sluice_settings_read(folder.path, &settings, &text, err));
-	REFUSED(sluice_settings_read(long_text, &settings, &text, err));
-	assert_null(settings);
-}
-
-static void use_sluice_settings_free(void)
-{
-	sluice_settings_free(NULL);
-}
-
-static void use_sluice_setting(void)
-{
-	assert_null(sluice_setting(NULL, "gc.keep", NULL));
-	assert_null(sluice_setting(NULL, NULL, NULL));
-}
-
-static void use_sluice_settings_limits(void)
-{
-	assert_null(sluice_settings_limits(NULL));
-}
-
-static void use_sluice_setting_about(void)
-{
-	assert_null(sluice_setting_about(SIZE_MAX));
-}
-
-static void use_sluice_schema(void)
-{
-	USAGE(sluice_schema(NULL, err));
-}
-
 /* ---------------------------------------------------------------------------------- the table */
 
-#define ROW(function) \
-	{ \
-#function, use_##function \
-	}
-static const struct {
-	const char *function;
-	void (*use)(void);
-} rows[] = {
+static const struct misuse rows[] = {
     ROW(sluice_code_name),
     ROW(sluice_exit_status),
     ROW(sluice_version),
@@ -936,7 +662,6 @@ static const struct {
     ROW(sluice_pipeline_name),
     ROW(sluice_pipeline_steps),
     ROW(sluice_pipeline_plan),
-    ROW(sluice_explain),
     ROW(sluice_explain_code),
     ROW(sluice_run_start),
     ROW(sluice_run_resume),
@@ -949,17 +674,10 @@ static const struct {
     ROW(sluice_run_fd),
     ROW(sluice_run_timeout_ms),
     ROW(sluice_run_dispatch),
-    ROW(sluice_run_free),
-    ROW(sluice_stop),
-    ROW(sluice_approve),
-    ROW(sluice_reject),
-    ROW(sluice_status),
-    ROW(sluice_summary),
-    ROW(sluice_events),
-    ROW(sluice_logs),
-    ROW(sluice_list),
-    ROW(sluice_verify),
-    ROW(sluice_schema),
+    ROW(sluice_run_find),
+    ROW(sluice_run_follow),
+    ROW(sluice_run_rerun),
+    ROW(sluice_run_rollback),
     ROW(sluice_call_register),
     ROW(sluice_executor_register),
     ROW(sluice_executor_report),
@@ -968,20 +686,6 @@ static const struct {
     ROW(sluice_middleware_add),
     ROW(sluice_next_run),
     ROW(sluice_ctx_clear),
-    ROW(sluice_status_at),
-    ROW(sluice_explain),
-    ROW(sluice_stats),
-    ROW(sluice_step_history),
-    ROW(sluice_step_history_free),
-    ROW(sluice_note),
-    ROW(sluice_pipeline_graph),
-    ROW(sluice_run_graph),
-    ROW(sluice_gc),
-    ROW(sluice_settings_read),
-    ROW(sluice_settings_free),
-    ROW(sluice_setting),
-    ROW(sluice_settings_limits),
-    ROW(sluice_setting_about),
     ROW(sluice_ctx_run_id),
     ROW(sluice_ctx_step),
     ROW(sluice_ctx_attempt),
@@ -1006,62 +710,13 @@ static const struct {
     ROW(sluice_ctx_fail),
     ROW(sluice_ctx_print),
     ROW(sluice_ctx_write),
+    ROW(sluice_run_free),
 };
 
 static void s13_wrong_use_is_an_error_and_never_a_crash(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		print_message("%s\n", rows[i].function);
-		rows[i].use();
-	}
-}
-
-static void s13_wrong_use_writes_nothing(void **state)
-{
-	struct sluice_error err;
-	char *list = NULL;
-
-	(void)state;
-	assert_int_equal(
-	    sluice_list(sluice, &(struct sluice_list_opts){.format = SLUICE_JSONL}, &list, &err),
-	    SLUICE_OK);
-	assert_non_null(strstr(list, "\"" RUN_ID "\""));
-	assert_ptr_equal(strchr(list, '\n'), list + strlen(list) - 1); /* the one run, still */
-	sluice_free(list);
-}
-
-static int make(void **state)
-{
-	static const char yaml[] = "pipeline: p\nsteps: {a: {noop: true}}\n";
-	struct sluice_state_opts options = {.state_dir = folder.path};
-	struct sluice_error err;
-
-	(void)state;
-	temp_dir_make(&folder);
-	long_text = malloc((size_t)1 << 20);
-	memset(long_text, 'x', ((size_t)1 << 20) - 1);
-	long_text[((size_t)1 << 20) - 1] = '\0';
-	for (size_t i = 0; i + 1 < ARRAY_LEN(endless); i++)
-		endless[i] = "x";
-	if (sluice_open(&options, &sluice, &err) != SLUICE_OK ||
-	    sluice_pipeline_read(sluice, yaml, sizeof(yaml) - 1, NULL, &pipeline, NULL, &err) !=
-		SLUICE_OK ||
-	    sluice_run_start(sluice, pipeline, &(struct sluice_run_opts){.run_id = RUN_ID}, &run,
-			     &err) != SLUICE_OK)
-		return -1;
-	return sluice_run_wait(run, &err) == SLUICE_RUN_SUCCEEDED ? 0 : -1;
-}
-
-static int clear(void **state)
-{
-	(void)state;
-	sluice_run_free(run);
-	sluice_pipeline_free(pipeline);
-	sluice_close(sluice);
-	free(long_text);
-	temp_dir_remove(&folder);
-	return 0;
+	misuse_all(rows, ARRAY_LEN(rows));
 }
 
 int main(void)
