@@ -15,6 +15,7 @@ import tempfile
 import time
 
 import graphs
+import history
 import jobs
 import sleepers
 
@@ -190,7 +191,7 @@ def update(path, text):
 def main():
     source = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     args = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    args.add_argument("rows", nargs="*", help="p1 p2 p3 p5 p8 p13 (with p14); default all")
+    args.add_argument("rows", nargs="*", help="p1 p2 p3 p5 p8 p9 p13 (with p14); default all")
     args.add_argument("--build", default=os.path.join(source, "build"), help="build folder")
     args.add_argument("--work", help="folder on the disk to measure; default: below the build folder")
     args.add_argument("--repetitions", type=int, default=5)
@@ -219,6 +220,9 @@ def main():
         print("\n".join(parts[-2:] if row.key == "p8" else parts[-1:]), flush=True)
     if not args.rows or "p13" in args.rows or "p14" in args.rows:
         parts.append(sleepers.measure(build, max(100, round(10_000 * args.scale)), base))
+        print(parts[-1], flush=True)
+    if not args.rows or "p9" in args.rows:
+        parts.append(history.measure(build, max(1000, round(100_000 * args.scale)), args.repetitions, base))
         print(parts[-1], flush=True)
     if args.update:
         update(args.update, "\n".join(parts))

@@ -27,7 +27,7 @@
 
 /* Verbs of the manual that this version does not have. */
 static const char *const later_verbs[] = {
-    "top", "signal", "serve", "flow", "keeper", "test", "debug",
+    "signal", "serve", "flow", "keeper", "test", "debug",
 };
 
 static bool is_later(const char *name)

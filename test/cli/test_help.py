@@ -6,7 +6,7 @@ import pytest
 VERBS = ["run", "resume", "status", "summary", "events", "logs", "list", "stats", "compare", "export",
          "reindex", "stop", "approve", "reject",
          "lint", "plan", "verify", "explain", "schema", "completion", "gc", "doctor", "rollback", "help"]
-LATER = ["serve", "top"]
+LATER = ["serve", "flow"]
 
 
 def test_version(sluice):

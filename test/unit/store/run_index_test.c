@@ -1,0 +1,159 @@
+/* run_index_test.c - the history database: what makes it read a run again, and what it does not trust */
+#include "base/mem.h"
+#include "base/timefmt.h"
+#include "store/run_index.h"
+#include "support/temp_dir.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+/* A clock that is ahead of the machine's, or behind it. */
+static int64_t ahead_ms;
+
+static int64_t shifted_utc_ms(void *self)
+{
+	(void)self;
+	return clock_utc_ms(&clock_os) + ahead_ms;
+}
+
+static int64_t shifted_boot_ns(void *self)
+{
+	(void)self;
+	return clock_boot_ns(&clock_os);
+}
+
+static const struct clock_ops shifted_ops = {
+    .name = "shifted", .boot_ns = shifted_boot_ns, .utc_ms = shifted_utc_ms};
+static const struct clock shifted = {.ops = &shifted_ops};
+
+/* A directory in `runs` that holds a log which is none: a damaged run, but a run. */
+static void make_run(const struct temp_dir *dir, const char *id, const char *log)
+{
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s/runs", dir->path);
+	(void)mkdir(path, 0700);
+	(void)snprintf(path, sizeof(path), "%s/runs/%s", dir->path, id);
+	(void)mkdir(path, 0700);
+	(void)snprintf(path, sizeof(path), "runs/%s/events.jsonl", id);
+	temp_dir_write(dir, path, log, strlen(log));
+}
+
+static struct run_index *open_index(const struct temp_dir *dir)
+{
+	static struct limits limits;
+	struct run_index *index = NULL;
+	struct err err = ERR_INIT;
+
+	limits_default(&limits);
+	if (run_index_open(dir->path, &limits, &shifted, false, &index, &err) != ERR_OK) {
+		if (err.code == ERR_UNSUPPORTED)
+			skip(); /* a machine without SQLite */
+		fail_msg("%s", err.text);
+	}
+	return index;
+}
+
+static size_t reads_of_update(const struct temp_dir *dir, bool all)
+{
+	AUTO(run_index_drop) struct run_index *index = open_index(dir);
+	struct err err = ERR_INIT;
+
+	if (run_index_update(index, all, &err) != ERR_OK)
+		fail_msg("%s", err.text);
+	return run_index_reads(index);
+}
+
+/* The names of the directory are trusted once they are older than what a file system's clock may miss. */
+static void a_directory_is_listed_again_until_its_time_can_be_trusted(void **unused)
+{
+	struct temp_dir dir;
+
+	(void)unused;
+	temp_dir_make(&dir);
+	make_run(&dir, "no-run", ""); /* a folder that may become a run */
+	ahead_ms = 0;
+	assert_int_equal(reads_of_update(&dir, false), 1);
+	ahead_ms = 60000;
+	assert_int_equal(reads_of_update(&dir, false), 1); /* and stays one */
+	temp_dir_remove(&dir);
+}
+
+static void a_clock_that_went_back_makes_it_look_again_and_not_miss_anything(void **unused)
+{
+	struct temp_dir dir;
+
+	(void)unused;
+	temp_dir_make(&dir);
+	make_run(&dir, "one", "{}\n");
+	ahead_ms = -3600000; /* every file is of the future */
+	(void)reads_of_update(&dir, false);
+	make_run(&dir, "two", "{}\n");
+	assert_true(reads_of_update(&dir, false) >= 1);
+	assert_true(reads_of_update(&dir, true) >= 1);
+	temp_dir_remove(&dir);
+}
+
+static enum err_code count_row(void *arg, const struct run_row *row, struct err *err)
+{
+	(void)row;
+	(void)err;
+	++*(size_t *)arg;
+	return ERR_OK;
+}
+
+static void an_index_without_runs_answers_nothing(void **unused)
+{
+	const struct run_filter all = {.limit = 0};
+	struct err err = ERR_INIT;
+	struct run_index *index;
+	struct temp_dir dir;
+	size_t matched = 9;
+	size_t rows = 0;
+
+	(void)unused;
+	temp_dir_make(&dir);
+	ahead_ms = 0;
+	index = open_index(&dir);
+	assert_int_equal(run_index_update(index, true, &err), ERR_OK);
+	assert_int_equal(run_index_list(index, &all, count_row, &rows, &matched, &err), ERR_OK);
+	assert_int_equal(rows, 0);
+	assert_int_equal(matched, 0);
+	assert_int_equal(run_index_clear(index, &err), ERR_OK);
+	run_index_close(index);
+	temp_dir_remove(&dir);
+}
+
+static void reading_only_makes_no_file(void **unused)
+{
+	struct run_index *index = NULL;
+	struct err err = ERR_INIT;
+	struct limits limits;
+	struct temp_dir dir;
+
+	(void)unused;
+	limits_default(&limits);
+	temp_dir_make(&dir);
+	assert_int_not_equal(run_index_open(dir.path, &limits, &clock_os, true, &index, &err),
+			     ERR_OK);
+	assert_true(err.code == ERR_NOT_FOUND || err.code == ERR_UNSUPPORTED);
+	assert_null(index);
+	temp_dir_remove(&dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_directory_is_listed_again_until_its_time_can_be_trusted),
+	    cmocka_unit_test(a_clock_that_went_back_makes_it_look_again_and_not_miss_anything),
+	    cmocka_unit_test(an_index_without_runs_answers_nothing),
+	    cmocka_unit_test(reading_only_makes_no_file),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
