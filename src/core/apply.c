@@ -289,6 +289,7 @@ static void reopen(struct run_state *run, struct step_state *step)
 	step->reason = STR_NONE;
 	step->outputs = STR_NONE;
 	step->quality = STR_NONE;
+	step->cached_from = STR_NONE;
 }
 
 /* Does a plain resume open this step again (S9.2)? While a run is not at rest none: it goes on by itself,
@@ -607,6 +608,7 @@ static enum err_code on_started(const struct fold *f, struct err *err)
 	step->is_final = false;
 	step->is_stillborn = is_stillborn;
 	step->is_quality_warned = false;
+	step->cached_from = STR_NONE;
 	step->quality = STR_NONE;
 	step->boot_id = f->run->boot_id;
 	return is_stillborn ? keep_failure(f, CLASS_UNKNOWN, err) : ERR_OK;
@@ -667,7 +669,9 @@ static enum err_code on_succeeded(const struct fold *f, struct err *err)
 	f->step->reason = STR_NONE;
 	if (f->run->undo.is_active) /* it ran before the rollback began */
 		find_undo(f->run, f->run->model->steps_count);
-	if (keep(f->run, event_text(f->event, EVENT_FIELD_OUTPUTS), &f->step->outputs, err) != ERR_OK ||
+	if (keep(f->run, event_text(f->event, EVENT_FIELD_CACHED_FROM), &f->step->cached_from, err) !=
+		    ERR_OK ||
+	    keep(f->run, event_text(f->event, EVENT_FIELD_OUTPUTS), &f->step->outputs, err) != ERR_OK ||
 	    keep_updates(f->run, event_text(f->event, EVENT_FIELD_CONTEXT_UPDATES), err) != ERR_OK)
 		return err->code;
 	run_state_resolve(f->run, f->index);
@@ -887,7 +891,7 @@ static enum err_code on_quality(const struct fold *f, struct err *err)
 	/* Once an attempt: a log that was cut behind it has it again when the result is taken again. */
 	if (event_has(f->event, EVENT_FIELD_SOFT) && !f->step->is_quality_warned) {
 		f->step->is_quality_warned = true;
-		f->run->warnings++;
+		warn(f);
 	}
 	return keep(f->run, event_text(f->event, EVENT_FIELD_DATA), &f->step->quality, err);
 }

@@ -102,6 +102,8 @@ struct decide_result {
 	int64_t duration_ms; /* -1 = not known */
 	struct str outputs, outputs_ref, outputs_hash;
 	struct str updates, updates_ref;
+	struct str cached_from;    /* run/step/attempt; ptr NULL = it was executed */
+	struct str cache_key;      /* under which this success may be found; ptr NULL = not */
 	struct str quality;        /* JSON object; ptr NULL = none */
 	struct str quality_reason; /* thresholds that it misses; ptr NULL = none */
 	enum gate_verdict verdict;

@@ -172,6 +172,8 @@ static void add_succeeded(const struct ask *ask)
 	else
 		put_some(event, EVENT_FIELD_CONTEXT_UPDATES, result->updates);
 	put_exit(ask, event);
+	put_some(event, EVENT_FIELD_CACHED_FROM, result->cached_from);
+	put_some(event, EVENT_FIELD_CACHE_KEY, result->cache_key);
 }
 
 /* -------------------------------------------------------------------------------- rollback */

@@ -168,6 +168,7 @@ struct step {
 	enum on_lost on_lost;
 	enum on_stop on_stop;
 	bool needs_implicit; /* `needs` is the step before, because none was written */
+	bool is_cached;      /* an earlier success may stand for it */
 };
 
 enum secret_from { SECRET_FROM_NONE, SECRET_FROM_ENV, SECRET_FROM_FILE, SECRET_FROM_FD };

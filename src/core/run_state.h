@@ -82,6 +82,7 @@ struct step_state {
 	struct str boot_id;       /* of the engine that started the last attempt */
 	struct str reason;        /* of the last failure, skip or wait */
 	struct str outputs;       /* JSON object; ptr NULL = none */
+	struct str cached_from;   /* `run/step/attempt` whose success was taken; ptr NULL = executed */
 	struct str quality;       /* JSON object: what its last attempt recorded; ptr NULL = none */
 	struct approver *approvers;
 };

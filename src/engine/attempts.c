@@ -124,6 +124,28 @@ static enum err_code hand_over(struct engine *engine, uint32_t step,
 	return engine->exec.ops->start(engine->exec.self, &start, err);
 }
 
+static enum err_code end_cached(struct engine *engine, uint32_t step, const struct cached *cached,
+				struct err *err)
+{
+	if (end_own(engine, step, NULL, err) != ERR_OK)
+		return err->code;
+	engine->done[engine->done_count - 1].cached = cached;
+	return ERR_OK;
+}
+
+/* An earlier success stands for it, or it is executed. */
+static enum err_code start_command(struct engine *engine, uint32_t step,
+				   const struct prepared *prepared, struct err *err)
+{
+	const struct cached *cached = NULL;
+
+	if (engine->fold.model->steps[step].is_cached &&
+	    cache_look(engine, step, prepared, &cached, err) != ERR_OK)
+		return err->code;
+	return cached ? end_cached(engine, step, cached, err)
+		      : hand_over(engine, step, prepared, err);
+}
+
 static enum err_code hand_over_call(struct engine *engine, uint32_t step, struct str config,
 				    struct err *err)
 {
@@ -178,7 +200,7 @@ enum err_code attempts_start(struct engine *engine, uint32_t step, struct err *e
 	if (engine->fold.model->steps[step].call)
 		return start_call(engine, step, err);
 	if (prepare_command(engine, step, &prepared, &own) == ERR_OK)
-		return hand_over(engine, step, &prepared, err);
+		return start_command(engine, step, &prepared, err);
 	if (own.code == ERR_INVALID)
 		return end_own(engine, step, &own, err);
 	*err = own;
@@ -255,7 +277,8 @@ static enum err_code tell_ended(struct engine *engine, uint32_t step,
 {
 	struct decide_result result;
 
-	if (harvest(engine, step, report, &result, err) != ERR_OK)
+	if (harvest(engine, step, report, &result, err) != ERR_OK ||
+	    cache_note(engine, step, &result, err) != ERR_OK)
 		return err->code;
 	return tell(engine, INPUT_ENDED, step, &result, STR_NONE, err);
 }
@@ -340,6 +363,8 @@ static enum err_code hear_own(struct engine *engine, const struct own_end *end, 
 	if (move(engine, end->step, ATTEMPT_EV_ENDED, &act, err) != ERR_OK)
 		return err->code;
 	if (end->is_ok) {
+		if (end->cached && cache_take(engine, end->cached, &result, err) != ERR_OK)
+			return err->code;
 		if (harvest_verdict(engine, end->step, &result, err) != ERR_OK)
 			return err->code;
 	} else {

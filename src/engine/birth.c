@@ -43,6 +43,7 @@ void engine_free(struct engine *engine)
 	decider_fini(&engine->decider);
 	fold_fini(&engine->fold);
 	expr_free(engine->expr);
+	cache_free(engine->cache);
 	secrets_fini(&engine->secrets);
 	rundir_close(engine->dir);
 	heap_fini(&engine->timers);

@@ -54,11 +54,15 @@ struct secrets {
 	struct arena arena; /* cleared with explicit_bzero semantics at the end */
 };
 
+struct cache;  /* cache.c */
+struct cached; /* a success of an earlier run */
+
 /* An attempt that ended without an executor: a noop, or a command that could not be resolved. */
 struct own_end {
 	uint32_t step;
 	bool is_ok;
 	struct err err; /* not ok: why */
+	const struct cached *cached; /* an earlier success; NULL = none */
 };
 
 enum timer_kind { TIMER_RETRY = 1, TIMER_WAIT = 2, TIMER_RUN = 3, TIMER_UNDO = 4 };
@@ -96,6 +100,7 @@ struct engine {
 	struct arena tick;           /* reset at the end of each tick */
 	struct arena life;           /* for as long as the engine lives */
 	char **inherited;            /* what commands get of the engine's own environment */
+	struct cache *cache;         /* made at the first step with `cache: true` */
 	char trace_id[33];           /* as recorded, or empty */
 	int64_t now_ms, now_ns;      /* of this tick */
 	int64_t deadline_ns;         /* of the run, boot time; 0 = none */
@@ -242,6 +247,25 @@ MUST_CHECK enum err_code hosted_observe(struct engine *engine, const struct even
  * step's own fault. */
 MUST_CHECK enum err_code hosted_config(struct engine *engine, uint32_t step, struct str *ret_config,
 				       struct err *err);
+
+/* cache.c */
+/* Is there an earlier success that may stand for this attempt? *ret_cached NULL when not: then a success of
+ * it may stand for later ones. Its artifacts were hashed just now. */
+MUST_CHECK enum err_code cache_look(struct engine *engine, uint32_t step,
+				    const struct prepared *prepared,
+				    const struct cached **ret_cached, struct err *err);
+/* Its outputs and the rest, as a result of this attempt; texts in the tick's arena, or the cache's. */
+MUST_CHECK enum err_code cache_take(struct engine *engine, const struct cached *cached,
+				    struct decide_result *result, struct err *err);
+/* A result of an attempt that ran: note that it may be found, if it may. */
+MUST_CHECK enum err_code cache_note(struct engine *engine, uint32_t step,
+				    struct decide_result *result, struct err *err);
+/* After the tick: what was noted is durable, and goes into the index. */
+MUST_CHECK enum err_code cache_record(struct engine *engine, struct err *err);
+void cache_free(struct cache *cache);
+
+/* process.c: the context without what differs from run to run */
+void process_context(const struct run_state *run, struct buf *out);
 
 /* history.c: after the tick in which the run completed; nothing otherwise */
 MUST_CHECK enum err_code history_record(struct engine *engine, struct err *err);

@@ -256,7 +256,14 @@ static void context_put(const struct run_state *run, uint32_t step, uint32_t att
 	json_put_str(out, run->model->pipeline);
 	buf_text(out, ",\"step\":");
 	json_put_str(out, run->model->steps[step].id);
-	buf_fmt(out, ",\"attempt\":%u,\"params\":{", attempt);
+	buf_fmt(out, ",\"attempt\":%u,", attempt);
+	process_context(run, out);
+	buf_text(out, "}\n");
+}
+
+void process_context(const struct run_state *run, struct buf *out)
+{
+	buf_text(out, "\"params\":{");
 	context_params(run, out);
 	buf_text(out, "},\"outputs\":{");
 	context_steps(run, out, false);
@@ -264,7 +271,7 @@ static void context_put(const struct run_state *run, uint32_t step, uint32_t att
 	context_updates(run, out);
 	buf_text(out, "},\"quality\":{");
 	context_steps(run, out, true);
-	buf_text(out, "}}\n");
+	buf_byte(out, '}');
 }
 
 static enum err_code take_context(struct engine *engine, uint32_t step, struct prepared *prepared,

@@ -59,7 +59,8 @@ int record_append(struct host *host, const struct record *record)
 	ssize_t written = 0;
 
 	record_encode(record, bytes);
-	/* A short write is gone on with: what stops it says why. A torn record will be written over. */
+	/* A short write is gone on with: what stops it says why. A torn record will be written
+	 * over. */
 	for (size_t done = 0; done < sizeof(bytes); done += (size_t)written) {
 		written = pwrite(HOST_FD_LOG, bytes + done, sizeof(bytes) - done,
 				 (off_t)(host->records * RECORD_BYTES + done));
@@ -138,9 +139,8 @@ static struct child *child_new(struct host *host, uint32_t attempt, const struct
 	child = mem_new(1, sizeof(*child));
 	if (!child)
 		return NULL;
-	*child = (struct child){.log_fds = {-1, -1},
-				.slot = RECORD_NO_SLOT,
-				.allows_orphans = start->allows_orphans};
+	*child = (struct child){
+	    .log_fds = {-1, -1}, .slot = RECORD_NO_SLOT, .allows_orphans = start->allows_orphans};
 	child->logs[0] = mem_text(start->log, strlen(start->log));
 	if (start->log_err)
 		child->logs[1] = mem_text(start->log_err, strlen(start->log_err));
@@ -175,8 +175,9 @@ static int arm(struct host *host, uint32_t attempt)
 	if (failure)
 		return failure;
 	for (int i = 0; i < STREAMS && child->logs[i]; i++) {
-		child->log_fds[i] = openat(host->logs_fd, child->logs[i],
-					   O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+		child->log_fds[i] =
+		    openat(host->logs_fd, child->logs[i],
+			   O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (child->log_fds[i] < 0)
 			return errno;
 	}

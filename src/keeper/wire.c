@@ -109,8 +109,9 @@ static void put_list(struct buf *out, char *const *list)
 
 uint32_t wire_start_version(const struct exec_start *start)
 {
-	bool is_more = start->log_err || start->stdin_path || start->stdin_text.ptr || start->user ||
-		       start->limits_count || start->hands_count || start->allows_orphans;
+	bool is_more = start->log_err || start->stdin_path || start->stdin_text.ptr ||
+		       start->user || start->limits_count || start->hands_count ||
+		       start->allows_orphans;
 
 	return is_more ? 2 : 1;
 }
@@ -408,7 +409,8 @@ static size_t take_count(struct cursor *in, size_t bytes, size_t most)
 	return in->is_bad ? 0 : count;
 }
 
-/* What version 2 added. Its arrays have their own place: START of version 1 pays nothing for them. */
+/* What version 2 added. Its arrays have their own place: START of version 1 pays nothing for them.
+ */
 static enum wire_take take_more(struct cursor *in, struct wire_frame *frame, struct wire_more *more)
 {
 	struct exec_start *start = &frame->start;

@@ -459,6 +459,10 @@ static void put_step(struct buf *out, const struct model *model, const struct st
 		put_compensate(out, step);
 	if (step->quality)
 		put_quality(out, step->quality);
+	if (step->is_cached) {
+		member(out, "cache");
+		buf_text(out, "true");
+	}
 	put_text(out, "description", step->description);
 	if (step->tags_count)
 		put_texts(out, "tags", step->tags, step->tags_count);
@@ -475,6 +479,13 @@ static void put_sync(struct buf *out, const struct model *model)
 	} else {
 		put_word(out, "sync", model->sync == SYNC_ALWAYS ? "always" : "never");
 	}
+}
+
+void lang_freeze_step(const struct model *model, const struct step *step, struct buf *out)
+{
+	buf_byte(out, '{');
+	put_step(out, model, step);
+	buf_byte(out, '}');
 }
 
 enum err_code lang_freeze(const struct model *model, struct buf *out, struct err *err)

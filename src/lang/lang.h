@@ -46,6 +46,8 @@ bool lang_host_name_valid(struct str name);
 
 /* The frozen form. Deterministic: the same model gives the same bytes. */
 MUST_CHECK enum err_code lang_freeze(const struct model *model, struct buf *out, struct err *err);
+/* The same of one step: `{"id":{...}}`. The buffer keeps a failure. */
+void lang_freeze_step(const struct model *model, const struct step *step, struct buf *out);
 /* Read it back. CORRUPT when it is not one. Size limits do not apply: it was accepted once. */
 MUST_CHECK enum err_code lang_thaw(struct str frozen, struct model **ret_model, struct err *err);
 

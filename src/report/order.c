@@ -191,6 +191,12 @@ static void rate_put(struct buf *out, struct str quality, const char *name, cons
 		buf_fmt(out, ", %.4g%% %s", rate * 100, what);
 }
 
+void cached_note(struct buf *out, const struct step_state *step)
+{
+	if (step->cached_from.ptr)
+		buf_fmt(out, " (cached from %.*s)", STR_ARG(step->cached_from));
+}
+
 void quality_note(struct buf *out, const struct step_state *step)
 {
 	if (!step->quality.ptr)

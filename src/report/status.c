@@ -19,6 +19,7 @@ static void step_lines(struct buf *out, const struct run_state *run, const uint3
 			buf_fmt(out, " (attempt %u)", at->attempt);
 		if (at->is_given)
 			buf_text(out, " (given)");
+		cached_note(out, at);
 		quality_note(out, at);
 		buf_byte(out, '\n');
 	}
@@ -194,6 +195,8 @@ static void step_member(struct buf *out, const struct run_state *run, uint32_t i
 	field_stamp(out, "due_at", at->due_ms);
 	field_bool(out, "waived", at->is_waived);
 	field_bool(out, "given", at->is_given);
+	if (at->cached_from.ptr)
+		field_str(out, "cached_from", at->cached_from);
 	if (at->quality.ptr)
 		field_raw(out, "quality", at->quality);
 	names_member(out, "approved_by", at);

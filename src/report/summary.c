@@ -102,6 +102,7 @@ static void step_line(struct buf *out, const struct step *step, const struct ste
 		buf_fmt(out, " (%s)", skip_reason_name(at->skip));
 	if (at->is_given)
 		buf_text(out, " (given, not executed)");
+	cached_note(out, at);
 	quality_note(out, at);
 	buf_byte(out, '\n');
 	if (step_shows_error(at) && at->reason.len > 0) {
@@ -175,6 +176,8 @@ static void step_member(struct buf *out, const struct step *step, const struct s
 		field_i64(out, "duration_ms", at->duration_ms);
 	else
 		field_null(out, "duration_ms");
+	if (at->cached_from.ptr)
+		field_str(out, "cached_from", at->cached_from);
 	if (at->quality.ptr) /* only where there is one: the other members are those of system A */
 		field_raw(out, "quality", at->quality);
 	buf_byte(out, '}');

@@ -196,8 +196,8 @@ IN_CHILD static int fail(struct child *child)
 	return 127;
 }
 
-/* The library's calls would change every thread of the memory that this child borrows: these change the
- * caller alone. */
+/* The library's calls would change every thread of the memory that this child borrows: these change
+ * the caller alone. */
 IN_CHILD static int user_change(const struct spawn_user *user)
 {
 	if (syscall(SYS_setgroups, user->groups_count, user->groups) < 0 ||
@@ -214,7 +214,8 @@ IN_CHILD static int limit_set(const struct spawn_limit *limit)
 IN_CHILD static int stdin_open(const char *path)
 {
 	struct stat stat;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a pipe is not waited for */
+	int fd =
+	    open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a pipe is not waited for */
 
 	if (fd < 0 || fstat(fd, &stat) < 0)
 		return -1;

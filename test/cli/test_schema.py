@@ -34,7 +34,7 @@ steps:
   a: {run: "true", needs: [], exit_codes: {3: data_quality, 75: timeout}, outputs: {rows: {type: int, required: true}}}
   b: {argv: [echo, 1, true], needs: [a], gate: hard, pass: output.x == 1, reason: no}
   c: {noop: true, needs_any: [a, b], gate: manual, approve: {by: [me], count: 1, timeout: 1d, on_timeout: reject}}
-  d: {run: x, shell: [sh, -c], grace: 0s, silence_timeout: 5s, output_limit: 1MiB, cwd: /tmp, inputs: [a.csv], tags: [t], on_lost: ask, priority: -3, quality: {min_valid_rate: 0.5, max_null_rate: 1, min_record_count: 0, max_record_count: 9, severity: soft},
+  d: {run: x, shell: [sh, -c], grace: 0s, silence_timeout: 5s, output_limit: 1MiB, cwd: /tmp, inputs: [a.csv], tags: [t], on_lost: ask, priority: -3, cache: true, quality: {min_valid_rate: 0.5, max_null_rate: 1, min_record_count: 0, max_record_count: 9, severity: soft},
       stdin: {text: x}, context: true, streams: split, user: root, orphans: allow,
       limits: {nofile: 64, cpu: 90s, as: 2GiB, core: 0B},
       on_stop: cancel, on_failure: ignore, when: true, artifacts: [{name: r, path: r.csv}], description: d}

@@ -90,6 +90,7 @@ static const char *const pipelines[] = {
     " path: '${run.step}'}], tags: [b, a], description: d, on_failure: ignore, on_lost: rerun,"
     " on_stop: cancel, gate: soft, pass: output.r ~= nil, reason: 'no ${output.s}', when: 'true'}}",
     "pipeline: p\ndefaults: {priority: 7}\nsteps: {a: {noop: true, priority: -1000000}, b: {noop: true}}",
+    "pipeline: p\nsteps: {a: {run: x, cache: true, inputs: []}, b: {run: x, cache: false, inputs: [a]}}",
     "pipeline: p\nsteps: {a: {run: x, quality: {min_valid_rate: 0.995, max_null_rate: 0, min_record_count: 0}},"
     " b: {run: x, quality: {max_record_count: 9223372036854775807, severity: soft}}}",
     "pipeline: p\nsteps: {a: {argv: [x], stdin: {text: \"a\\n${run.id}\"}, context: true, streams: split, user: root,"

@@ -290,7 +290,7 @@ static void keys_of_later_versions_have_an_error_of_their_own(void **state)
 {
 	static const char *const top[] = {"schedule", "notify", "checkpoint"};
 	static const char *const step[] = {
-	    "lua", "http", "pipeline", "choice", "map", "wait", "flow", "cache", "pool"};
+	    "lua", "http", "pipeline", "choice", "map", "wait", "flow", "pool"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(top); i++) {
@@ -664,6 +664,14 @@ static void keys_of_the_process_are_checked(void **state)
 	expect(CMD("quality: {min_record_count: 5, max_record_count: 4}"), "SLU022@2:33");
 	expect(CMD("quality: {severity: mild, min_record_count: 1}"), "SLU020@2:44");
 	expect(CMD("quality: {min_rate: 1}"), "SLU013@2:34");
+	expect(CMD("cache: true, inputs: [in]"), "");
+	expect(CMD("inputs: [], cache: true"), "");
+	expect(CMD("cache: false"), "");
+	expect(CMD("cache: true"), "SLU056@2:24");
+	expect(CMD("cache: 1, inputs: []"), "SLU016@2:31");
+	expect("pipeline: p\ndefaults: {cache: true}\nsteps: {a: {run: x}, b: {run: x, inputs: []}, c: {noop: true}}\n",
+	       "SLU056@3:9");
+	expect("pipeline: p\ndefaults: {cache: true, inputs: []}\nsteps: {a: {run: x}}\n", "");
 	expect(CMD("priority: 7"), "");
 	expect(CMD("priority: 1.5"), "SLU016@2:34");
 	expect(CMD("priority: 1000001"), "SLU022@2:34");
@@ -877,7 +885,7 @@ static void every_code_has_a_title_and_an_explanation(void **state)
 		count++;
 		assert_true(strlen(diag_explanation(i)) > 100);
 	}
-	assert_int_equal(count, 58);
+	assert_int_equal(count, 59);
 	assert_null(diag_explanation(0));
 }
 
