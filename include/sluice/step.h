@@ -135,6 +135,20 @@ SLUICE_API enum sluice_code sluice_ctx_set_update(struct sluice_step_ctx *ctx, c
 SLUICE_API enum sluice_code sluice_ctx_set_update_json(struct sluice_step_ctx *ctx,
 						       const char *name, const char *json);
 
+/* Figures about the data that the attempt has made, for `quality` of the step. A count below 0 is not
+ * known: begin with SLUICE_QUALITY_UNKNOWN. */
+struct sluice_quality {
+	int64_t record_count;
+	int64_t valid_count;
+	int64_t invalid_count;
+	int64_t null_count;
+	const char *custom_metrics_json; /* an object; NULL = none */
+};
+#define SLUICE_QUALITY_UNKNOWN {-1, -1, -1, -1, NULL}
+
+SLUICE_API enum sluice_code sluice_ctx_set_quality(struct sluice_step_ctx *ctx,
+						   const struct sluice_quality *quality);
+
 /* An event of one's own in the log of the run; `type` begins with "x-"; `data_json` may be NULL. */
 SLUICE_API enum sluice_code sluice_ctx_emit(struct sluice_step_ctx *ctx, const char *type,
 					    const char *data_json);

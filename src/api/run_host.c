@@ -56,9 +56,11 @@ static enum err_code pin_call(struct run_host *host, const struct step *step, st
 	const struct sluice_call_def *def = registry_call(host->sluice->registry, name);
 
 	if (own)
-		*pin = (struct pin){.call = own->call, .arg = own->arg};
+		*pin = (struct pin){
+		    .call = own->call, .arg = own->arg, .dry_run_safe = own->dry_run_safe};
 	else if (def)
-		*pin = (struct pin){.call = def->call, .arg = def->arg};
+		*pin = (struct pin){
+		    .call = def->call, .arg = def->arg, .dry_run_safe = def->dry_run_safe};
 	else
 		return refuse(step, "function", name, err);
 	return ERR_OK;
@@ -71,7 +73,7 @@ static enum err_code pin_kind(struct run_host *host, const struct step *step, st
 
 	if (!def)
 		return refuse(step, "kind of step", step->call->name, err);
-	*pin = (struct pin){.kind = def->run, .arg = def->arg};
+	*pin = (struct pin){.kind = def->run, .arg = def->arg, .dry_run_safe = def->dry_run_safe};
 	return ERR_OK;
 }
 

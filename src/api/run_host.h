@@ -13,6 +13,7 @@ struct pin {
 	sluice_call_fn *call;
 	sluice_kind_fn *kind;
 	void *arg;
+	bool dry_run_safe; /* its author allows it to be called in a dry run */
 };
 
 struct run_host {
@@ -26,6 +27,7 @@ struct run_host {
 	struct sluice_executor_def *executors; /* that its commands name */
 	size_t executors_count, executors_capacity;
 	uint32_t threads_max;
+	bool is_dry_run; /* told to functions */
 	bool has_calls;
 	bool has_commands;
 };

@@ -29,8 +29,9 @@ struct sluice_step_ctx {
 	struct arena texts; /* for as long as the attempt */
 	struct members outputs;
 	struct members updates;
-	struct buf events; /* items of the array, with commas */
-	struct str class;  /* of a failure; ptr NULL = none was told */
+	struct buf quality; /* an object; empty = none */
+	struct buf events;  /* items of the array, with commas */
+	struct str class;   /* of a failure; ptr NULL = none was told */
 	struct str reason;
 	size_t bytes;     /* of all that was set */
 	struct err fault; /* the first thing that was refused */
@@ -269,6 +270,48 @@ enum sluice_code sluice_ctx_set_update_json(struct sluice_step_ctx *ctx, const c
 	return set(ctx, &ctx->updates, name, str_of(json));
 }
 
+/* ---------------------------------------------------------------------------------- quality */
+
+static void figure_put(struct buf *out, const char *name, int64_t count)
+{
+	if (count < 0)
+		return;
+	buf_fmt(out, "%s\"%s\":", out->len > 1 ? "," : "", name);
+	buf_i64(out, count);
+}
+
+static enum err_code set_quality(struct sluice_step_ctx *ctx, const struct sluice_quality *quality,
+				 struct err *err)
+{
+	struct str custom = str_of(quality->custom_metrics_json);
+
+	if (custom.ptr && json_check(custom, JSON_DEPTH_MAX, err) != ERR_OK)
+		return err_while(err, "custom_metrics_json is not JSON");
+	buf_clear(&ctx->quality);
+	buf_byte(&ctx->quality, '{');
+	figure_put(&ctx->quality, "record_count", quality->record_count);
+	figure_put(&ctx->quality, "valid_count", quality->valid_count);
+	figure_put(&ctx->quality, "invalid_count", quality->invalid_count);
+	figure_put(&ctx->quality, "null_count", quality->null_count);
+	if (custom.ptr)
+		buf_fmt(&ctx->quality, "%s\"custom_metrics\":%.*s", ctx->quality.len > 1 ? "," : "",
+			STR_ARG(custom));
+	buf_byte(&ctx->quality, '}');
+	if (buf_check(&ctx->quality, "quality", err) != ERR_OK)
+		return err->code;
+	return count_bytes(ctx, ctx->quality.len, err);
+}
+
+enum sluice_code sluice_ctx_set_quality(struct sluice_step_ctx *ctx,
+					const struct sluice_quality *quality)
+{
+	struct err err = ERR_INIT;
+
+	if (!ctx || !quality)
+		return refuse_usage(ctx, "sluice_ctx_set_quality: the figures are missing");
+	return set_quality(ctx, quality, &err) == ERR_OK ? SLUICE_OK : refuse(ctx, &err);
+}
+
 /* ----------------------------------------------------------------------- events, failure, log */
 
 static enum err_code emit(struct sluice_step_ctx *ctx, const char *type, const char *data_json,
@@ -333,6 +376,7 @@ void sluice_ctx_clear(struct sluice_step_ctx *ctx)
 	members_fini(&ctx->updates);
 	members_init(&ctx->outputs);
 	members_init(&ctx->updates);
+	buf_clear(&ctx->quality);
 	buf_clear(&ctx->events);
 	ctx->class = STR_NONE;
 	ctx->reason = STR_NONE;
@@ -401,8 +445,7 @@ int64_t sluice_ctx_left_ms(const struct sluice_step_ctx *ctx)
 
 bool sluice_ctx_is_dry_run(const struct sluice_step_ctx *ctx)
 {
-	(void)ctx;
-	return false;
+	return ctx && ctx->host->is_dry_run;
 }
 
 static const char *as_json(struct sluice_step_ctx *ctx, struct str json)
@@ -516,6 +559,9 @@ static void put_result(const struct sluice_step_ctx *ctx, struct buf *out)
 	buf_byte(out, '{');
 	members_put(&ctx->outputs, "outputs", out);
 	members_put(&ctx->updates, "context_updates", out);
+	if (ctx->quality.len)
+		buf_fmt(out, "%s\"quality\":%.*s", out->len > 1 ? "," : "",
+			STR_ARG(buf_view(&ctx->quality)));
 	if (ctx->events.len)
 		buf_fmt(out, "%s\"events\":[%.*s]", out->len > 1 ? "," : "",
 			STR_ARG(buf_view(&ctx->events)));
@@ -563,6 +609,7 @@ int run_host_call(void *arg, struct call_job *job, struct buf *result)
 	}
 	members_fini(&ctx.outputs);
 	members_fini(&ctx.updates);
+	buf_fini(&ctx.quality);
 	buf_fini(&ctx.events);
 	arena_fini(&ctx.texts);
 	return value;

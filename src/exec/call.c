@@ -177,9 +177,9 @@ static void job_done(struct call_job *job)
 	job->done_next = NULL;
 	*driver->done_last = job;
 	driver->done_last = &job->done_next;
-	if (is_first)
-		wake_raise(driver->wake_fd);
 	(void)pthread_mutex_unlock(&driver->lock);
+	if (is_first)
+		wake_raise(driver->wake_fd); /* the driver lives until this thread has ended */
 }
 
 static void job_work(struct worker_job *work)

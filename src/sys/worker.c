@@ -106,22 +106,24 @@ static enum err_code thread_start(struct worker_pool *pool, struct err *err)
 enum err_code worker_pool_submit(struct worker_pool *pool, struct worker_job *job, struct err *err)
 {
 	struct err own = ERR_INIT;
-	bool is_short;
+	bool is_waited_for;
 
 	(void)pthread_mutex_lock(&pool->lock);
-	is_short = pool->idle <= pool->waiting;
-	(void)pthread_mutex_unlock(&pool->lock);
-	if (is_short && pool->threads_count < pool->threads_max &&
-	    thread_start(pool, &own) != ERR_OK && !pool->threads_count) {
-		*err = own;
-		return err->code;
+	if (pool->idle <= pool->waiting && pool->threads_count < pool->threads_max) {
+		(void)pthread_mutex_unlock(&pool->lock);
+		if (thread_start(pool, &own) != ERR_OK && !pool->threads_count) {
+			*err = own;
+			return err->code;
+		}
+		(void)pthread_mutex_lock(&pool->lock);
 	}
 	job->next = NULL;
-	(void)pthread_mutex_lock(&pool->lock);
 	*pool->last = job;
 	pool->last = &job->next;
 	pool->waiting++;
-	(void)pthread_cond_signal(&pool->has_work);
+	is_waited_for = pool->idle > 0;
 	(void)pthread_mutex_unlock(&pool->lock);
+	if (is_waited_for)
+		(void)pthread_cond_signal(&pool->has_work);
 	return ERR_OK;
 }

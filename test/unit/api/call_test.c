@@ -284,6 +284,38 @@ static void a_required_output_that_was_not_set_is_a_failure(void **state)
 	free(log);
 }
 
+static int say_quality(struct sluice_step_ctx *ctx, void *arg)
+{
+	struct sluice_quality quality = SLUICE_QUALITY_UNKNOWN;
+
+	quality.record_count = 100;
+	quality.valid_count = *(const int *)arg;
+	quality.custom_metrics_json = "{\"late\": 2}";
+	assert_int_equal(sluice_ctx_set_quality(ctx, &quality), SLUICE_OK);
+	return 0;
+}
+
+static void quality_is_judged_as_that_of_a_command(void **state)
+{
+	static const char text[] =
+	    "pipeline: p\nsteps: {a: {call: measure, quality: {min_valid_rate: 0.95}}}";
+	struct world *world = *state;
+	int valid = 97;
+	char *log;
+
+	add(world, "measure", say_quality, &valid);
+	assert_int_equal(world_run(world, text, "r1"), SLUICE_RUN_SUCCEEDED);
+	log = world_log(world, "r1");
+	assert_true(
+	    log_has(log, "\"quality.recorded\"", "\"record_count\":100", "\"late\":2", NULL));
+	free(log);
+	valid = 90;
+	assert_int_equal(world_run(world, text, "r2"), SLUICE_RUN_FAILED);
+	log = world_log(world, "r2");
+	assert_true(log_has(log, "\"step.failed\"", "\"data_quality\"", NULL));
+	free(log);
+}
+
 static int say_accuracy(struct sluice_step_ctx *ctx, void *arg)
 {
 	(void)sluice_ctx_set_output_int(ctx, "accuracy", *(const int *)arg);
@@ -683,6 +715,7 @@ static int tests(void)
 	    TEST(a_class_says_whether_it_is_tried_again),
 	    TEST(whatever_is_not_right_is_a_failure_with_its_class),
 	    TEST(a_required_output_that_was_not_set_is_a_failure),
+	    TEST(quality_is_judged_as_that_of_a_command),
 	    TEST(S5_4_a_function_can_be_a_hard_gate),
 	    TEST(S7_4_a_function_past_its_deadline_is_told_and_is_a_timeout),
 	    TEST(S7_4_success_after_the_deadline_is_a_timeout_too),

@@ -216,6 +216,7 @@ NO_CTX(sluice_ctx_set_output_bool, SLUICE_USAGE, NULL, "a", true)
 NO_CTX(sluice_ctx_set_output_json, SLUICE_USAGE, NULL, "a", "1")
 NO_CTX(sluice_ctx_set_update, SLUICE_USAGE, NULL, "a", "b")
 NO_CTX(sluice_ctx_set_update_json, SLUICE_USAGE, NULL, "a", "1")
+NO_CTX(sluice_ctx_set_quality, SLUICE_USAGE, NULL, NULL)
 NO_CTX(sluice_ctx_emit, SLUICE_USAGE, NULL, "x-a", "1")
 NO_CTX(sluice_ctx_fail, 1, NULL, "timeout", "%s", "why")
 NO_CTX(sluice_ctx_print, SLUICE_USAGE, NULL, "%d", 1)
@@ -244,6 +245,7 @@ static int wrong_in_attempt(struct sluice_step_ctx *ctx, void *arg)
 	    sluice_ctx_set_output_json(ctx, "a", NULL),
 	    sluice_ctx_set_update(ctx, NULL, NULL),
 	    sluice_ctx_set_update_json(ctx, "a", long_text),
+	    sluice_ctx_set_quality(ctx, NULL),
 	    sluice_ctx_emit(ctx, NULL, NULL),
 	    sluice_ctx_print(ctx, NULL),
 	    sluice_ctx_write(ctx, NULL, 5),
@@ -706,6 +708,7 @@ static const struct misuse rows[] = {
     ROW(sluice_ctx_set_output_json),
     ROW(sluice_ctx_set_update),
     ROW(sluice_ctx_set_update_json),
+    ROW(sluice_ctx_set_quality),
     ROW(sluice_ctx_emit),
     ROW(sluice_ctx_fail),
     ROW(sluice_ctx_print),

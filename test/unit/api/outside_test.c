@@ -376,20 +376,22 @@ static void S11_3_a_storage_that_fails_at_any_operation_loses_nothing(void **sta
 static void the_process_of_the_host_stays_as_it_was(void **state)
 {
 	struct world *world = *state;
-	struct sigaction before[32];
+	static const int signals[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGALRM,
+				      SIGTERM, SIGCHLD, SIGUSR1, SIGUSR2};
+	struct sigaction before[sizeof(signals) / sizeof(signals[0])];
 	struct sigaction after;
 	char folder[512];
 	char now[512];
 	mode_t mask = umask(027);
 
-	for (int i = 1; i < 32; i++)
-		(void)sigaction(i, NULL, &before[i]);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		(void)sigaction(signals[i], NULL, &before[i]);
 	assert_non_null(getcwd(folder, sizeof(folder)));
 	assert_int_equal(
 	    world_run(world, "pipeline: p\nsteps: {a: {argv: ['true']}, b: {run: 'exit 3'}}", "r1"),
 	    SLUICE_RUN_FAILED);
-	for (int i = 1; i < 32; i++) {
-		(void)sigaction(i, NULL, &after);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		(void)sigaction(signals[i], NULL, &after);
 		assert_ptr_equal(after.sa_handler, before[i].sa_handler);
 	}
 	assert_non_null(getcwd(now, sizeof(now)));
