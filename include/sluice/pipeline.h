@@ -8,13 +8,13 @@
 #define SLUICE_PIPELINE_H
 
 #include <sluice/state.h>
+#include <sluice/step.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 struct sluice_pipeline;
-struct sluice_step_ctx;
 
 /* ------------------------------------------------------------------------------- from a text */
 
@@ -113,7 +113,7 @@ struct sluice_step_def {
 	const char *run;         /* a text for the shell */
 	const char *const *argv; /* program and arguments, NULL-ended */
 	bool noop;
-	int (*call)(struct sluice_step_ctx *ctx, void *arg); /* a function of this process */
+	sluice_call_fn *call;    /* a function of this process (step.h) */
 	void *arg;               /* given to it; borrowed until no run of this pipeline is left */
 	bool dry_run_safe;       /* `call` may be executed by a dry run */
 	const char *call_name;   /* a function that was registered by name */

@@ -41,7 +41,7 @@ struct definition {
 
 /* A function of this process, given to a step of a pipeline that is built in C. */
 struct pipeline_call {
-	int (*call)(struct sluice_step_ctx *ctx, void *arg);
+	sluice_call_fn *call;
 	void *arg;
 	bool dry_run_safe;
 };

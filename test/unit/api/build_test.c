@@ -396,8 +396,10 @@ static void what_cannot_be_written_is_refused(void **state)
 	assert_refused(&(struct sluice_step_def){.id = "a", .run = "x", .env = neither},
 		       "is missing");
 	assert_refused(
-	    &(struct sluice_step_def){
-		.id = "a", .run = "x", .retry = &(struct sluice_retry_def){.multiplier = NAN}},
+	    &(struct sluice_step_def){.id = "a",
+				      .run = "x",
+				      .retry =
+					  &(struct sluice_retry_def){.multiplier = (double)NAN}},
 	    "is no number");
 	free(endless);
 }

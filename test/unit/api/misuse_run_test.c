@@ -238,7 +238,7 @@ static int wrong_in_attempt(struct sluice_step_ctx *ctx, void *arg)
 	    sluice_ctx_set_output(ctx, "\xFF", "b"),
 	    sluice_ctx_set_output(ctx, "a", "\xFF"),
 	    sluice_ctx_set_output_int(ctx, NULL, 1),
-	    sluice_ctx_set_output_double(ctx, "a", NAN),
+	    sluice_ctx_set_output_double(ctx, "a", (double)NAN),
 	    sluice_ctx_set_output_double(ctx, NULL, 1),
 	    sluice_ctx_set_output_bool(ctx, NULL, true),
 	    sluice_ctx_set_output_json(ctx, "a", "["),
@@ -360,7 +360,7 @@ static void use_sluice_pipeline_param(void)
 {
 	static const struct sluice_param_def good = {.name = "a", .type = "int"};
 	const struct sluice_param_def number = {
-	    .name = "a", .type = "number", .has_min = true, .min = NAN};
+	    .name = "a", .type = "number", .has_min = true, .min = (double)NAN};
 	const struct sluice_param_def json = {.name = "a", .type = "number", .default_json = "["};
 	const struct sluice_param_def list = {.name = "a", .type = "enum", .values = endless};
 
