@@ -4,6 +4,7 @@
 #include "report/explain_step.h"
 #include "report/run_report.h"
 #include "report/verify.h"
+#include "store/checkpoint.h"
 
 enum err_code api_check_reading(const struct fold_run *fold, struct err *err)
 {
@@ -32,16 +33,71 @@ static enum err_code report_summary(const struct fold_run *fold, const struct ru
 	return format == SLUICE_JSON ? summary_json(fold, out, err) : summary_text(fold, out, err);
 }
 
+/* The checkpoint that was there before the log was read, and what the log has in its place. */
+struct witness {
+	struct checkpoint_mark mark;
+	char h[LOG_H_BYTES + 1];
+};
+
+static enum err_code see_line(void *arg, const struct run_state *state, const struct event *event,
+			      struct str line, struct err *err)
+{
+	struct witness *witness = arg;
+
+	(void)state;
+	(void)err;
+	if (event->seq == witness->mark.seq)
+		log_line_h(line, witness->h);
+	return ERR_OK;
+}
+
+/* A log that ends too early reads as damaged (S9.4). */
+static void judge(const struct witness *witness, struct fold_run *fold)
+{
+	struct err cut = ERR_INIT;
+
+	if ((fold->reading.end != LOG_END_WHOLE && fold->reading.end != LOG_END_TORN) ||
+	    fold->model->sync == SYNC_NEVER ||
+	    checkpoint_check(&witness->mark, &fold->reading.head,
+			     witness->h[0] ? str_of(witness->h) : STR_NONE, &cut) == ERR_OK)
+		return;
+	fold->reading.end = LOG_END_DAMAGED;
+	fold->reading.problem = cut;
+}
+
 enum err_code api_fold_run(const struct sluice *sluice, const char *run_name,
 			   struct fold_run *ret_fold, struct run_lock_info *ret_owner,
 			   struct err *err)
 {
 	AUTO(rundir_drop) struct rundir *dir = NULL;
+	struct witness witness = {.mark = {.seq = 0}};
 
 	if (api_find_run(sluice, run_name, &dir, err) != ERR_OK ||
 	    run_lock_look(rundir_vfs(dir), rundir_fd(dir), ret_owner, err) != ERR_OK)
 		return err->code;
-	return fold_read(dir, &sluice->limits, NULL, NULL, ret_fold, err);
+	checkpoint_mark_read(rundir_vfs(dir), rundir_fd(dir), rundir_id(dir), &witness.mark);
+	if (fold_read(dir, &sluice->limits, witness.mark.seq ? see_line : NULL, &witness, ret_fold,
+		      err) != ERR_OK)
+		return err->code;
+	judge(&witness, ret_fold);
+	return ERR_OK;
+}
+
+static enum err_code verify(const struct sluice *sluice, const struct rundir *dir,
+			    struct str receipt, struct buf *out, struct err *err)
+{
+	struct checkpoint_mark mark;
+	struct verify_witness witness = {.seq = 0};
+
+	checkpoint_mark_read(rundir_vfs(dir), rundir_fd(dir), rundir_id(dir), &mark);
+	witness.seq = mark.seq;
+	if (verify_run(dir, &sluice->limits, receipt, &witness, out, err) != ERR_OK)
+		return err->code;
+	if (checkpoint_check(&mark, &witness.head, witness.h[0] ? str_of(witness.h) : STR_NONE, err) ==
+	    ERR_OK)
+		return ERR_OK;
+	buf_fmt(out, "Checkpoint: %s\n", err->text);
+	return err->code;
 }
 
 static enum sluice_code answer(struct sluice *sluice, const char *run_name,
@@ -164,7 +220,7 @@ enum sluice_code sluice_verify(struct sluice *sluice, const char *run_name, cons
 				 "sluice_verify needs a handle, the name of a run and an answer");
 	if (api_find_run(sluice, run_name, &dir, &cause) != ERR_OK)
 		return api_err(err, &cause);
-	code = verify_run(dir, &sluice->limits, str_of(receipt), &out, &cause);
+	code = verify(sluice, dir, str_of(receipt), &out, &cause);
 	if (out.len > 0 && api_text(&out, ret_text, err) != SLUICE_OK)
 		return SLUICE_MEMORY;
 	return code == ERR_OK ? SLUICE_OK : api_err(err, &cause);

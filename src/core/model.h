@@ -204,6 +204,8 @@ struct model {
 	int64_t timeout_ns;   /* of the run, 0 = none */
 	enum sync_kind sync;
 	int64_t sync_interval_ns;
+	bool has_no_checkpoint;
+	uint64_t checkpoint_every; /* ends of attempts; 0 = as the engine thinks fit */
 	struct step *steps;
 	uint32_t steps_count;
 	/* The graph, both directions, made by graph_build: who depends on step i (through needs or

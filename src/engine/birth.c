@@ -55,6 +55,7 @@ void engine_free(struct engine *engine)
 	mem_free(engine->attempts);
 	mem_free(engine->done);
 	buf_fini(&engine->lines);
+	buf_fini(&engine->projections.audit);
 	buf_fini(&engine->outputs_text);
 	buf_fini(&engine->updates_text);
 	arena_fini(&engine->tick);

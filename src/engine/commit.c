@@ -42,6 +42,7 @@ enum err_code engine_record(struct engine *engine, struct event *event, struct e
 	if (apply(&engine->fold.state, event, ERR_CONFLICT, err) != ERR_OK)
 		return err_while(err, "apply '%s'", event_type_name(event->type));
 	decider_observe(&engine->decider, event);
+	projections_note(engine, event);
 	if (hosted_observe(engine, event, err) != ERR_OK)
 		return err->code;
 	return add_effect(engine, event, err);

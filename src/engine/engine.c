@@ -289,7 +289,8 @@ enum err_code engine_tick(struct engine *engine, struct err *err)
 		return err->code;
 	if (engine_perform(engine, err) != ERR_OK) /* 6 */
 		return err->code;
-	if (cache_record(engine, err) != ERR_OK || history_record(engine, err) != ERR_OK)
+	if (cache_record(engine, err) != ERR_OK || history_record(engine, err) != ERR_OK ||
+	    projections_write(engine, err) != ERR_OK)
 		return err->code;
 	answer_asks(engine); /* 7 */
 	tell_observer(engine);

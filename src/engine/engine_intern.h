@@ -20,6 +20,7 @@
 #include "exec/context.h"
 #include "lang/expr.h"
 #include "rundir/fold.h"
+#include "store/checkpoint.h"
 #include "sys/user.h"
 
 /* Commit of a run's log (S11.2, S11.3). */
@@ -65,6 +66,18 @@ struct own_end {
 	const struct cached *cached; /* an earlier success; NULL = none */
 };
 
+/* checkpoint.json and audit.jsonl (S9.4): brought up to date at ends, and now and then. */
+struct projections {
+	struct checkpoint_mark mark;    /* found when the run was taken over */
+	char h_at_mark[LOG_H_BYTES + 1]; /* of the log's line of that number; empty = not met */
+	uint64_t audit_seq;   /* of the last entry that is in the file */
+	bool is_audit_anew;   /* the file is missing or damaged: made from the start */
+	struct buf audit;     /* entries that are not in the file yet */
+	uint64_t checked_seq; /* of the last checkpoint written */
+	uint64_t ends;        /* of attempts since then */
+	bool has_checkpoint_failed, has_audit_failed; /* not tried again by this engine */
+};
+
 enum timer_kind { TIMER_RETRY = 1, TIMER_WAIT = 2, TIMER_RUN = 3, TIMER_UNDO = 4 };
 
 struct engine {
@@ -99,6 +112,7 @@ struct engine {
 	struct buf lines;            /* of this tick, for the observer */
 	struct arena tick;           /* reset at the end of each tick */
 	struct arena life;           /* for as long as the engine lives */
+	struct projections projections;
 	char **inherited;            /* what commands get of the engine's own environment */
 	struct cache *cache;         /* made at the first step with `cache: true` */
 	char trace_id[33];           /* as recorded, or empty */
@@ -269,6 +283,18 @@ void process_context(const struct run_state *run, struct buf *out);
 
 /* history.c: after the tick in which the run completed; nothing otherwise */
 MUST_CHECK enum err_code history_record(struct engine *engine, struct err *err);
+
+/* projections.c */
+/* Before the fold of a run that is taken over: what is there of them. */
+void projections_look(struct engine *engine);
+/* For fold_open: entries that the audit lacks, and the line that the checkpoint has seen. */
+fold_visit_fn projections_visit;
+/* After the fold. CORRUPT: the log was cut or forked (S9.4). */
+MUST_CHECK enum err_code projections_check(struct engine *engine, struct err *err);
+/* Of each event that was applied. */
+void projections_note(struct engine *engine, const struct event *event);
+/* After a tick, when it is time. What cannot be written is an event, and the run goes on (S12). */
+MUST_CHECK enum err_code projections_write(struct engine *engine, struct err *err);
 
 /* secrets.c */
 MUST_CHECK enum err_code secrets_read(struct secrets *secrets, const struct model *model,

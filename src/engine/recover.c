@@ -29,9 +29,12 @@ static enum err_code take_over(struct engine *engine, const char *path, struct e
 	struct log_torn torn = {0};
 
 	if (rundir_open(vfs, path, &engine->dir, err) != ERR_OK ||
-	    run_lock_take(vfs, rundir_fd(engine->dir), &engine->lock, err) != ERR_OK ||
-	    fold_open(engine->dir, engine->ports.limits, &engine->fold, &engine->log, &torn, err) !=
-		    ERR_OK ||
+	    run_lock_take(vfs, rundir_fd(engine->dir), &engine->lock, err) != ERR_OK)
+		return err->code;
+	projections_look(engine);
+	if (fold_open(engine->dir, engine->ports.limits, projections_visit, engine, &engine->fold,
+		      &engine->log, &torn, err) != ERR_OK ||
+	    projections_check(engine, err) != ERR_OK ||
 	    (engine->fold.state.seq == 1 && rundir_sync_name(engine->dir, err) != ERR_OK) ||
 	    engine_begin(engine, err) != ERR_OK || note_repair(engine, &torn, err) != ERR_OK)
 		return err->code;

@@ -36,6 +36,7 @@ enum key_scope {
 	SCOPE_limit,
 	SCOPE_retry,
 	SCOPE_approve,
+	SCOPE_checkpoint,
 	SCOPE_compensate,
 	SCOPE_output,
 	SCOPE_artifact,

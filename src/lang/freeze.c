@@ -481,6 +481,21 @@ static void put_sync(struct buf *out, const struct model *model)
 	}
 }
 
+static void put_checkpoint(struct buf *out, const struct model *model)
+{
+	if (!model->has_no_checkpoint && !model->checkpoint_every)
+		return;
+	member(out, "checkpoint");
+	buf_byte(out, '{');
+	if (model->checkpoint_every)
+		put_u64(out, "every", model->checkpoint_every);
+	if (model->has_no_checkpoint) {
+		member(out, "off");
+		buf_text(out, "true");
+	}
+	buf_byte(out, '}');
+}
+
 void lang_freeze_step(const struct model *model, const struct step *step, struct buf *out)
 {
 	buf_byte(out, '{');
@@ -512,6 +527,7 @@ enum err_code lang_freeze(const struct model *model, struct buf *out, struct err
 	if (model->timeout_ns)
 		put_duration(out, "timeout", model->timeout_ns);
 	put_sync(out, model);
+	put_checkpoint(out, model);
 	member(out, "steps");
 	buf_byte(out, '{');
 	for (uint32_t i = 0; i < model->steps_count; i++)

@@ -235,6 +235,13 @@ void line_chain_print(const uint8_t chain[SHA256_BYTES], char h[LOG_H_BYTES + 1]
 	h[LOG_H_BYTES] = '\0';
 }
 
+void log_line_h(struct str line, char h[LOG_H_BYTES + 1])
+{
+	BUG_IF(line.len < LOG_H_BYTES + 2); /* it has been checked */
+	memcpy(h, line.ptr + line.len - LOG_H_BYTES - 2, LOG_H_BYTES); /* before `"}` */
+	h[LOG_H_BYTES] = '\0';
+}
+
 /* The value + 1 of a lower-case hex digit; 0 for any other byte. */
 static const uint8_t hex_values[256] = {
     ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,

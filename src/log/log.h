@@ -106,6 +106,8 @@ MUST_CHECK enum err_code log_read(const struct vfs *vfs, int dir, const struct l
  * with it. The decoded event borrows from `line` and, where a text had escapes, from `scratch`.
  * Exposed for tests, fuzzers and reports. */
 void log_encode(const struct event *event, struct buf *out);
+/* The `h` that a good line ends with. */
+void log_line_h(struct str line, char h[LOG_H_BYTES + 1]);
 MUST_CHECK enum err_code log_decode(struct str line, struct buf *scratch, struct event *ret_event,
 				    struct err *err);
 

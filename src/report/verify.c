@@ -9,6 +9,7 @@
 struct search {
 	struct str receipt;
 	uint64_t seq; /* of the event that has it; 0 = none */
+	struct verify_witness *witness; /* may be NULL */
 };
 
 static enum err_code on_line(void *arg, const struct run_state *state, const struct event *event,
@@ -22,6 +23,8 @@ static enum err_code on_line(void *arg, const struct run_state *state, const str
 	if (line.len > LOG_H_BYTES + sizeof(H_END) &&
 	    str_eq(str_cut(line, end - LOG_H_BYTES, end), search->receipt))
 		search->seq = event->seq;
+	if (search->witness && search->witness->seq == event->seq)
+		log_line_h(line, search->witness->h);
 	return ERR_OK;
 }
 
@@ -50,14 +53,16 @@ static enum err_code check_receipt(const struct search *search, const struct log
 }
 
 enum err_code verify_run(const struct rundir *dir, const struct limits *limits, struct str receipt,
-			 struct buf *out, struct err *err)
+			 struct verify_witness *witness, struct buf *out, struct err *err)
 {
 	AUTO(fold_fini) struct fold_run fold = {.model = NULL};
-	struct search search = {.receipt = receipt};
+	struct search search = {.receipt = receipt, .witness = witness};
 	const struct log_reading *reading = &fold.reading;
 
 	if (fold_read(dir, limits, on_line, &search, &fold, err) != ERR_OK)
 		return err->code;
+	if (witness)
+		witness->head = reading->head;
 	buf_fmt(out, "Run ID: %.*s\n", STR_ARG(fold.state.run_id));
 	buf_fmt(out, "State: %s\n", run_state_name(fold.state.state));
 	buf_fmt(out, "Events: %llu\n", (unsigned long long)reading->head.seq);

@@ -187,7 +187,7 @@ enum err_code fold_read(const struct rundir *dir, const struct limits *limits, f
 }
 
 enum err_code fold_open(const struct rundir *dir, const struct limits *limits,
-			struct fold_run *ret_fold, struct log **ret_log, struct log_torn *ret_torn,
+			fold_visit_fn *visit, void *arg, struct fold_run *ret_fold, struct log **ret_log, struct log_torn *ret_torn,
 			struct err *err)
 {
 	struct fold_run fold = {.model = NULL};
@@ -197,6 +197,8 @@ enum err_code fold_open(const struct rundir *dir, const struct limits *limits,
 	struct folding folding = {.dir = dir,
 				  .limits = limits,
 				  .fold = &fold,
+				  .visit = visit,
+				  .arg = arg,
 				  .until = {UINT64_MAX, INT64_MAX}};
 
 	if (log_open(rundir_vfs(dir), rundir_fd(dir), rundir_id(dir), limits, on_event, &folding,

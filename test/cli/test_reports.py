@@ -219,6 +219,9 @@ def test_verify_and_its_receipt_S11_7(sluice):
     sluice.run("verify", "r", "--receipt", "0" * 16, check=7)
     lines = sluice.log("r").read_bytes().splitlines(True)
     sluice.log("r").write_bytes(b"".join(lines[:-1]))  # cut at the end of a line
+    assert "the log was cut" in sluice.run("verify", "r", check=7).stdout  # S9.4
+    checkpoint = sluice.log("r").parent / "checkpoint.json"
+    checkpoint.unlink()
     sluice.run("verify", "r", check=0)
     sluice.run("verify", "r", "--receipt", receipt, check=7)
     sluice.log("r").write_bytes(b"".join(lines))

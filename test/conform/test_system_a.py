@@ -47,10 +47,13 @@ def moved(sluice, old, new):
     first = sluice.go({"a": "true"}).events[0]
     events, state = [first], "created"
     for to in [*WAY[old], new]:
+        if to == "rolled_back" and state in ("blocked", "failed"):  # never without a rollback (S10)
+            events.append({"event_type": "run.rollback_started", "run_id": sluice.id,
+                           "timestamp_utc": first["timestamp_utc"], "actor": "runner", "attempt": 0})
         events.append({"event_type": "run.state_changed", "run_id": sluice.id, "timestamp_utc": first["timestamp_utc"],
                        "actor": "runner", "attempt": 0, "previous_state": state, "new_state": to})
         state = to
-    (sluice.run_dir() / "events.jsonl").write_bytes(forge(sluice.id, events))
+    sluice.rewrite(forge(sluice.id, events))
     return sluice("verify", sluice.id)
 
 
@@ -88,7 +91,7 @@ def step_moved(sluice, old, event):
             if name in own:
                 line[name] = own[name]
         base.append(line)
-    (sluice.run_dir() / "events.jsonl").write_bytes(forge(sluice.id, base))
+    sluice.rewrite(forge(sluice.id, base))
     return sluice("verify", sluice.id).code
 
 
@@ -222,7 +225,7 @@ def test_event_log_tail(sluice):
 def test_event_log_empty(sluice):
     """An empty log is no run: exit 9 (S11.8), where the predecessor gave empty lists."""
     sluice.go({"a": "true"})
-    (sluice.run_dir() / "events.jsonl").write_bytes(b"")
+    sluice.rewrite(b"")
     assert sluice("events", sluice.id).code == 9
 
 
@@ -290,7 +293,7 @@ def test_reconstruct_from_events(sluice):
 
 def test_reconstruct_from_events_empty_log(sluice):
     sluice.go({"a": "true"})
-    (sluice.run_dir() / "events.jsonl").write_bytes(b"")
+    sluice.rewrite(b"")
     for verb in ("status", "summary", "resume", "verify"):
         assert sluice(verb, sluice.id).code in (7, 9)
 
@@ -322,7 +325,7 @@ def test_resume_guard_blocked_state(sluice):
 
 def test_resume_guard_executing_state(sluice):
     sluice.go({"a": "true", "b": "true"})
-    (sluice.run_dir() / "events.jsonl").write_bytes(b"".join(sluice.raw().splitlines(True)[:5]))
+    sluice.rewrite(b"".join(sluice.raw().splitlines(True)[:5]))
     assert "resumable" in sluice.runner("resume", sluice.run_dir(), code=0).stdout
 
 
@@ -334,7 +337,7 @@ def test_resume_point_detection(sluice):
 def test_resume_point_all_complete(sluice):
     """All succeeded, the log cut before its end: nothing runs again."""
     sluice.go({"a": "echo x >>count"})
-    (sluice.run_dir() / "events.jsonl").write_bytes(b"".join(sluice.raw().splitlines(True)[:5]))
+    sluice.rewrite(b"".join(sluice.raw().splitlines(True)[:5]))
     sluice("resume", sluice.id, code=0)
     assert (sluice.root / "count").read_text() == "x\n"
     sluice.log(ended="succeeded")
@@ -422,7 +425,7 @@ def test_summary_duration_calculation(sluice):
 
 def test_summary_empty_log(sluice):
     sluice.go({"a": "true"})
-    (sluice.run_dir() / "events.jsonl").write_bytes(b"")
+    sluice.rewrite(b"")
     assert sluice.runner("summary", sluice.run_dir(), code=1).stderr
 
 

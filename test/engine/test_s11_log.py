@@ -17,7 +17,7 @@ def half(sluice):
 
 
 def write(sluice, raw):
-    (sluice.run_dir() / "events.jsonl").write_bytes(raw)
+    sluice.rewrite(raw)
 
 
 def test_d07_every_prefix_of_the_last_line_is_repaired(half):

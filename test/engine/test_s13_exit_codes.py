@@ -117,7 +117,7 @@ def test_without_a_verb_the_help_is_shown(sluice):
 def test_11_newer(sluice):
     log = sluice.go({"a": "exit 1"}, code=1)
     raw = forge(sluice.id, [{**log.events[0], "format": 99}, *log.events[1:]])
-    (sluice.run_dir() / "events.jsonl").write_bytes(raw)
+    sluice.rewrite(raw)
     sluice("resume", sluice.id, code=11)
     assert sluice.raw() == raw
 

@@ -241,7 +241,7 @@ def test_s8_3_another_boot_loses_what_has_no_end(sluice):
     from support.checker import forge
     events = [json.loads(line) for line in lines[:cut]]
     events[0]["boot_id"] = "00000000-0000-4000-8000-000000000000"
-    (sluice.run_dir() / "events.jsonl").write_bytes(forge(sluice.id, events))
+    sluice.rewrite(forge(sluice.id, events))
     sluice("resume", sluice.id, code=1)
     assert len(sluice.log(ended="failed").of("step.lost", "b")) == 1, "though attempts.log has its end"
 
@@ -251,7 +251,7 @@ def test_s8_3_armed_and_ended_after_a_machine_that_did_not_reboot(sluice):
     sluice.go({"a": "echo x >>count", "b": "true"})
     lines = sluice.raw().splitlines(True)
     cut = next(i for i, line in enumerate(lines) if b'"step.started"' in line) + 1
-    (sluice.run_dir() / "events.jsonl").write_bytes(b"".join(lines[:cut]))
+    sluice.rewrite(b"".join(lines[:cut]))
     sluice("resume", sluice.id, code=0)
     assert (sluice.root / "count").read_text() == "x\n"
 

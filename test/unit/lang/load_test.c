@@ -288,7 +288,7 @@ static void unknown_keys_get_a_suggestion(void **state)
 
 static void keys_of_later_versions_have_an_error_of_their_own(void **state)
 {
-	static const char *const top[] = {"schedule", "notify", "checkpoint"};
+	static const char *const top[] = {"schedule", "notify"};
 	static const char *const step[] = {
 	    "lua", "http", "pipeline", "choice", "map", "wait", "flow", "pool"};
 

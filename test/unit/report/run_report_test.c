@@ -239,13 +239,13 @@ static void a_receipt_is_that_of_the_last_event_or_it_is_refused(void **unused)
 	made_start(&made, "first", 0);
 	last = *log_head(made.log);
 	made_release(&made);
-	assert_ok(verify_run(made.dir, &made.limits, str_of(last.h), &out, &err), &err);
+	assert_ok(verify_run(made.dir, &made.limits, str_of(last.h), NULL, &out, &err), &err);
 	assert_true(str_find(buf_view(&out), "Log: whole\nReceipt given: matches\n", 0) !=
 		    SIZE_MAX);
-	assert_int_equal(verify_run(made.dir, &made.limits, str_of(before.h), &out, &early),
+	assert_int_equal(verify_run(made.dir, &made.limits, str_of(before.h), NULL, &out, &early),
 			 ERR_CORRUPT);
 	assert_non_null(strstr(early.text, "event 3"));
-	assert_int_equal(verify_run(made.dir, &made.limits, STR("0123456789abcdef"), &out, &wrong),
+	assert_int_equal(verify_run(made.dir, &made.limits, STR("0123456789abcdef"), NULL, &out, &wrong),
 			 ERR_CORRUPT);
 }
 
