@@ -67,6 +67,10 @@ struct sluice_run_opts {
 	 * interrupted or blocked: REFUSED; `again` permits the first. */
 	const char *partition;
 	bool again;
+	/* Nothing is executed, nothing is written anywhere: the run exists in memory, every result is a mocked
+	 * success, approvals count as given, secrets are not read, `params.__dry_run__` is true. The observer
+	 * hears its events. Another run of the key or the partition is not looked for. */
+	bool dry_run;
 };
 
 /* Start a run: when it returns OK the run exists durably and belongs to this process; nothing has been

@@ -3,6 +3,7 @@
 #include "api/run_intern.h"
 
 #include "base/timefmt.h"
+#include "exec/mock.h"
 #include "sys/file.h"
 
 #include <limits.h>
@@ -14,15 +15,25 @@ extern char **environ;
 
 /* ---------------------------------------------------------------------------------- ports */
 
+static enum err_code open_mock(void *arg, const struct rundir *dir, uint64_t epoch,
+			       struct exec *ret_exec, struct err *err)
+{
+	(void)arg;
+	(void)dir;
+	(void)epoch;
+	return exec_mock_open(ret_exec, err);
+}
+
 struct engine_ports run_ports(struct sluice_run *run)
 {
 	const struct sluice *sluice = run->sluice;
 
 	return (struct engine_ports){
-	    .vfs = sluice->vfs,
+	    .vfs = run->memory ? &run->vfs : sluice->vfs,
+	    .is_dry = run->memory != NULL,
 	    .clock = sluice->clock,
 	    .boot_id = str_of(run->boot_id),
-	    .open_exec = run_host_open_exec,
+	    .open_exec = run->memory ? open_mock : run_host_open_exec,
 	    .accept = run_host_accept,
 	    .arg = &run->host,
 	    .home = sluice->home,
@@ -173,5 +184,6 @@ void sluice_run_free(struct sluice_run *run)
 	engine_free(run->engine); /* waits for functions that still run */
 	run_host_fini(&run->host);
 	mem_free(run->observers);
+	vfs_mem_free(run->memory);
 	mem_free(run);
 }

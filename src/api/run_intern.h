@@ -7,6 +7,7 @@
 #include "api/run_host.h"
 #include "engine/drive.h"
 #include "engine/engine.h"
+#include "sys/vfs_mem.h"
 
 /* Somebody who watches a run. */
 struct run_observer {
@@ -22,6 +23,8 @@ struct sluice_run {
 	size_t observers_count, observers_capacity;
 	struct run_host host;
 	bool is_rollback; /* a person asked for it: to be rolled back is what was wanted */
+	struct vfs_mem *memory; /* of a dry run, else NULL */
+	struct vfs vfs;         /* in it */
 	char boot_id[BOOT_ID_BYTES + 1];
 };
 

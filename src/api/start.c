@@ -25,10 +25,21 @@ static enum err_code check_keeper(const struct sluice *sluice, const struct mode
 /* Everything is checked; what is in the way is found out, then the run is born. */
 static enum err_code begin(struct starting *starting, struct sluice_run *run, struct err *err)
 {
-	struct engine_ports ports = run_ports(run);
+	bool is_dry = starting->options->dry_run;
 	AUTO(partition_unlock) struct partition_lock lock = PARTITION_LOCK_INIT;
+	struct engine_ports ports;
 
+	if (is_dry) {
+		if (vfs_mem_new(&run->memory, err) != ERR_OK)
+			return err->code;
+		run->vfs = vfs_mem_vfs(run->memory);
+	}
+	ports = run_ports(run);
 	starting->start.observer = run_observer(run);
+	if (is_dry)
+		return engine_start(&ports, &starting->start, &run->engine, err) == ERR_OK
+			       ? drive_open(run->engine, &run->drive, err)
+			       : err->code;
 	if (check_keeper(starting->sluice, &starting->model, err) != ERR_OK ||
 	    (starting->start.key.ptr && request_is_new(starting, err) != ERR_OK) ||
 	    (starting->start.partition.len &&

@@ -214,7 +214,32 @@ static int start_detached(struct begin *begin)
 	return is_child ? start_behind(begin, fd) : hear_birth(begin, fd);
 }
 
+/* Its events are the answer; it is over when they are told. */
+static int start_dry(struct begin *begin)
+{
+	struct sluice_run *run;
+	struct sluice_error err;
+	struct sluice_end end;
+
+	begin->options.observer = carry_printer();
+	if (begin->start(begin, &run, &err) != SLUICE_OK)
+		return print_error(&err);
+	if (sluice_run_wait(run, &err) == SLUICE_RUN_UNKNOWN) {
+		sluice_run_free(run);
+		return print_error(&err);
+	}
+	sluice_run_end(run, &end);
+	sluice_run_free(run);
+	if (!begin->cli->options.given[OPT_QUIET])
+		print_note("dry run: %s, nothing was executed or written\n", end.outcome);
+	return end.exit_status;
+}
+
 int begin_run(struct begin *begin)
 {
+	if (begin->options.dry_run && begin->cli->options.given[OPT_DETACH])
+		return cli_usage(begin->cli, "a dry run has no background: --detach", NULL);
+	if (begin->options.dry_run)
+		return start_dry(begin);
 	return begin->cli->options.given[OPT_DETACH] ? start_detached(begin) : start_here(begin);
 }

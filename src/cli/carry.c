@@ -240,6 +240,20 @@ int carry_on(struct carry *carry, struct sluice_run *run)
 	return tell_end(carry, sluice_run_id(run), sluice_run_dir(run), &end);
 }
 
+/* ------------------------------------------------------------------------- a dry run */
+
+static void print_event(void *arg, const char *line, size_t len)
+{
+	(void)arg;
+	print_bytes(line, len);
+	print_bytes("\n", 1);
+}
+
+struct sluice_observer carry_printer(void)
+{
+	return (struct sluice_observer){.on_event = print_event};
+}
+
 /* ---------------------------------------------------------------- somebody else's run */
 
 int carry_other(struct cli *cli, const char *run_id, struct sluice_error *ret_err)

@@ -30,4 +30,7 @@ int carry_resumed(struct cli *cli, const char *run_name, struct sluice_resume_op
 int carry_silently(struct carry *carry, struct sluice_run *run);
 void carry_fini(struct carry *carry);
 
+/* For a dry run: an observer that prints each event as a line of JSON. */
+struct sluice_observer carry_printer(void);
+
 #endif

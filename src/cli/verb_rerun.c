@@ -22,12 +22,14 @@ static int run(struct cli *cli)
 	    .params = (const char *const *)options->many[OPT_PARAM],
 	    .max_parallel = (uint32_t)parallel,
 	    .sync = options->value[OPT_SYNC],
+	    .dry_run = options->given[OPT_DRY_RUN],
 	};
 	return begin_run(&begin);
 }
 
-static const enum option rerun_options[] = {OPT_PARAM, OPT_RUN_ID, OPT_REASON,       OPT_DETACH,
-					    OPT_WAIT,  OPT_SYNC,   OPT_MAX_PARALLEL, OPT_END};
+static const enum option rerun_options[] = {OPT_PARAM,        OPT_RUN_ID,  OPT_REASON,
+					    OPT_DETACH,       OPT_WAIT,    OPT_SYNC,
+					    OPT_MAX_PARALLEL, OPT_DRY_RUN, OPT_END};
 
 const struct cli_verb verb_rerun = {
     .name = "rerun",

@@ -61,6 +61,7 @@ static int start_loaded(struct begin *begin)
 	    .idempotency_key = options->value[OPT_IDEMPOTENCY],
 	    .partition = options->value[OPT_PARTITION],
 	    .again = options->given[OPT_AGAIN],
+	    .dry_run = options->given[OPT_DRY_RUN],
 	};
 	status = begin_run(begin);
 	sluice_free(params_json);
@@ -81,9 +82,9 @@ static int run(struct cli *cli)
 }
 
 static const enum option run_options[] = {
-    OPT_PARAM, OPT_PARAMS_FILE,  OPT_RUN_ID,      OPT_REASON, OPT_DETACH, OPT_WAIT,
-    OPT_SYNC,  OPT_MAX_PARALLEL, OPT_UNTIL,       OPT_ONLY,   OPT_FROM,   OPT_CONTEXT,
-    OPT_AGAIN, OPT_PARTITION,    OPT_IDEMPOTENCY, OPT_END};
+    OPT_PARAM, OPT_PARAMS_FILE,  OPT_RUN_ID,      OPT_REASON,  OPT_DETACH, OPT_WAIT,
+    OPT_SYNC,  OPT_MAX_PARALLEL, OPT_UNTIL,       OPT_ONLY,    OPT_FROM,   OPT_CONTEXT,
+    OPT_AGAIN, OPT_PARTITION,    OPT_IDEMPOTENCY, OPT_DRY_RUN, OPT_END};
 
 const struct cli_verb verb_run = {
     .name = "run",

@@ -94,6 +94,7 @@ enum gate_verdict { VERDICT_NONE, VERDICT_PASSED, VERDICT_FAILED };
 struct decide_result {
 	bool is_ok; /* the command's own success: exit 0, result readable, outputs and artifacts as
 		     * declared; a failed `pass` is told by `verdict` */
+	bool is_mocked; /* a dry run: nothing was executed */
 	enum error_class class; /* not ok */
 	struct str reason;
 	struct str class_text; /* a class of the command's own that is not in the table; may be empty */

@@ -72,6 +72,8 @@ static void add_artifacts(const struct ask *ask)
 		put_some(event, EVENT_FIELD_OUTPUTS_HASH, artifact->sha256);
 		if (artifact->sha256.ptr)
 			event_put_int(event, EVENT_FIELD_BYTES, (int64_t)artifact->bytes);
+		if (result->is_mocked)
+			event_put_flag(event, EVENT_FIELD_MOCKED);
 		if (artifact->is_quarantined)
 			put_some(event, EVENT_FIELD_REASON, artifact->reason);
 	}
@@ -174,6 +176,8 @@ static void add_succeeded(const struct ask *ask)
 	put_exit(ask, event);
 	put_some(event, EVENT_FIELD_CACHED_FROM, result->cached_from);
 	put_some(event, EVENT_FIELD_CACHE_KEY, result->cache_key);
+	if (result->is_mocked)
+		event_put_flag(event, EVENT_FIELD_MOCKED);
 }
 
 /* -------------------------------------------------------------------------------- rollback */

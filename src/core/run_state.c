@@ -167,6 +167,8 @@ void run_state_fini(struct run_state *run)
 
 struct str context_param(const struct run_state *run, struct str name)
 {
+	if (run->is_dry && str_is(name, "__dry_run__"))
+		return STR("true");
 	for (size_t i = run->updates_count; i > 0; i--) {
 		if (str_eq(run->updates[i - 1].name, name))
 			return run->updates[i - 1].value;

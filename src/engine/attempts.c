@@ -186,6 +186,17 @@ static enum err_code start_call(struct engine *engine, uint32_t step, struct err
 	return err->code;
 }
 
+static enum err_code start_mocked(struct engine *engine, uint32_t step, struct err *err)
+{
+	struct exec_start start = {.token = token_of(engine, step)};
+	enum attempt_act act;
+
+	start.token.driver = STR_NONE;
+	if (move(engine, step, ATTEMPT_EV_HAND, &act, err) != ERR_OK)
+		return err->code;
+	return engine->exec.ops->start(engine->exec.self, &start, err);
+}
+
 enum err_code attempts_start(struct engine *engine, uint32_t step, struct err *err)
 {
 	struct err own = ERR_INIT;
@@ -195,6 +206,8 @@ enum err_code attempts_start(struct engine *engine, uint32_t step, struct err *e
 		return ERR_OK;
 	if (engine->fold.model->steps[step].kind == STEP_KIND_NOOP)
 		return end_own(engine, step, NULL, err);
+	if (engine->ports.is_dry)
+		return start_mocked(engine, step, err);
 	if (attempts_make_dirs(engine, err) != ERR_OK)
 		return err->code;
 	if (engine->fold.model->steps[step].call)
@@ -277,8 +290,9 @@ static enum err_code tell_ended(struct engine *engine, uint32_t step,
 {
 	struct decide_result result;
 
-	if (harvest(engine, step, report, &result, err) != ERR_OK ||
-	    cache_note(engine, step, &result, err) != ERR_OK)
+	if (engine->ports.is_dry ? mocked_result(engine, step, &result, err) != ERR_OK
+				 : harvest(engine, step, report, &result, err) != ERR_OK ||
+					   cache_note(engine, step, &result, err) != ERR_OK)
 		return err->code;
 	return tell(engine, INPUT_ENDED, step, &result, STR_NONE, err);
 }
@@ -362,7 +376,10 @@ static enum err_code hear_own(struct engine *engine, const struct own_end *end, 
 		return ERR_OK;
 	if (move(engine, end->step, ATTEMPT_EV_ENDED, &act, err) != ERR_OK)
 		return err->code;
-	if (end->is_ok) {
+	if (end->is_ok && engine->ports.is_dry) {
+		if (mocked_result(engine, end->step, &result, err) != ERR_OK)
+			return err->code;
+	} else if (end->is_ok) {
 		if (end->cached && cache_take(engine, end->cached, &result, err) != ERR_OK)
 			return err->code;
 		if (harvest_verdict(engine, end->step, &result, err) != ERR_OK)

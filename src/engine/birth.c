@@ -80,7 +80,7 @@ enum err_code engine_begin(struct engine *engine, struct err *err)
 
 enum err_code engine_arm_deadline(struct engine *engine, int64_t left_ns, struct err *err)
 {
-	if (!engine->fold.model->timeout_ns)
+	if (!engine->fold.model->timeout_ns || engine->ports.is_dry)
 		return ERR_OK;
 	engine->deadline_ns = engine->now_ns + (left_ns > 0 ? left_ns : 0);
 	return engine_arm_timer(engine, TIMER_RUN, STEP_NONE, engine->deadline_ns, err);
@@ -143,6 +143,8 @@ static void make_created(const struct engine *engine, const struct engine_start 
 	event_put_text(event, EVENT_FIELD_DEFINITION_HASH, str_of(texts->hash));
 	if (model->params_count)
 		event_put_text(event, EVENT_FIELD_PARAMS, buf_view(&texts->params));
+	if (engine->ports.is_dry)
+		event_put_flag(event, EVENT_FIELD_DRY_RUN);
 	if (start->partition.len)
 		event_put_text(event, EVENT_FIELD_PARTITION, start->partition);
 	if (start->key.len)
@@ -215,7 +217,8 @@ static enum err_code create(struct engine *engine, const struct engine_start *st
 	if (freeze(engine, start, &frozen, err) != ERR_OK ||
 	    (selection_is_given(&start->selection) &&
 	     given_check(engine->fold.model, &start->selection, start->given, err) != ERR_OK) ||
-	    secrets_read(&engine->secrets, engine->fold.model, err) != ERR_OK ||
+	    (!engine->ports.is_dry && /* S14: secrets need not exist */
+	     secrets_read(&engine->secrets, engine->fold.model, err) != ERR_OK) ||
 	    run_state_init(&engine->fold.state, engine->fold.model, err) != ERR_OK ||
 	    hosted_accept(engine, true, err) != ERR_OK)
 		return err->code;

@@ -86,7 +86,9 @@ enum err_code engine_settle(struct engine *engine, struct err *err)
 		case DECIDE_NOTHING:
 			return ERR_OK;
 		case DECIDE_EVENT:
-			if (engine_record(engine, &event, err) != ERR_OK)
+			if (engine_record(engine, &event, err) != ERR_OK ||
+			    (engine->ports.is_dry && event.type == EVENT_STEP_WAITING &&
+			     mocked_approve(engine, err) != ERR_OK))
 				return err->code;
 			break;
 		case DECIDE_QUERY:

@@ -42,6 +42,7 @@ struct engine_ports {
 	enum err_code (*accept)(void *arg, const struct model *model, uint32_t step,
 				struct err *err);
 	void *arg;
+	bool is_dry; /* a dry run (S14): vfs and executor leave no trace, results are mocked */
 	const char *home; /* the state directory: where runs are born, and runs.jsonl is */
 	char *const *env; /* the environment that commands inherit from (allow-listed) */
 	const struct limits *limits;

@@ -295,6 +295,13 @@ MUST_CHECK enum err_code projections_check(struct engine *engine, struct err *er
 void projections_note(struct engine *engine, const struct event *event);
 /* After a tick, when it is time. What cannot be written is an event, and the run goes on (S12). */
 MUST_CHECK enum err_code projections_write(struct engine *engine, struct err *err);
+/* mocked.c: a dry run. Does an expression or a text depend on what steps made, so that nothing is known of it? */
+bool mocked_is_open(struct str source);
+/* A success in the place of whatever the step would have done; texts in the tick's arena. */
+MUST_CHECK enum err_code mocked_result(struct engine *engine, uint32_t step,
+				       struct decide_result *ret_result, struct err *err);
+/* Every approval that is asked for is given. */
+MUST_CHECK enum err_code mocked_approve(struct engine *engine, struct err *err);
 
 /* secrets.c */
 MUST_CHECK enum err_code secrets_read(struct secrets *secrets, const struct model *model,

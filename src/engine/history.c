@@ -43,7 +43,8 @@ enum err_code history_record(struct engine *engine, struct err *err)
 	struct err own = ERR_INIT;
 	struct input input = {.kind = INPUT_PROJECTION_FAILED, .text = STR("runs.jsonl")};
 
-	if (!engine->fold.state.is_completed || engine->is_recorded || !engine->ports.home)
+	if (!engine->fold.state.is_completed || engine->is_recorded || !engine->ports.home ||
+	    engine->ports.is_dry)
 		return ERR_OK;
 	engine->is_recorded = true;
 	if (append(engine, &engine->tick, &own) == ERR_OK)

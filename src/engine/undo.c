@@ -76,6 +76,14 @@ static enum err_code start(struct engine *engine, struct err *err)
 	struct err own = ERR_INIT;
 	struct prepared prepared;
 
+	if (engine->ports.is_dry) { /* its undo is mocked too */
+		struct exec_start mocked = {.token = token_of(engine)};
+		enum attempt_act act;
+
+		if (move(engine, ATTEMPT_EV_HAND, &act, err) != ERR_OK)
+			return err->code;
+		return engine->exec.ops->start(engine->exec.self, &mocked, err);
+	}
 	if (attempts_make_dirs(engine, err) != ERR_OK)
 		return err->code;
 	if (prepare_undo(engine, state_of(engine)->step, &prepared, &own) == ERR_OK)

@@ -25,7 +25,7 @@ FIELDS = {
     "run.override_applied": ("gate override_reason", ""),
     "step.started": ("step_id new_state", "inputs_hash error_class reason"),
     "step.succeeded": ("step_id new_state", "outputs outputs_ref outputs_hash context_updates "
-                       "context_updates_ref exit_code duration_ms cached_from cache_key"),
+                       "context_updates_ref exit_code duration_ms cached_from cache_key mocked"),
     "step.failed": ("step_id new_state error_class", "reason exit_code signal core errno duration_ms"),
     "step.retried": ("step_id error_class delay_ms", "reason"),
     "step.waiting": ("step_id reason", "until"),
