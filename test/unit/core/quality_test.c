@@ -9,15 +9,23 @@
 
 #define FIGURES(r, v, i, n) \
 	{ \
-		.is_given = true, .has = {(r) >= 0, (v) >= 0, (i) >= 0, (n) >= 0}, \
-		.count = {r, v, i, n} \
+		.is_given = true, .has = {(r) >= 0, (v) >= 0, (i) >= 0, (n) >= 0}, .count = { \
+			r, \
+			v, \
+			i, \
+			n \
+		} \
 	}
 
 static const struct quality strict = {
-    .has_min_valid_rate = true, .min_valid_rate = 0.99,
-    .has_max_null_rate = true,  .max_null_rate = 0.01,
-    .has_min_record_count = true, .min_record_count = 1,
-    .has_max_record_count = true, .max_record_count = 1000,
+    .has_min_valid_rate = true,
+    .min_valid_rate = 0.99,
+    .has_max_null_rate = true,
+    .max_null_rate = 0.01,
+    .has_min_record_count = true,
+    .min_record_count = 1,
+    .has_max_record_count = true,
+    .max_record_count = 1000,
 };
 
 static void expect(struct quality_figures figures, enum quality_verdict verdict, const char *reason)
@@ -99,9 +107,9 @@ static void they_are_written_with_their_rates(void **state)
 	figures.custom = STR("{\"x\":1}");
 	assert_int_equal(quality_check(&figures, &err), ERR_OK);
 	quality_put(&figures, &text);
-	assert_string_equal(text.ptr,
-			    "{\"record_count\":8,\"valid_count\":6,\"invalid_count\":2,\"null_count\":1,"
-			    "\"valid_rate\":0.75,\"null_rate\":0.125,\"custom_metrics\":{\"x\":1}}");
+	assert_string_equal(
+	    text.ptr, "{\"record_count\":8,\"valid_count\":6,\"invalid_count\":2,\"null_count\":1,"
+		      "\"valid_rate\":0.75,\"null_rate\":0.125,\"custom_metrics\":{\"x\":1}}");
 	buf_clear(&text);
 	quality_put(&none, &text);
 	assert_string_equal(text.ptr, "{}");

@@ -713,7 +713,7 @@ static void links_pipes_and_directories_are_no_logs(void **unused)
 /* S11.2, D31: somebody else touched the file between two appends. */
 static void a_log_that_was_touched_is_not_written_to(void **unused)
 {
-	for (int kind = 0; kind < 4; kind++) {
+	for (int kind = 0; kind < 6; kind++) {
 		struct err err = ERR_INIT;
 		struct log *log = NULL;
 		struct log_torn torn;
@@ -740,6 +740,13 @@ static void a_log_that_was_touched_is_not_written_to(void **unused)
 			fd = openat(place.dir.fd, LOG_FILE, O_WRONLY | O_APPEND | O_CLOEXEC);
 			assert_int_equal(write(fd, "x", 1), 1);
 			(void)close(fd);
+			break;
+		case 3: /* moved aside, and a copy has its name */
+		case 4: /* moved aside */
+			assert_int_equal(renameat(place.dir.fd, LOG_FILE, place.dir.fd, "aside"), 0);
+			if (kind == 3)
+				temp_dir_write(&place.dir, LOG_FILE, place.whole.ptr,
+					       place.whole.len);
 			break;
 		default: /* removed */
 			assert_int_equal(unlinkat(place.dir.fd, LOG_FILE, 0), 0);

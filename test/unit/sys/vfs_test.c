@@ -220,6 +220,28 @@ static void a_lock_can_be_asked_for(void **unused)
 	temp_dir_remove(&dir);
 }
 
+static void a_name_is_looked_at_without_following_it(void **unused)
+{
+	struct temp_dir dir;
+	struct vfs_stat stat;
+	struct err err = ERR_INIT;
+
+	(void)unused;
+	temp_dir_make(&dir);
+	temp_dir_write(&dir, "file", "abc", 3);
+	assert_int_equal(symlinkat("file", dir.fd, "link"), 0);
+	assert_int_equal(vfs_stat_at(&vfs_os, dir.fd, "file", &stat, &err), ERR_OK);
+	assert_true(stat.is_file && stat.size_bytes == 3 && stat.links == 1);
+	assert_int_equal(vfs_stat_at(&vfs_os, dir.fd, "link", &stat, &err), ERR_OK);
+	assert_false(stat.is_file);
+	assert_int_equal(vfs_stat_at(&vfs_os, dir.fd, "gone", &stat, &err), ERR_NOT_FOUND);
+	err_reset(&err);
+	assert_int_equal(vfs_stat_at(&vfs_os, dir.fd, "../x", &stat, &err), ERR_USAGE);
+	err_reset(&err);
+	assert_int_equal(vfs_stat_at(&vfs_os, dir.fd, "", &stat, &err), ERR_USAGE);
+	temp_dir_remove(&dir);
+}
+
 static void reading_stops_at_the_limit(void **unused)
 {
 	AUTO(buf_fini) struct buf text = BUF_INIT;
@@ -315,6 +337,7 @@ int main(void)
 	    cmocka_unit_test(roots_are_made_with_parents_and_may_lie_behind_links),
 	    cmocka_unit_test(every_name_is_listed_once),
 	    cmocka_unit_test(a_lock_can_be_asked_for),
+	    cmocka_unit_test(a_name_is_looked_at_without_following_it),
 	    cmocka_unit_test(reading_stops_at_the_limit),
 	    cmocka_unit_test(replace_is_all_or_nothing),
 	    cmocka_unit_test(paths_of_the_user_are_followed_but_must_be_files),

@@ -1,0 +1,322 @@
+/* client_test.c - the engine's side of the protocol, against a keeper of another version. */
+#include "base/mem.h"
+#include "keeper/client.h"
+#include "keeper/wire.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+/* A keeper that holds the lock, speaks one version, and closes after HELLO_NO, as keepers do. */
+struct old {
+	uint32_t version;
+	uint64_t epoch; /* of a newer engine; 0 = none */
+	int64_t now_ns;
+	bool is_connected;
+	bool is_closing;
+	unsigned connects;
+	unsigned starts; /* START frames that were understood */
+	uint32_t start_version;
+	struct buf in;
+	struct buf out;
+};
+
+static enum err_code old_take(void *self, bool *ret_taken, struct err *err)
+{
+	(void)self;
+	(void)err;
+	*ret_taken = false;
+	return ERR_OK;
+}
+
+static void old_release(void *self)
+{
+	(void)self;
+}
+
+static enum err_code old_start(void *self, struct err *err)
+{
+	(void)self;
+	return err_set(err, ERR_IO, "its lock was never free");
+}
+
+static enum err_code old_connect(void *self, bool *ret_connected, struct err *err)
+{
+	struct old *old = self;
+
+	(void)err;
+	old->is_connected = true;
+	old->is_closing = false;
+	old->connects++;
+	buf_clear(&old->in);
+	buf_clear(&old->out);
+	*ret_connected = true;
+	return ERR_OK;
+}
+
+static void old_disconnect(void *self)
+{
+	struct old *old = self;
+
+	old->is_connected = false;
+}
+
+static void old_hear(struct old *old, const struct wire_frame *frame)
+{
+	struct exec_report started = {.kind = EXEC_STARTED, .pid = 5};
+
+	if (frame->type == WIRE_HELLO &&
+	    (frame->version != old->version || frame->epoch < old->epoch)) {
+		wire_hello_no(&old->out, old->version, old->epoch);
+		old->is_closing = true;
+	} else if (frame->type == WIRE_HELLO) {
+		wire_hello_ok(&old->out, old->version, 7, 0);
+		wire_table_end(&old->out);
+	} else if (frame->type == WIRE_START) {
+		old->starts++;
+		old->start_version = wire_start_version(&frame->start);
+		started.token = frame->start.token;
+		wire_report(&old->out, &started);
+	}
+}
+
+static ssize_t old_send(void *self, const void *bytes, size_t len)
+{
+	struct old *old = self;
+	size_t at = 0;
+
+	if (!old->is_connected)
+		return -1;
+	buf_put(&old->in, bytes, len);
+	while (!old->is_closing) {
+		struct wire_frame frame;
+		size_t used;
+
+		if (wire_decode(str_from(old->in.ptr + at, old->in.len - at), &frame, &used) !=
+		    WIRE_GOT)
+			break;
+		old_hear(old, &frame);
+		wire_frame_fini(&frame);
+		at += used;
+	}
+	memmove(old->in.ptr, old->in.ptr + at, old->in.len - at);
+	buf_cut(&old->in, old->in.len - at);
+	return (ssize_t)len;
+}
+
+static ssize_t old_receive(void *self, void *bytes, size_t len)
+{
+	struct old *old = self;
+
+	if (!old->out.len)
+		return old->is_connected && !old->is_closing ? 0 : -1;
+	if (len > old->out.len)
+		len = old->out.len;
+	memcpy(bytes, old->out.ptr, len);
+	memmove(old->out.ptr, old->out.ptr + len, old->out.len - len);
+	buf_cut(&old->out, old->out.len - len);
+	return (ssize_t)len;
+}
+
+static enum err_code old_watch(void *self, bool writes, struct err *err)
+{
+	(void)self;
+	(void)writes;
+	(void)err;
+	return ERR_OK;
+}
+
+static void old_wake(void *self, bool on)
+{
+	(void)self;
+	(void)on;
+}
+
+static void old_wait(void *self, int64_t timeout_ns)
+{
+	struct old *old = self;
+
+	old->now_ns += timeout_ns;
+}
+
+static int64_t old_now(void *self)
+{
+	struct old *old = self;
+
+	return old->now_ns;
+}
+
+static uint32_t old_boot(void *self)
+{
+	(void)self;
+	return 1;
+}
+
+static enum err_code old_read_log(void *self, struct buf *out, struct err *err)
+{
+	(void)self;
+	(void)out;
+	return err_set(err, ERR_IO, "its lock was never free");
+}
+
+static enum err_code old_sweep(void *self, const char *token_text, const struct record *spawned,
+			       size_t count, keeper_left_fn *visit, void *arg, struct err *err)
+{
+	(void)self;
+	(void)token_text;
+	(void)spawned;
+	(void)count;
+	(void)visit;
+	(void)arg;
+	return err_set(err, ERR_IO, "nothing was lost");
+}
+
+static int old_fd(void *self)
+{
+	(void)self;
+	return -1;
+}
+
+static void old_close(void *self)
+{
+	struct old *old = self;
+
+	buf_fini(&old->in);
+	buf_fini(&old->out);
+}
+
+static const struct keeper_link_ops old_ops = {
+    .name = "old",
+    .take = old_take,
+    .release = old_release,
+    .start = old_start,
+    .connect = old_connect,
+    .disconnect = old_disconnect,
+    .send = old_send,
+    .receive = old_receive,
+    .watch = old_watch,
+    .wake = old_wake,
+    .wait = old_wait,
+    .now = old_now,
+    .boot = old_boot,
+    .read_log = old_read_log,
+    .sweep = old_sweep,
+    .fd = old_fd,
+    .close = old_close,
+};
+
+static char word[] = "true";
+static char *argv[] = {word, NULL};
+static char *envp[] = {NULL};
+static const struct exec_start plain = {
+    .token = {.path = {"a", 1}, .role = EXEC_ROLE_RUN},
+    .argv = argv,
+    .envp = envp,
+    .cwd = "/",
+    .log = "a.0.log",
+};
+
+/* The next report, after whatever the client has to do for it. */
+static enum exec_report_kind report_next(struct keeper_client *client)
+{
+	struct exec_report report;
+	struct err err = ERR_INIT;
+
+	for (int i = 0; i < 20; i++) {
+		if (client_next(client, &report))
+			return report.kind;
+		assert_int_equal(client_pump(client, &err), ERR_OK);
+	}
+	fail_msg("no report came");
+	return EXEC_LOST;
+}
+
+static struct keeper_client *client_make(struct old *old, uint64_t epoch)
+{
+	struct keeper_link link = {&old_ops, old};
+	struct keeper_client *client = NULL;
+	struct err err = ERR_INIT;
+
+	assert_int_equal(client_new(link, STR("m"), epoch, &client, &err), ERR_OK);
+	return client;
+}
+
+/* S8.1: the keeper survives an upgrade of the engine, which goes on in its words. */
+static void an_engine_goes_on_with_a_keeper_of_before_the_upgrade(void **state)
+{
+	struct old old = {.version = WIRE_VERSION_LEAST};
+	struct keeper_client *client = client_make(&old, 3);
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(client_start(client, &plain, &err), ERR_OK);
+	/* What was sent in other words was not heard: it may be started. */
+	assert_int_equal(report_next(client), EXEC_ABSENT);
+	assert_int_equal(old.starts, 0);
+	assert_int_equal(client_start(client, &plain, &err), ERR_OK);
+	assert_int_equal(report_next(client), EXEC_STARTED);
+	assert_int_equal(old.starts, 1);
+	assert_int_equal(old.start_version, 1);
+	client_free(client);
+}
+
+static void it_refuses_what_the_older_keeper_could_not_do(void **state)
+{
+	struct old old = {.version = WIRE_VERSION_LEAST};
+	struct keeper_client *client = client_make(&old, 3);
+	struct exec_start start = plain;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	start.stdin_text = STR("x");
+	assert_int_equal(client_start(client, &start, &err), ERR_OK);
+	assert_int_equal(report_next(client), EXEC_ABSENT);
+	assert_int_equal(client_start(client, &start, &err), ERR_NEWER);
+	assert_non_null(strstr(err.text, "older version"));
+	assert_int_equal(old.starts, 0);
+	client_free(client);
+}
+
+static void a_keeper_of_a_version_that_nobody_knows_is_an_error(void **state)
+{
+	struct old old = {.version = WIRE_VERSION + 1};
+	struct keeper_client *client = client_make(&old, 3);
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(client_start(client, &plain, &err), ERR_OK);
+	assert_int_equal(client_pump(client, &err), ERR_NEWER);
+	client_free(client);
+}
+
+static void a_keeper_of_a_newer_engine_is_left_alone(void **state)
+{
+	struct old old = {.version = WIRE_VERSION_LEAST, .epoch = 9};
+	struct keeper_client *client = client_make(&old, 3);
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(client_start(client, &plain, &err), ERR_OK);
+	/* Its version is heard first, then, in that version, its epoch. */
+	for (int i = 0; i < 5 && err.code == ERR_OK; i++)
+		(void)(client_pump(client, &err) == ERR_OK);
+	assert_int_equal(err.code, ERR_REFUSED);
+	assert_int_equal(old.starts, 0);
+	client_free(client);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(an_engine_goes_on_with_a_keeper_of_before_the_upgrade),
+	    cmocka_unit_test(it_refuses_what_the_older_keeper_could_not_do),
+	    cmocka_unit_test(a_keeper_of_a_version_that_nobody_knows_is_an_error),
+	    cmocka_unit_test(a_keeper_of_a_newer_engine_is_left_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
