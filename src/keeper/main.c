@@ -401,15 +401,19 @@ static bool poll_add(const struct host *host, int fd, enum host_ready ready)
 	return epoll_ctl(host->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-static bool limit_raise(struct host *host, enum host_raised which, int resource)
+static bool limit_raise(struct host *host, enum host_raised which)
 {
 	struct rlimit *got = &host->raised[which];
 	struct rlimit most;
 
-	if (getrlimit(resource, got) < 0)
+	if ((which == HOST_NOFILE ? getrlimit(RLIMIT_NOFILE, got) : getrlimit(RLIMIT_FSIZE, got)) <
+	    0)
 		return false;
 	most = (struct rlimit){got->rlim_max, got->rlim_max};
-	host->is_raised[which] = got->rlim_cur != got->rlim_max && setrlimit(resource, &most) == 0;
+	if (got->rlim_cur != got->rlim_max)
+		host->is_raised[which] =
+		    (which == HOST_NOFILE ? setrlimit(RLIMIT_NOFILE, &most)
+					  : setrlimit(RLIMIT_FSIZE, &most)) == 0;
 	return true;
 }
 
@@ -428,8 +432,7 @@ static bool host_init(struct host *host)
 	(void)sigaddset(&child, SIGCHLD);
 	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return false;
-	if (!limit_raise(host, HOST_NOFILE, RLIMIT_NOFILE) ||
-	    !limit_raise(host, HOST_FSIZE, RLIMIT_FSIZE))
+	if (!limit_raise(host, HOST_NOFILE) || !limit_raise(host, HOST_FSIZE))
 		return false;
 	host->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	host->signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);

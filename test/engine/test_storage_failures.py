@@ -144,6 +144,21 @@ def test_d15_a_file_size_limit_is_an_error_not_a_death(sluice):
     assert is_kept(whole_lines(raw), sluice.raw())
 
 
+@pytest.mark.slow
+def test_d15_a_keeper_that_can_never_write_its_record_gives_up(sluice):
+    """A hard limit that the sixth end meets in attempts.log: the run stops as a storage failure, and no keeper waits for ever."""
+    path = sluice.pipeline({f"s{i}": "true" for i in range(8)})
+    engine = sluice.start("run", path, "--run-id", sluice.id,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4440, 4440)))
+    assert engine.wait(20) == 10, engine.communicate()
+    assert (sluice.run_dir() / "attempts.log").stat().st_size == 4440, "what stopped it"
+    raw = sluice.raw()
+    until(lambda: not sluice.keepers(), timeout=30, of="a keeper that ends")
+    sluice("resume", sluice.id, code=0)
+    sluice.log(ended="succeeded")
+    assert is_kept(whole_lines(raw), sluice.raw())
+
+
 def inject(call, error, n):
     return ("strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={n}")
 
