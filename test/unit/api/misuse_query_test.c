@@ -102,6 +102,32 @@ static void use_sluice_list(void)
 	USAGE(sluice_list(sluice, &(struct sluice_list_opts){.result = "splendid"}, &text, err));
 }
 
+static void use_sluice_compare(void)
+{
+	USAGE(sluice_compare(NULL, RUN_ID, RUN_ID, SLUICE_TEXT, &text, err));
+	USAGE(sluice_compare(sluice, NULL, RUN_ID, SLUICE_TEXT, &text, err));
+	USAGE(sluice_compare(sluice, RUN_ID, NULL, SLUICE_TEXT, &text, err));
+	USAGE(sluice_compare(sluice, RUN_ID, RUN_ID, SLUICE_TEXT, NULL, err));
+	USAGE(sluice_compare(sluice, RUN_ID, RUN_ID, (enum sluice_format) - 1, &text, err));
+	FOR_NAMES(name)
+	{
+		REFUSED(sluice_compare(sluice, name, RUN_ID, SLUICE_TEXT, &text, err));
+		REFUSED(sluice_compare(sluice, RUN_ID, name, SLUICE_JSON, &text, err));
+	}
+}
+
+static void use_sluice_export(void)
+{
+	const enum sluice_export_format first = (enum sluice_export_format)0;
+
+	USAGE(sluice_export(NULL, RUN_ID, first, take, NULL, err));
+	USAGE(sluice_export(sluice, NULL, first, take, NULL, err));
+	USAGE(sluice_export(sluice, RUN_ID, first, NULL, NULL, err));
+	USAGE(sluice_export(sluice, RUN_ID, (enum sluice_export_format)99, take, NULL, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_export(sluice, name, first, take, NULL, err));
+}
+
 static void use_sluice_verify(void)
 {
 	USAGE(sluice_verify(NULL, RUN_ID, NULL, &text, err));
@@ -277,6 +303,7 @@ static const struct misuse rows[] = {
     ROW(sluice_status),        ROW(sluice_summary),
     ROW(sluice_events),        ROW(sluice_logs),
     ROW(sluice_list),          ROW(sluice_verify),
+    ROW(sluice_compare),       ROW(sluice_export),
     ROW(sluice_schema),        ROW(sluice_status_at),
     ROW(sluice_explain),       ROW(sluice_stats),
     ROW(sluice_step_history),  ROW(sluice_step_history_free),
