@@ -146,6 +146,7 @@ struct sluice_quality {
 };
 #define SLUICE_QUALITY_UNKNOWN {-1, -1, -1, -1, NULL}
 
+/* Say them; once more replaces them. */
 SLUICE_API enum sluice_code sluice_ctx_set_quality(struct sluice_step_ctx *ctx,
 						   const struct sluice_quality *quality);
 
