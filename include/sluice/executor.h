@@ -61,8 +61,7 @@ enum sluice_look {
 	SLUICE_LOOK_ENDED     /* *ret_end is filled; its texts must live until the next call of look_up */
 };
 
-/* Called on the thread that carries a run on; none of them may wait for an attempt. Several runs may use
- * one executor, each from its own thread. */
+/* Called on the thread that carries the run on; none of them may wait for an attempt. */
 struct sluice_executor_ops {
 	/* Start the attempt, once: the event that says so is durable. Not OK: nothing was started, and the
 	 * attempt fails with the text of `err` (INVALID, USAGE, UNSUPPORTED: class `configuration`;

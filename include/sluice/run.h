@@ -178,7 +178,8 @@ SLUICE_API const char *sluice_run_id(const struct sluice_run *run);
 SLUICE_API const char *sluice_run_dir(const struct sluice_run *run);
 /* Let go of the run: a run that still executes stays resumable, its steps stay with their keeper. Functions
  * of the program that are under way are asked to end (sluice_ctx_is_cancelled) and waited for; what they
- * did is not recorded: such an attempt is lost at the next resume. Accepts NULL. */
+ * did is not recorded: such an attempt is lost at the next resume. Not to be called by such a function, nor
+ * by an observer. Accepts NULL. */
 SLUICE_API void sluice_run_free(struct sluice_run *run);
 
 #ifdef __cplusplus

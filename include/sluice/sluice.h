@@ -8,7 +8,9 @@
  * zero-initialised by the caller: 0 and NULL mean the default. Nothing here prints, installs a signal
  * handler or changes the process's working directory, locale or umask.
  *
- * Threads: a handle belongs to one thread at a time; sluice_run_stop is the exception. */
+ * Threads: a handle, and what was made with it, belongs to one thread at a time. Any thread may call
+ * sluice_run_stop, sluice_executor_report and sluice_ctx_is_cancelled. Functions of `call` and of kinds of
+ * steps are called on threads of the library, with every signal blocked. */
 #ifndef SLUICE_SLUICE_H
 #define SLUICE_SLUICE_H
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "sys/file.h"
+#include "sys/path.h"
 
 #include <string.h>
 
@@ -190,6 +191,7 @@ static enum err_code fill(struct sluice *sluice, const struct sluice_state_opts 
 			  struct err *err)
 {
 	AUTO(buf_fini) struct buf home = BUF_INIT;
+	AUTO(buf_fini) struct buf keeper = BUF_INIT;
 
 	if (api_outside(sluice, options, err) != ERR_OK)
 		return err->code;
@@ -215,7 +217,9 @@ static enum err_code fill(struct sluice *sluice, const struct sluice_state_opts 
 		return find_keeper(&sluice->keeper_path, err);
 	if (!file_is_program(options->keeper_path))
 		return err_set(err, ERR_NOT_FOUND, "'%s' is not a program", options->keeper_path);
-	sluice->keeper_path = mem_text(options->keeper_path, strlen(options->keeper_path));
+	if (path_absolute(options->keeper_path, &keeper, err) != ERR_OK)
+		return err->code;
+	sluice->keeper_path = mem_text(keeper.ptr, keeper.len);
 	return sluice->keeper_path ? ERR_OK : mem_err(err);
 }
 

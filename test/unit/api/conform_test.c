@@ -393,12 +393,81 @@ static void S8_2_a_route_keeps_the_contract_for_each_of_them(void **state)
 	    .name = "route: spool", .driver = "spool", .survives = true, .open = open_route});
 }
 
+/* ------------------------------------------------------------------------------ short memory */
+
+static int answer(struct sluice_step_ctx *ctx, void *arg)
+{
+	(void)arg;
+	(void)sluice_ctx_set_output_int(ctx, "n", 1);
+	return 0;
+}
+
+static int answer_kind(struct sluice_step_ctx *ctx, const char *config, void *arg)
+{
+	(void)config;
+	return answer(ctx, arg);
+}
+
+static bool carry_on(struct world *world, bool resumes, struct sluice_pipeline *pipeline)
+{
+	struct sluice_run_opts options = {.run_id = "r1"};
+	struct sluice_run *run = NULL;
+	enum sluice_run_state end = SLUICE_RUN_UNKNOWN;
+	enum sluice_code code;
+	int status = -1;
+
+	code = resumes ? sluice_run_resume(world->sluice, "r1", NULL, &run, &status, &world->err)
+		       : sluice_run_start(world->sluice, pipeline, &options, &run, &world->err);
+	if (code == SLUICE_OK && run)
+		end = sluice_run_wait(run, &world->err);
+	sluice_run_free(run);
+	return end == SLUICE_RUN_SUCCEEDED || (code == SLUICE_OK && !run && status == 0);
+}
+
+/* Wherever an allocation of the thread that carries the run on fails: an error, and a later resume
+ * (or start) brings the run to its end. */
+static void short_memory_is_an_error_at_every_allocation(void **state)
+{
+	static const char text[] =
+	    "pipeline: p\ndefaults: {on_lost: rerun}\nparams: {w: {type: string, default: "
+	    "x}}\nsteps: {a: "
+	    "{call: answer}, b: {kind_of_test: {t: 'a ${params.w}'}}, c: {call: answer}}";
+	uint64_t calls = 0;
+
+	(void)state;
+	for (uint64_t n = 1; n == 1 || calls >= n; n += 1 + n / 60) {
+		struct world here;
+		struct world *world = &here;
+		struct sluice_kind_def kind = {.name = "kind_of_test", .run = answer_kind};
+		struct sluice_call_def call = {.name = "answer", .call = answer};
+		struct sluice_pipeline *pipeline;
+		bool has_ended;
+		char *log;
+
+		world_open(world);
+		assert_code(sluice_call_register(world->sluice, &call, &world->err), SLUICE_OK);
+		assert_code(sluice_kind_register(world->sluice, &kind, &world->err), SLUICE_OK);
+		pipeline = world_load(world, text);
+		mem_fail_at(n, 0);
+		has_ended = carry_on(world, false, pipeline);
+		calls = mem_calls();
+		mem_fail_at(0, 0);
+		log = world_file(world, "runs/r1/events.jsonl");
+		if (!has_ended && !carry_on(world, log != NULL, pipeline))
+			fail_msg("allocation %u: %s", (unsigned)n, world->err.text);
+		free(log);
+		sluice_pipeline_free(pipeline);
+		world_close(world);
+	}
+}
+
 static int tests(void)
 {
 	const struct CMUnitTest all[] = {
 	    cmocka_unit_test(S8_2_commands_keep_the_contract),
 	    cmocka_unit_test(S8_2_functions_keep_the_contract),
 	    cmocka_unit_test(S8_2_executors_of_a_program_keep_the_contract),
+	    cmocka_unit_test(short_memory_is_an_error_at_every_allocation),
 	    cmocka_unit_test(S8_2_a_route_keeps_the_contract_for_each_of_them),
 	};
 
