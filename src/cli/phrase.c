@@ -157,6 +157,10 @@ static void stop_put(struct buf *out, const struct said *said)
 {
 	buf_text(out, "stop requested");
 	actor_put(out, said);
+	if (said->is_now)
+		buf_text(out, ", what runs is killed");
+	else if (str_is(said->actor, "runner")) /* by a signal: a second one kills (S7.5) */
+		buf_text(out, ": what runs may end; press Ctrl-C again to kill it");
 }
 
 static void repaired_put(struct buf *out, const struct said *said)

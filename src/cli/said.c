@@ -31,6 +31,7 @@ static const struct said_member {
     {"exit_code", SAID_NUMBER, offsetof(struct said, exit_code)},
     {"signal", SAID_NUMBER, offsetof(struct said, signal)},
     {"soft", SAID_FLAG, offsetof(struct said, is_soft)},
+    {"now", SAID_FLAG, offsetof(struct said, is_now)},
     {"cached_from", SAID_FLAG, offsetof(struct said, is_cached)},
 };
 

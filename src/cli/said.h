@@ -17,6 +17,7 @@ struct said {
 	int64_t attempt, delay_ms, duration_ms, exit_code, signal;
 	int64_t utc_ms; /* 0 when the stamp cannot be read */
 	bool is_soft;
+	bool is_now;
 	bool is_cached;
 	struct buf decoded; /* texts that had escapes */
 };

@@ -363,7 +363,11 @@ static enum err_code prepare(struct birth *birth, struct buf *runs_path, struct 
 		return mem_err(err);
 	memcpy(birth->dir->id_text, birth->id, sizeof(birth->id));
 	birth->dir->id = str_of(birth->dir->id_text);
-	return vfs_root(birth->vfs, runs_path->ptr, true, &birth->runs_fd, err);
+	if (vfs_root(birth->vfs, runs_path->ptr, true, &birth->runs_fd, err) == ERR_OK)
+		return ERR_OK;
+	if (err->code == ERR_INVALID || err->code == ERR_NOT_FOUND)
+		err->code = ERR_IO; /* there is no place for runs: a storage failure (S13) */
+	return err_hint(err, "give a state directory that can be made: --dir STATE, or SLUICE_HOME");
 }
 
 enum err_code rundir_create(const struct vfs *vfs, const struct rundir_birth *ask,

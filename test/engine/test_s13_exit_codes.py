@@ -1,5 +1,6 @@
 """S13: each exit status, by a scenario that must have it; and that 2 has written nothing."""
 import resource
+import signal
 
 import pytest
 
@@ -126,3 +127,27 @@ def test_errors_say_what_where_and_what_next(sluice):
     sluice.go({"g": {"gate": "hard", "run": "exit 1"}}, code=1)
     said = sluice("resume", sluice.id, code=3).stderr
     assert "g" in said and "--override" in said
+
+
+@pytest.mark.parametrize("home", ["file", "file/below", "/proc/no/such/place"])
+def test_s13_a_state_directory_that_cannot_be_is_a_storage_failure(sluice, home):
+    (sluice.root / "file").touch()
+    path = sluice.pipeline({"a": {"noop": True}})
+    for words, env in ((["--dir", str(sluice.root / home)], {}), ([], {"SLUICE_HOME": str(sluice.root / home)})):
+        done = sluice("run", path, *words, env=env, code=10)
+        assert "--dir" in done.stderr and (sluice.root / "file").read_bytes() == b""
+
+
+def test_s13_readers_of_a_state_directory_that_is_a_file_say_so(sluice):
+    (sluice.root / "file").touch()
+    assert "not a directory" in sluice("status", "x", "--dir", str(sluice.root / "file"), code=10).stderr
+
+
+def test_s7_5_a_signal_says_that_another_one_kills(sluice):
+    run = sluice.start("run", sluice.pipeline({"a": "sleep 60"}), "--run-id", sluice.id)
+    sluice.wait_event("step.started", "a")
+    run.send_signal(signal.SIGINT)
+    sluice.wait_event("run.stop_requested")
+    run.send_signal(signal.SIGINT)
+    assert run.wait() == 6
+    assert "press Ctrl-C again to kill" in run.stderr.read()

@@ -13,7 +13,7 @@ from pathlib import Path
 from bugs import BUGS
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ["meson.build", "meson_options.txt", "src", "include", "bench", "test"]
+COPIED = ["meson.build", "meson_options.txt", "src", "include", "bench", "test", "man", "script", "docs"]
 
 
 def copy_tree(to):
