@@ -17,7 +17,9 @@ static enum err_code runs_open(const struct vfs *vfs, const char *home, struct b
 	buf_text(path, "/" RUNS_DIR);
 	if (buf_check(path, "a path", err) != ERR_OK)
 		return err->code;
-	if (vfs_root(vfs, path->ptr, false, ret_fd, err) == ERR_INVALID)
+	if (vfs_root(vfs, path->ptr, false, ret_fd, err) == ERR_OK)
+		return ERR_OK;
+	if (err->code == ERR_INVALID)
 		err->code = ERR_IO; /* there is no place for runs (S13) */
 	return err->code;
 }

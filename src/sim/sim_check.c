@@ -129,6 +129,22 @@ static uint32_t approvals_of(const struct fact *fact)
 	return count;
 }
 
+/* S5.2: a skipped need skips the step; only an implicit one lets a condition's skip pass. */
+static void check_needs(struct sim_check *check, uint32_t step)
+{
+	const struct sim_step *def = &check->plan->steps[step];
+	const struct fact *facts = check->facts.steps;
+
+	for (uint32_t i = 0; i < def->needs_count; i++) {
+		if (facts[def->needs[i]].state == 'K')
+			sim_check_fail(check, "S5.2", "%s starts, and its need %s was skipped",
+				       def->id, check->plan->steps[def->needs[i]].id);
+	}
+	if (!def->has_needs && step > 0 && facts[step - 1].state == 'K' && facts[step - 1].skip != 'c')
+		sim_check_fail(check, "S5.2", "%s starts behind %s, which was skipped", def->id,
+			       check->plan->steps[step - 1].id);
+}
+
 static void on_started(struct sim_check *check, uint32_t step, const struct sim_line *line)
 {
 	const struct sim_step *def = &check->plan->steps[step];
@@ -146,6 +162,7 @@ static void on_started(struct sim_check *check, uint32_t step, const struct sim_
 	if (fact->is_gate_bad)
 		sim_check_fail(check, "S1.4", "gate %s is asked again without an override",
 			       def->id);
+	check_needs(check, step);
 	fact->is_running = true;
 	fact->is_gate_closed = false; /* it is asked again */
 	fact->is_passed = false;
