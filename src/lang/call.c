@@ -52,7 +52,7 @@ void key_step_call(struct build *build, void *target, const struct node *key,
 		return;
 	build_report(build, DIAG_UNKNOWN_CALL, value, "there is no function '%.*s'",
 		     STR_ARG(str_cut(name, 0, 80)));
-	if (host)
+	if (host && host->call_name(host->arg, 0))
 		nearest_of(build, name, host->call_name);
 	else
 		diags_hint(build->diags,

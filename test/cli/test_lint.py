@@ -83,3 +83,10 @@ steps:
     for step in plan["steps"]:  # a wave needs only what comes before it
         assert all(p["wave"] < step["wave"] for p in plan["steps"] if p["step_id"] in step["needs"] + step["needs_any"])
     assert "approval" in plan["steps"][2] and "retry" in plan["steps"][0]
+
+
+def test_a_call_on_the_command_line_says_who_can_run_it_SLU060(sluice):
+    path = sluice.write("p.yaml", "pipeline: p\nsteps: {a: {call: preflight}}\n")
+    done = sluice.run("lint", path, check=2)
+    assert "error[SLU060]: there is no function 'preflight'" in done.stderr
+    assert "hint: only the program that has the function can run the pipeline" in done.stderr
