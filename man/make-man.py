@@ -8,8 +8,10 @@ tree or the program itself knows:
   @VERBS@            the verbs with their summaries
   @GLOBAL@           the options of every verb
   @EXIT@             the exit statuses
+  @KEYS scope@       the keys of a mapping of the pipeline file, from its JSON Schema
   @TABLE name@       a table of .def files: see TABLES
 """
+import json
 import os
 import re
 import subprocess
@@ -139,12 +141,67 @@ def setting_rows():
                     + (f" Flag: {flag}." if flag else "") + (f" Allowed: {detail}." if detail else ""))
 
 
+def schema():
+    with open(os.path.join(ROOT, "docs/format/pipeline.schema.json"), encoding="utf-8") as f:
+        return json.load(f)
+
+
+NAMED = {"text": "text", "word": "text", "name": "a name", "names": "list of names", "words": "list of words",
+         "texts": "list of texts", "expression": "expression", "duration": "duration", "span": "duration",
+         "size": "size", "amount": "size", "percent": "percentage", "id": "an identifier", "host_name": "a name",
+         "environment": "mapping of variables"}
+
+
+def value_of(value):
+    """The kind of a value in a word or two."""
+    if "$ref" in value:
+        name = value["$ref"].rpartition("/")[2]
+        return NAMED.get(name, "mapping")
+    if "enum" in value:
+        return ", ".join(str(word) for word in value["enum"])
+    if "const" in value:
+        return json.dumps(value["const"])
+    if "anyOf" in value or "oneOf" in value:
+        return " or ".join(dict.fromkeys(value_of(one) for one in value.get("anyOf") or value["oneOf"]))
+    kind = value.get("type", "value")
+    kinds = kind if isinstance(kind, list) else [kind]
+    words = {"integer": "whole number", "object": "mapping", "array": "list", "string": "text", "null": "nothing"}
+    if set(kinds) >= {"string", "number", "boolean"}:
+        return "text"
+    return " or ".join(words.get(kind, kind) for kind in kinds)
+
+
+def keys(scope):
+    """The keys of a mapping of the pipeline file."""
+    whole = schema()
+    mapping = whole if scope == "top" else whole["$defs"][scope]
+    for key, value in mapping["properties"].items():
+        default = f" Default: {json.dumps(value['default'])}." if "default" in value else ""
+        yield f"{key}", f"({value_of(value)}) {value.get('description', '')}".strip().rstrip(".") + "." + default
+
+
+def tagged_keys(scope):
+    page = []
+    for key, text in keys(scope):
+        page += [".TP", rf"\fB{roff(key)}\fR", roff(text)]
+    return page
+
+
+FIELD_WORDS = {"TEXT": "text", "INT": "whole number", "FLAG": "true or false", "RAW": "a value as JSON"}
+
+
+def field_rows():
+    for row in rows("src/core/field.def", "FIELD"):
+        yield row[1], FIELD_WORDS[row[2]]
+
+
 TABLES = {
     "settings": lambda: tagged(setting_rows()),
     "limits": lambda: tagged((name, f"{text} ({unit}). Default: {value}.")
                              for name, value, unit, text in rows("src/base/limit.def", "LIMIT")),
     "classes": lambda: tagged((text, cause) for _, text, _, cause in rows("src/core/error_class.def", "CLASS")),
     "events": lambda: tagged((row[1], row[-1]) for row in rows("src/core/event.def", "EVENT")),
+    "fields": lambda: tagged(field_rows()),
     "run-states": lambda: tagged((row[3], row[4]) for row in rows("src/core/run.def", "STATE")),
     "step-states": lambda: tagged((row[3], row[4]) for row in rows("src/core/step.def", "STATE")),
 }
@@ -163,6 +220,8 @@ def fill(program, line):
         return options(help_parts(program, "run")[5])
     if kind == "EXIT":
         return exit_statuses(program)
+    if kind == "KEYS":
+        return tagged_keys(argument)
     if kind == "TABLE" and argument in TABLES:
         return TABLES[argument]()
     raise SystemExit(f"make-man: unknown mark: {line}")

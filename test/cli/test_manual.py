@@ -61,3 +61,32 @@ def test_the_first_page_names_every_verb_exit_status_and_limit(sluice):
 
 def test_every_page_is_generated_from_this_tree():
     assert {f"sluice-{verb}.1" for verb in verbs()} | {"sluice.1"} <= set(pages())
+
+
+def test_the_page_of_the_file_has_every_key():
+    text = shown("sluice-pipeline.5")
+    for scope, key in re.findall(r"^KEY\((\w+), *(\w+), *NOW", (ROOT / "src/lang/key.def").read_text(), re.M):
+        assert re.search(rf"\b{key}\b", text), (scope, key)
+
+
+def test_the_page_of_events_has_every_event_and_field():
+    text = shown("sluice-events.5")
+    for name in re.findall(r'^EVENT\(\w+, "([\w.]+)"', (ROOT / "src/core/event.def").read_text(), re.M):
+        assert name in text, name
+    for name in re.findall(r'^FIELD\(\w+, *"(\w+)"', (ROOT / "src/core/field.def").read_text(), re.M):
+        assert name in text, name
+
+
+def test_the_page_of_settings_has_every_setting():
+    text = shown("sluice.conf.5")
+    for key in re.findall(r"^SETTING\(([\w.]+),", (ROOT / "src/api/setting.def").read_text(), re.M):
+        assert key in text, key
+
+
+def test_the_chain_is_verified_by_the_recipe_of_the_page(sluice):
+    page = (ROOT / "man/sluice-events.5.in").read_text()
+    recipe = page.split("END\\(aq\n")[1].split("\nEND\n")[0].replace("\\-", "-")
+    sluice.write("p.yaml", "pipeline: p\nsteps: {a: {run: 'true'}}\n")
+    run = sluice.run("run", "--run-id", "r", "p.yaml", check=0)
+    done = subprocess.run(["/usr/bin/python3", "-c", recipe, str(sluice.log("r"))], capture_output=True, text=True, check=True)
+    assert f"Receipt: {done.stdout.strip()}" in run.stdout
