@@ -618,6 +618,48 @@ static void a_step_calls_the_function_that_it_was_given(void **state)
 	sluice_close(sluice);
 }
 
+static int keep_config(struct sluice_step_ctx *ctx, const char *config_json, void *arg)
+{
+	(void)ctx;
+	(void)snprintf(arg, 64, "%s", config_json);
+	return 0;
+}
+
+static void kinds_and_registered_functions_are_named(void **state)
+{
+	struct sluice *sluice = sluice_of_test(NULL);
+	struct sluice_pipeline *pipeline = sluice_pipeline_new("kinds");
+	struct sluice_run *run = NULL;
+	struct sluice_error err;
+	unsigned count = 0;
+	char config[64] = "";
+
+	(void)state;
+	assert_int_equal(
+	    sluice_kind_register(
+		sluice,
+		&(struct sluice_kind_def){.name = "slack", .run = keep_config, .arg = config},
+		&err),
+	    SLUICE_OK);
+	assert_int_equal(
+	    sluice_call_register(
+		sluice,
+		&(struct sluice_call_def){.name = "count-up", .call = count_up, .arg = &count},
+		&err),
+	    SLUICE_OK);
+	step(pipeline, &(struct sluice_step_def){
+			   .id = "tell", .kind = "slack", .config_json = "{\"channel\": \"ops\"}"});
+	step(pipeline, &(struct sluice_step_def){.id = "count", .call_name = "count-up"});
+	if (sluice_run_start(sluice, pipeline, NULL, &run, &err) != SLUICE_OK)
+		fail_msg("%s", err.text);
+	sluice_pipeline_free(pipeline);
+	assert_int_equal(sluice_run_wait(run, &err), SLUICE_RUN_SUCCEEDED);
+	assert_string_equal(config, "{\"channel\":\"ops\"}");
+	assert_int_equal(count, 1);
+	sluice_run_free(run);
+	sluice_close(sluice);
+}
+
 static void s13_a_command_without_a_keeper_is_refused_before_the_run_is_born(void **state)
 {
 	struct sluice *sluice = sluice_of_test(NULL);
@@ -672,6 +714,7 @@ int main(void)
 	    cmocka_unit_test(a_short_memory_is_an_error_wherever_it_strikes),
 	    cmocka_unit_test(s11_a_built_pipeline_runs_to_its_end),
 	    cmocka_unit_test(a_step_calls_the_function_that_it_was_given),
+	    cmocka_unit_test(kinds_and_registered_functions_are_named),
 	    cmocka_unit_test(s13_a_command_without_a_keeper_is_refused_before_the_run_is_born),
 	};
 
