@@ -3,17 +3,16 @@
 The binary is $SLUICE_BIN, else build/sluice. Each test has a state directory and a working directory
 of its own. Test names carry the rule that they prove (S13, S20 ...).
 """
-import fcntl
 import os
 import pathlib
 import pty
 import select
-import struct
 import subprocess
-import termios
 import time
 
 import pytest
+
+from support.screen import set_size
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -23,10 +22,6 @@ def binary():
     if not path.exists():
         pytest.fail(f"{path} is not there: build it, or set SLUICE_BIN")
     return str(path.absolute())
-
-
-def set_size(terminal, size):
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
 
 
 class Sluice:
@@ -116,3 +111,9 @@ class Sluice:
 @pytest.fixture
 def sluice(tmp_path):
     return Sluice(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def make_sluice():
+    """For fixtures that outlive a test: the class itself, to be given a folder."""
+    return Sluice

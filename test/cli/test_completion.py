@@ -41,7 +41,7 @@ def test_every_verb_is_offered(sluice):
     (["run", "f.yaml", "--sync", ""], ["always", "interval:", "never"]),
     (["run", "--limit", "definition_b"], ["definition_bytes="]),
     (["completion", ""], ["bash", "zsh", "fish"]),
-    (["help", "ex"], ["explain", "exit-codes"]),
+    (["help", "exp"], ["export", "explain"]),
     (["run", ""], [":files"]),
     (["run", "--params-file", "x"], [":files"]),
     (["--dir", ""], [":folders"]),

@@ -3,8 +3,7 @@ import re
 
 import pytest
 
-from conftest import set_size
-from support.screen import Screen
+from support.screen import Screen, set_size
 
 FORK = """\
 pipeline: fork

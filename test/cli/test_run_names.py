@@ -1,7 +1,6 @@
 """What a person calls a run: its id, a unique beginning of it, a path, @latest, @failed. Every verb that takes a RUN."""
 import pytest
 
-from conftest import Sluice
 from pipelines import APPROVAL, FAILING, GOOD
 
 READERS = [["status"], ["status", "--json"], ["summary"], ["events"], ["logs"], ["verify"], ["graph"],
@@ -10,9 +9,9 @@ ACTORS = [["stop"], ["approve", "--reason", "x"], ["reject", "--reason", "x"], [
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory):
+def three(tmp_path_factory, make_sluice):
     """Oldest first: `night-1` failed, `night-2` and `day-1` succeeded. No test changes them."""
-    sluice = Sluice(tmp_path_factory.mktemp("three"))
+    sluice = make_sluice(tmp_path_factory.mktemp("three"))
     bad, good = sluice.write("bad.yaml", FAILING), sluice.write("good.yaml", GOOD)
     sluice.run("run", bad, "--run-id", "night-1", check=1)
     sluice.run("run", good, "--run-id", "night-2", check=0)

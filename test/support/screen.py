@@ -1,8 +1,16 @@
 """A terminal's screen, as far as the live view needs one: text, newline, carriage return, cursor up, erase to
 the end, colours (left out). Anything else is an error: the program may not write it."""
+import fcntl
 import re
+import struct
+import termios
 
 PIECE = re.compile(r"\x1b\[(\d*)([AJm])|([\r\n])|([^\x00-\x1f\x7f])")
+
+
+def set_size(terminal, size):
+    """(rows, columns) of a pseudo terminal."""
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
 
 
 class Screen:
