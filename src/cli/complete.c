@@ -5,6 +5,7 @@
 #include "base/limit.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/member.h"
 
 #include <string.h>
 
@@ -103,17 +104,6 @@ static char *list_runs(struct completion *at)
 	return text;
 }
 
-/* The decoded text of a member, when it needs no decoding. */
-static struct str text_of(struct str object, const char *name)
-{
-	struct str value = json_get(object, name);
-	struct str text = STR_NONE;
-
-	if (value.ptr && json_type_of(value) == JSON_STRING)
-		(void)json_plain(value, &text); /* what is escaped is not offered */
-	return text;
-}
-
 static void offer_from_list(struct completion *at, bool is_pipeline)
 {
 	char *text = list_runs(at);
@@ -129,13 +119,13 @@ static void offer_from_list(struct completion *at, bool is_pipeline)
 		rest = end == SIZE_MAX ? STR_NONE : str_cut(rest, end + 1, rest.len);
 		if (json_check(line, JSON_DEPTH_MAX, &ignored) != ERR_OK)
 			continue;
-		pipeline = text_of(json_get(line, "metadata"), "pipeline");
+		pipeline = member_plain(json_get(line, "metadata"), "pipeline");
 		if (!is_pipeline) {
 			AUTO(buf_fini) struct buf meaning = BUF_INIT;
 
 			buf_fmt(&meaning, "%.*s %.*s", STR_ARG(pipeline),
-				STR_ARG(text_of(line, "state")));
-			offer(at, text_of(line, "run_id"), meaning.ptr ? meaning.ptr : "");
+				STR_ARG(member_plain(line, "state")));
+			offer(at, member_plain(line, "run_id"), meaning.ptr ? meaning.ptr : "");
 		} else if (!str_eq(pipeline, last)) {
 			offer(at, pipeline, "pipeline");
 			last = pipeline;
@@ -192,7 +182,7 @@ static void offer_steps(struct completion *at)
 		struct str steps = json_get(str_of(text), "steps");
 
 		while (steps.ptr && json_item(steps, &place, &step))
-			offer(at, text_of(step, "step_id"), "step");
+			offer(at, member_plain(step, "step_id"), "step");
 	}
 	sluice_free(text);
 }

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "cli/live_tree.h"
+#include "cli/member.h"
 #include "cli/row.h"
 
 #define STEPS_MAX    5000
@@ -68,96 +69,19 @@ static const struct {
     {"compensated", LOOK_DONE},
 };
 
-static struct str text_of(struct live *live, struct str object, const char *key)
-{
-	AUTO(buf_fini) struct buf text = BUF_INIT;
-	struct str value = json_get(object, key);
-
-	if (!value.ptr || json_type_of(value) != JSON_STRING)
-		return STR("");
-	json_decode(value, &text);
-	return arena_str(&live->arena, buf_view(&text));
-}
-
-static int64_t number_of(struct str object, const char *key, int64_t otherwise)
-{
-	struct str value = json_get(object, key);
-	int64_t number;
-
-	return value.ptr && json_to_i64(value, &number) ? number : otherwise;
-}
-
-static size_t count_items(struct str list)
-{
-	struct str item;
-	size_t at = 0;
-	size_t count = 0;
-
-	while (list.ptr && json_item(list, &at, &item))
-		count++;
-	return count;
-}
-
 /* The step that stands at `position` in the file. */
-static bool step_load(struct live *live, struct str object, uint32_t position)
+static void step_load(struct live *live, struct str object, uint32_t position)
 {
 	struct live_step *step = &live->steps[position];
-	struct live_node *node = &live->tree.nodes[position];
-	struct str state = text_of(live, object, "state");
-	struct err ignored = ERR_INIT;
+	struct str state = member_plain(object, "state");
 
-	node->id = text_of(live, object, "step_id");
-	step->attempt = (uint32_t)number_of(object, "attempt", 0);
-	step->duration_ms = number_of(object, "duration_ms", -1);
+	step->attempt = (uint32_t)member_number(object, "attempt", 0);
+	step->duration_ms = member_number(object, "duration_ms", -1);
 	for (size_t i = 0; i < ARRAY_LEN(looks); i++) {
 		if (str_is(state, looks[i].state))
 			step->look = looks[i].look;
 	}
 	live->count[step->look]++;
-	return node->id.ptr && map_add(&live->index, node->id, position, &ignored) == ERR_OK;
-}
-
-static bool needs_load(struct live *live, struct live_node *node, struct str list)
-{
-	struct str item;
-	size_t at = 0;
-
-	while (list.ptr && json_item(list, &at, &item)) {
-		struct str id;
-		uint32_t index = json_plain(item, &id) ? map_get(&live->index, id) : MAP_NONE;
-
-		if (index == MAP_NONE)
-			return false;
-		node->needs[node->needs_count++] = index;
-	}
-	return true;
-}
-
-static bool steps_load(struct live *live, struct str list)
-{
-	struct str object;
-	size_t at = 0;
-
-	while (json_item(list, &at, &object)) {
-		int64_t position = number_of(object, "position", -1);
-
-		if (position < 0 || position >= live->tree.count ||
-		    live->tree.nodes[position].id.ptr ||
-		    !step_load(live, object, (uint32_t)position))
-			return false;
-	}
-	at = 0;
-	while (json_item(list, &at, &object)) {
-		struct live_node *node = &live->tree.nodes[number_of(object, "position", 0)];
-		struct str needs = json_get(object, "needs");
-		struct str any = json_get(object, "needs_any");
-
-		node->needs = arena_new(&live->arena, count_items(needs) + count_items(any) + 1,
-					sizeof(*node->needs));
-		if (!node->needs || !needs_load(live, node, needs) || !needs_load(live, node, any))
-			return false;
-	}
-	return true;
 }
 
 static unsigned width_of(struct str text)
@@ -172,21 +96,22 @@ static unsigned width_of(struct str text)
 static bool load(struct live *live, struct str status)
 {
 	struct str list = json_get(status, "steps");
-	size_t count = list.ptr ? count_items(list) : 0;
 	struct err ignored = ERR_INIT; /* without a tree the run is told of in lines */
+	struct str object;
+	size_t at = 0;
 
-	if (count == 0 || count > STEPS_MAX)
+	if (!live_tree_read(&live->tree, &live->arena, &live->index, list) ||
+	    live->tree.count == 0 || live->tree.count > STEPS_MAX)
 		return false;
-	live->tree.count = (uint32_t)count;
-	live->tree.nodes = arena_new(&live->arena, count, sizeof(*live->tree.nodes));
-	live->steps = arena_new(&live->arena, count, sizeof(*live->steps));
-	live->pipeline = text_of(live, status, "pipeline");
-	live->run_id = text_of(live, status, "run_id");
-	live->concurrency = (uint32_t)number_of(status, "concurrency", 1);
-	if (!live->tree.nodes || !live->steps || !live->pipeline.ptr || !live->run_id.ptr ||
-	    !steps_load(live, list) ||
+	live->steps = arena_new(&live->arena, live->tree.count, sizeof(*live->steps));
+	live->pipeline = member_text(&live->arena, status, "pipeline");
+	live->run_id = member_text(&live->arena, status, "run_id");
+	live->concurrency = (uint32_t)member_number(status, "concurrency", 1);
+	if (!live->steps || !live->pipeline.ptr || !live->run_id.ptr ||
 	    live_tree_build(&live->tree, &live->arena, print_is_utf8(), &ignored) != ERR_OK)
 		return false;
+	while (json_item(list, &at, &object))
+		step_load(live, object, (uint32_t)member_number(object, "position", 0));
 	for (uint32_t i = 0; i < live->tree.count; i++) {
 		unsigned width =
 		    width_of(live->tree.nodes[i].lead) + width_of(live->tree.nodes[i].id) + 5;

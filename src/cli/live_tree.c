@@ -2,9 +2,76 @@
 #include "cli/live_tree.h"
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "base/mem.h"
+#include "cli/member.h"
 
 #define LEAD_BYTES_MAX 96 /* deeper branches are drawn at the same place */
+
+/* -------------------------------------------------------------------------------- reading */
+
+static bool needs_read(struct live_node *node, const struct map *index, struct str list)
+{
+	struct str item, id;
+	size_t at = 0;
+
+	while (list.ptr && json_item(list, &at, &item)) {
+		uint32_t need = json_plain(item, &id) ? map_get(index, id) : MAP_NONE;
+
+		if (need == MAP_NONE)
+			return false;
+		node->needs[node->needs_count++] = need;
+	}
+	return true;
+}
+
+static bool ids_read(struct live_tree *tree, struct arena *arena, struct map *index,
+		     struct str steps)
+{
+	struct err ignored = ERR_INIT; /* short memory, or an id twice: no tree */
+	struct str object;
+	size_t at = 0;
+
+	while (json_item(steps, &at, &object)) {
+		int64_t position = member_number(object, "position", -1);
+		struct live_node *node;
+
+		if (position < 0 || position >= tree->count || tree->nodes[position].id.ptr)
+			return false;
+		node = &tree->nodes[position];
+		node->id = member_text(arena, object, "step_id");
+		if (!node->id.ptr ||
+		    map_add(index, node->id, (uint32_t)position, &ignored) != ERR_OK)
+			return false;
+	}
+	return true;
+}
+
+bool live_tree_read(struct live_tree *tree, struct arena *arena, struct map *index,
+		    struct str steps)
+{
+	struct str object;
+	size_t at = 0;
+
+	tree->count = (uint32_t)item_count(steps);
+	tree->nodes = arena_new(arena, (size_t)tree->count + 1, sizeof(*tree->nodes));
+	if (!tree->nodes || !ids_read(tree, arena, index, steps))
+		return false;
+	while (json_item(steps, &at, &object)) {
+		struct live_node *node = &tree->nodes[member_number(object, "position", 0)];
+		struct str needs = json_get(object, "needs");
+		struct str any = json_get(object, "needs_any");
+
+		node->needs =
+		    arena_new(arena, item_count(needs) + item_count(any) + 1, sizeof(*node->needs));
+		if (!node->needs || !needs_read(node, index, needs) ||
+		    !needs_read(node, index, any))
+			return false;
+	}
+	return true;
+}
+
+/* ------------------------------------------------------------------------------- the shape */
 
 /* What is needed on the way; indexes of steps, `count` stands for the beginning of the run. */
 struct shape {

@@ -5,6 +5,7 @@
 #define CLI_LIVE_TREE_H
 
 #include "base/arena.h"
+#include "base/map.h"
 #include "base/str.h"
 
 #include <stdbool.h>
@@ -23,6 +24,13 @@ struct live_tree {
 	uint32_t *order; /* topological, made by live_tree_build */
 	uint32_t *lines; /* the step of each line, made by live_tree_build */
 };
+
+/* Read the steps out of a status: `steps` is the value of its member "steps", checked JSON. Sets
+ * nodes (ids and needs, from the arena; `index` may not outlive it) in the order of the file, and
+ * count, 0 when the value is absent. `index`, empty before, gets id -> position. False when this is
+ * not what this version writes, or memory is short; the tree is of no use then. */
+MUST_CHECK bool live_tree_read(struct live_tree *tree, struct arena *arena, struct map *index,
+			       struct str steps);
 
 /* Make order, lines and leads, from the arena. `is_utf8`: box drawing characters may be used.
  * CORRUPT when the needs go round in a circle, MEMORY. */

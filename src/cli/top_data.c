@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "base/timefmt.h"
+#include "cli/member.h"
 #include "sys/vfs.h"
 
 #include <string.h>
@@ -19,36 +19,6 @@ struct seen {
 	char active[ACTIVE_BYTES_MAX];
 	bool is_used; /* by the last reading */
 };
-
-/* -------------------------------------------------------------------------------- members */
-
-static struct str text_of(struct arena *arena, struct str object, const char *key)
-{
-	AUTO(buf_fini) struct buf text = BUF_INIT;
-	struct str value = json_get(object, key);
-	struct str kept;
-
-	if (!value.ptr || json_type_of(value) != JSON_STRING)
-		return STR("");
-	json_decode(value, &text);
-	kept = arena_str(arena, buf_view(&text));
-	return kept.ptr ? kept : STR("");
-}
-
-static int64_t number_of(struct str object, const char *key, int64_t otherwise)
-{
-	struct str value = json_get(object, key);
-	int64_t number;
-
-	return value.ptr && json_to_i64(value, &number) ? number : otherwise;
-}
-
-static int64_t stamp_of(struct arena *arena, struct str object, const char *key)
-{
-	int64_t utc_ms;
-
-	return stamp_read(text_of(arena, object, key), &utc_ms) ? utc_ms : 0;
-}
 
 static enum sluice_code short_of_memory(struct sluice_error *err)
 {
@@ -180,18 +150,18 @@ static void forget_unused(struct top_runs *runs)
 static void run_read(struct top_runs *runs, struct sluice *sluice, struct str object,
 		     struct top_run *run)
 {
-	struct str result = text_of(&runs->arena, object, "result");
+	struct str result = member_text(&runs->arena, object, "result");
 	struct str metadata = json_get(object, "metadata");
 
-	run->id = text_of(&runs->arena, object, "run_id");
-	run->pipeline = metadata.ptr ? text_of(&runs->arena, metadata, "pipeline") : STR("");
-	run->state = text_of(&runs->arena, object, "state");
-	run->reason = text_of(&runs->arena, object, "failure_reason");
-	run->started_ms = stamp_of(&runs->arena, object, "started_at");
-	run->duration_ms = number_of(object, "duration_ms", -1);
+	run->id = member_text(&runs->arena, object, "run_id");
+	run->pipeline = member_text(&runs->arena, metadata, "pipeline");
+	run->state = member_text(&runs->arena, object, "state");
+	run->reason = member_text(&runs->arena, object, "failure_reason");
+	run->started_ms = member_stamp(object, "started_at");
+	run->duration_ms = member_number(object, "duration_ms", -1);
 	run->is_active = result.len == 0;
 	if (metadata.ptr && !run->is_active)
-		run->state = text_of(&runs->arena, metadata, "outcome");
+		run->state = member_text(&runs->arena, metadata, "outcome");
 	if (run->is_active)
 		look_at_steps(runs, sluice, run);
 }
@@ -274,100 +244,45 @@ void top_runs_fini(struct top_runs *runs)
 
 /* -------------------------------------------------------------------------------- one run */
 
-static size_t count_items(struct str list)
-{
-	struct str item;
-	size_t at = 0;
-	size_t count = 0;
-
-	while (list.ptr && json_item(list, &at, &item))
-		count++;
-	return count;
-}
-
 static void step_read(struct top_detail *detail, struct str object, uint32_t position)
 {
 	struct arena *arena = &detail->arena;
 	struct top_step *step = &detail->steps[position];
 
-	detail->tree.nodes[position].id = text_of(arena, object, "step_id");
-	step->state = text_of(arena, object, "state");
-	step->reason = text_of(arena, object, "reason");
-	step->error_class = text_of(arena, object, "error_class");
-	step->started_ms = stamp_of(arena, object, "started_at");
-	step->duration_ms = number_of(object, "duration_ms", -1);
-	step->attempt = (uint32_t)number_of(object, "attempt", 0);
-}
-
-static bool needs_read(struct live_node *node, const struct map *index, struct str list)
-{
-	struct str item, id;
-	size_t at = 0;
-
-	while (list.ptr && json_item(list, &at, &item)) {
-		uint32_t need = json_plain(item, &id) ? map_get(index, id) : MAP_NONE;
-
-		if (need == MAP_NONE)
-			return false;
-		node->needs[node->needs_count++] = need;
-	}
-	return true;
-}
-
-/* False when the status is not what this version writes, or memory is short. */
-static bool steps_read(struct top_detail *detail, struct map *index, struct str list)
-{
-	struct err ignored = ERR_INIT;
-	struct str object;
-	size_t at = 0;
-
-	while (json_item(list, &at, &object)) {
-		int64_t position = number_of(object, "position", -1);
-
-		if (position < 0 || position >= detail->tree.count)
-			return false;
-		step_read(detail, object, (uint32_t)position);
-		if (map_add(index, detail->tree.nodes[position].id, (uint32_t)position, &ignored) !=
-		    ERR_OK)
-			return false;
-	}
-	at = 0;
-	while (json_item(list, &at, &object)) {
-		struct live_node *node = &detail->tree.nodes[number_of(object, "position", 0)];
-		struct str needs = json_get(object, "needs");
-		struct str any = json_get(object, "needs_any");
-
-		node->needs = arena_new(&detail->arena, count_items(needs) + count_items(any) + 1,
-					sizeof(*node->needs));
-		if (!node->needs || !needs_read(node, index, needs) ||
-		    !needs_read(node, index, any))
-			return false;
-	}
-	return true;
+	step->state = member_text(arena, object, "state");
+	step->reason = member_text(arena, object, "reason");
+	step->error_class = member_text(arena, object, "error_class");
+	step->started_ms = member_stamp(object, "started_at");
+	step->duration_ms = member_number(object, "duration_ms", -1);
+	step->attempt = (uint32_t)member_number(object, "attempt", 0);
 }
 
 static bool detail_read(struct top_detail *detail, struct str status, bool is_utf8)
 {
 	struct str list = json_get(status, "steps");
 	struct err ignored = ERR_INIT;
+	struct str object;
 	struct map index;
 	bool is_read;
+	size_t at = 0;
 
-	detail->tree.count = (uint32_t)count_items(list);
-	detail->tree.nodes =
-	    arena_new(&detail->arena, detail->tree.count + 1, sizeof(*detail->tree.nodes));
-	detail->steps = arena_new(&detail->arena, detail->tree.count + 1, sizeof(*detail->steps));
-	if (!list.ptr || !detail->tree.nodes || !detail->steps)
-		return false;
-	detail->pipeline = text_of(&detail->arena, status, "pipeline");
-	detail->state = text_of(&detail->arena, status, "state");
-	detail->reason = text_of(&detail->arena, status, "reason");
-	detail->created_ms = stamp_of(&detail->arena, status, "created_at");
 	map_init(&index, 0);
-	is_read = steps_read(detail, &index, list);
+	is_read = list.ptr && live_tree_read(&detail->tree, &detail->arena, &index, list) &&
+		  live_tree_build(&detail->tree, &detail->arena, is_utf8, &ignored) == ERR_OK;
 	map_fini(&index);
-	return is_read &&
-	       live_tree_build(&detail->tree, &detail->arena, is_utf8, &ignored) == ERR_OK;
+	if (!is_read)
+		return false;
+	detail->steps =
+	    arena_new(&detail->arena, (size_t)detail->tree.count + 1, sizeof(*detail->steps));
+	if (!detail->steps)
+		return false;
+	while (json_item(list, &at, &object))
+		step_read(detail, object, (uint32_t)member_number(object, "position", 0));
+	detail->pipeline = member_text(&detail->arena, status, "pipeline");
+	detail->state = member_text(&detail->arena, status, "state");
+	detail->reason = member_text(&detail->arena, status, "reason");
+	detail->created_ms = member_stamp(status, "created_at");
+	return true;
 }
 
 enum sluice_code top_detail_read(struct top_detail *detail, struct sluice *sluice, const char *run,

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "cli/member.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -134,6 +135,81 @@ static void every_step_has_one_line(void **state)
 	free(needs);
 }
 
+static bool is_read(const char *steps, struct live_tree *tree, struct arena *arena)
+{
+	struct map index;
+	bool read;
+
+	map_init(&index, 0);
+	read = live_tree_read(tree, arena, &index, str_of(steps));
+	map_fini(&index);
+	return read;
+}
+
+static void steps_of_a_status_are_read_in_the_order_of_the_file(void **state)
+{
+	AUTO(arena_fini) struct arena arena = ARENA_INIT;
+	struct live_tree tree = {.nodes = NULL};
+
+	(void)state;
+	assert_true(is_read("[{\"step_id\":\"b\",\"position\":1,\"needs\":[\"a\"],"
+			    "\"needs_any\":[\"c\"]},"
+			    "{\"step_id\":\"a\",\"position\":0},"
+			    "{\"step_id\":\"c\",\"position\":2}]",
+			    &tree, &arena));
+	assert_int_equal(tree.count, 3);
+	assert_true(str_is(tree.nodes[0].id, "a"));
+	assert_int_equal(tree.nodes[1].needs_count, 2);
+	assert_int_equal(tree.nodes[1].needs[0], 0);
+	assert_int_equal(tree.nodes[1].needs[1], 2);
+	assert_true(is_read("[]", &tree, &arena));
+	assert_int_equal(tree.count, 0);
+	assert_true(is_read("", &tree, &arena));
+}
+
+static void steps_that_no_version_wrote_are_refused(void **state)
+{
+	static const char *const wrong[] = {
+	    "[{\"step_id\":\"a\"}]",
+	    "[{\"step_id\":\"a\",\"position\":1}]",
+	    "[{\"step_id\":\"a\",\"position\":-1}]",
+	    "[{\"step_id\":\"a\",\"position\":0},{\"step_id\":\"b\",\"position\":0}]",
+	    "[{\"step_id\":\"a\",\"position\":0},{\"step_id\":\"a\",\"position\":1}]",
+	    "[{\"step_id\":\"a\",\"position\":0,\"needs\":[\"b\"]}]",
+	    "[{\"step_id\":\"a\",\"position\":0,\"needs\":[7]}]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		AUTO(arena_fini) struct arena arena = ARENA_INIT;
+		struct live_tree tree = {.nodes = NULL};
+
+		assert_false(is_read(wrong[i], &tree, &arena));
+	}
+}
+
+static void members_are_read_or_have_a_value_that_says_so(void **state)
+{
+	AUTO(arena_fini) struct arena arena = ARENA_INIT;
+	struct str object = STR("{\"text\":\"a\\nb\",\"plain\":\"c\",\"number\":-5,"
+				"\"at\":\"1970-01-01T00:00:01.500Z\",\"none\":null}");
+
+	(void)state;
+	assert_true(str_is(member_text(&arena, object, "text"), "a\nb"));
+	assert_true(str_is(member_text(&arena, object, "none"), ""));
+	assert_non_null(member_text(&arena, STR_NONE, "text").ptr);
+	assert_null(member_plain(object, "text").ptr);
+	assert_true(str_is(member_plain(object, "plain"), "c"));
+	assert_null(member_plain(STR_NONE, "plain").ptr);
+	assert_int_equal(member_number(object, "number", 7), -5);
+	assert_int_equal(member_number(object, "plain", 7), 7);
+	assert_int_equal(member_number(STR_NONE, "number", 7), 7);
+	assert_int_equal(member_stamp(object, "at"), 1500);
+	assert_int_equal(member_stamp(object, "plain"), 0);
+	assert_int_equal(item_count(STR("[1,[2,3],{}]")), 3);
+	assert_int_equal(item_count(STR_NONE), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +222,9 @@ int main(void)
 	    cmocka_unit_test(the_order_of_the_file_does_not_matter_for_needs),
 	    cmocka_unit_test(a_circle_is_refused),
 	    cmocka_unit_test(every_step_has_one_line),
+	    cmocka_unit_test(steps_of_a_status_are_read_in_the_order_of_the_file),
+	    cmocka_unit_test(steps_that_no_version_wrote_are_refused),
+	    cmocka_unit_test(members_are_read_or_have_a_value_that_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
