@@ -165,6 +165,23 @@ def high_water(status):
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
 
 
+def replay(build, steps, base):
+    """P7: the log of a run of `steps` steps without a process, verified and folded, beside chained SHA-256."""
+    folder = tempfile.mkdtemp(dir=base)
+    try:
+        command = graphs.run(build, steps).prepare(folder)
+        subprocess.run([*command, "--run-id", "r"], cwd=folder, check=True, capture_output=True)
+        run_dir = os.path.join(folder, "state", "runs", "r")
+        texts = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for command in (
+            [os.path.join(build, "bench", "log_bench"), str(2 * steps)],
+            [os.path.join(build, "bench", "replay_bench"), run_dir])]
+    finally:
+        shutil.rmtree(folder)
+    return ("### P7: replay of a log\n\nWritten, and its chain verified:\n\n```\n" + texts[0]
+            + "```\n\nVerified, decoded and folded, without the reading of the definition:\n\n```\n" + texts[1]
+            + "```\n\nGoal: at least 0.35 of chained SHA-256 over the same lines.\n")
+
+
 def machine(base):
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         cpu = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), platform.machine())
@@ -191,7 +208,7 @@ def update(path, text):
 def main():
     source = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     args = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    args.add_argument("rows", nargs="*", help="p1 p2 p3 p5 p8 p9 p13 (with p14); default all")
+    args.add_argument("rows", nargs="*", help="p1 p2 p3 p5 p7 p8 p9 p13 (with p14); default all")
     args.add_argument("--build", default=os.path.join(source, "build"), help="build folder")
     args.add_argument("--work", help="folder on the disk to measure; default: below the build folder")
     args.add_argument("--repetitions", type=int, default=5)
@@ -202,7 +219,7 @@ def main():
     base = os.path.abspath(args.work or os.path.join(build, "bench-work"))
     os.makedirs(base, exist_ok=True)
 
-    command = " ".join(["script/bench", *sys.argv[1:]])
+    command = " ".join(["script/bench", *args.rows, "--repetitions", str(args.repetitions), "--scale", f"{args.scale:g}"])
     parts = [f"Commit {commit(source)}. Machine: {machine(base)}. "
              f"Command: `{command}`; {args.repetitions} turns.\n"]
     print(parts[0], flush=True)
@@ -218,6 +235,9 @@ def main():
             parts.append("Resident, engine and keeper, while a step runs: "
                          + (f"{resident:.1f} MB.\n" if resident else "the keeper was not seen.\n"))
         print("\n".join(parts[-2:] if row.key == "p8" else parts[-1:]), flush=True)
+    if not args.rows or "p7" in args.rows:
+        parts.append(replay(build, max(1000, round(500_000 * args.scale)), base))
+        print(parts[-1], flush=True)
     if not args.rows or "p13" in args.rows or "p14" in args.rows:
         parts.append(sleepers.measure(build, max(100, round(10_000 * args.scale)), base))
         print(parts[-1], flush=True)
