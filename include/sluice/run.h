@@ -67,8 +67,8 @@ struct sluice_run_opts {
 	 * interrupted or blocked: REFUSED; `again` permits the first. */
 	const char *partition;
 	bool again;
-	/* Nothing is executed, nothing is written anywhere: the run exists in memory, every result is a mocked
-	 * success, approvals count as given, secrets are not read, `params.__dry_run__` is true. The observer
+	/* Nothing is written anywhere: the run exists in memory, nothing is executed but functions and kinds that
+	 * are `dry_run_safe`, every other result is a mocked success, approvals count as given, secrets are not read, `params.__dry_run__` is true. The observer
 	 * hears its events. Another run of the key or the partition is not looked for. */
 	bool dry_run;
 };

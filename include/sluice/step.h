@@ -33,7 +33,9 @@ struct sluice_call_def {
 	const char *name; /* as in `call: NAME`: A-Z a-z 0-9 . _ -, at most 128 */
 	sluice_call_fn *call;
 	void *arg;         /* handed to it; must live as long as the handle */
-	bool dry_run_safe; /* may be called in a dry run; otherwise its success is mocked */
+	/* May be called in a dry run (see sluice_ctx_is_dry_run); otherwise its success is mocked there. It must
+	 * leave no trace then. */
+	bool dry_run_safe;
 };
 
 /* Add a function that pipelines can `call`. Before the pipelines that name it are loaded; a run
@@ -54,7 +56,7 @@ struct sluice_kind_def {
 	sluice_kind_check_fn *check; /* may be NULL: any config will do */
 	sluice_kind_fn *run;
 	void *arg;
-	bool dry_run_safe;
+	bool dry_run_safe; /* as of sluice_call_def; if a mocked step is missing for its config: mocked */
 };
 
 /* Add a kind of step. Its name is a plain name ([A-Za-z_][A-Za-z0-9_]{0,63}) that the pipeline
@@ -70,7 +72,8 @@ struct sluice_next;
  * not; what it answers is the answer of the attempt. */
 typedef int sluice_middleware_fn(struct sluice_step_ctx *ctx, struct sluice_next *next, void *arg);
 
-/* Add one: the first that is added is the outermost. For runs that start or resume from now on. */
+/* Add one: the first that is added is the outermost. For runs that start or resume from now on; a dry
+ * run goes past it. */
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_middleware_add(struct sluice *sluice,
 								    sluice_middleware_fn *fn,
 								    void *arg,
@@ -108,6 +111,8 @@ SLUICE_API bool sluice_ctx_is_cancelled(const struct sluice_step_ctx *ctx);
 /* Milliseconds until the deadline, never below 0; -1 without one. An attempt that returns after its
  * deadline failed with the class `timeout`, whatever it answers. */
 SLUICE_API int64_t sluice_ctx_left_ms(const struct sluice_step_ctx *ctx);
+/* Is it a dry run? Then outputs of steps may be mocked, secrets were not read (a secret parameter is
+ * {"secret":"name"}), artifacts are not looked for, what is printed is kept nowhere; nothing may be changed. */
 SLUICE_API bool sluice_ctx_is_dry_run(const struct sluice_step_ctx *ctx);
 
 /* ---------------------------------------------------------------- what an attempt leaves behind */

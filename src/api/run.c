@@ -3,7 +3,6 @@
 #include "api/run_intern.h"
 
 #include "base/timefmt.h"
-#include "exec/mock.h"
 #include "sys/file.h"
 
 #include <limits.h>
@@ -15,15 +14,6 @@ extern char **environ;
 
 /* ---------------------------------------------------------------------------------- ports */
 
-static enum err_code open_mock(void *arg, const struct rundir *dir, uint64_t epoch,
-			       struct exec *ret_exec, struct err *err)
-{
-	(void)arg;
-	(void)dir;
-	(void)epoch;
-	return exec_mock_open(ret_exec, err);
-}
-
 struct engine_ports run_ports(struct sluice_run *run)
 {
 	const struct sluice *sluice = run->sluice;
@@ -33,8 +23,9 @@ struct engine_ports run_ports(struct sluice_run *run)
 	    .is_dry = run->memory != NULL,
 	    .clock = sluice->clock,
 	    .boot_id = str_of(run->boot_id),
-	    .open_exec = run->memory ? open_mock : run_host_open_exec,
+	    .open_exec = run_host_open_exec,
 	    .accept = run_host_accept,
+	    .is_dry_run_safe = run_host_is_dry_run_safe,
 	    .arg = &run->host,
 	    .home = sluice->home,
 	    .env = environ,

@@ -3,6 +3,7 @@
 
 #include "exec/call.h"
 #include "exec/command.h"
+#include "exec/mock.h"
 #include "exec/route.h"
 
 #include <stdio.h>
@@ -31,7 +32,8 @@ static enum err_code refuse(const struct step *step, const char *what, struct st
 static enum err_code begin(struct run_host *host, const struct model *model, struct err *err)
 {
 	const struct registry *registry = host->sluice->registry;
-	size_t count = registry ? registry->chain_count : 0;
+	/* No middleware says of itself that it is safe in a dry run. */
+	size_t count = registry && !host->is_dry_run ? registry->chain_count : 0;
 
 	if (host->pins)
 		return ERR_OK;
@@ -156,12 +158,13 @@ static enum err_code open_commands(const struct run_host *host, const struct run
 	return exec_command_open(&options, ret_exec, err);
 }
 
+/* A dry run keeps nothing of what is printed. */
 static enum err_code open_calls(struct run_host *host, const struct rundir *dir,
 				struct exec *ret_exec, struct err *err)
 {
 	struct exec_call_options options = {
 	    .clock = host->sluice->clock,
-	    .vfs = host->sluice->vfs,
+	    .vfs = host->is_dry_run ? NULL : host->sluice->vfs,
 	    .run_dir = rundir_fd(dir),
 	    .threads_max = host->threads_max,
 	    .run = run_host_call,
@@ -192,12 +195,46 @@ static enum err_code fill_route(struct run_host *host, const struct rundir *dir,
 	return ERR_OK;
 }
 
+bool run_host_is_dry_run_safe(void *arg, uint32_t step)
+{
+	const struct run_host *host = arg;
+
+	return host->pins && step < host->pins_count && host->pins[step].dry_run_safe;
+}
+
+/* A dry run: functions that are safe in one are called, all else is mocked (S14). */
+static enum err_code open_dry(struct run_host *host, const struct rundir *dir,
+			      struct exec *ret_exec, struct err *err)
+{
+	struct route *route = NULL;
+	bool has_safe = false;
+	struct exec exec;
+
+	for (size_t i = 0; i < host->pins_count; i++)
+		has_safe = has_safe || host->pins[i].dry_run_safe;
+	if (!has_safe)
+		return exec_mock_open(ret_exec, err);
+	if (route_new(&route, err) != ERR_OK)
+		return err->code;
+	if (exec_mock_open(&exec, err) != ERR_OK ||
+	    route_add(route, STR_NONE, exec, err) != ERR_OK ||
+	    open_calls(host, dir, &exec, err) != ERR_OK ||
+	    route_add(route, STR(EXEC_DRIVER_CALL), exec, err) != ERR_OK) {
+		route_free(route);
+		return err->code;
+	}
+	*ret_exec = route_exec(route);
+	return ERR_OK;
+}
+
 enum err_code run_host_open_exec(void *arg, const struct rundir *dir, uint64_t epoch,
 				 struct exec *ret_exec, struct err *err)
 {
 	struct run_host *host = arg;
 	struct route *route = NULL;
 
+	if (host->is_dry_run)
+		return open_dry(host, dir, ret_exec, err);
 	if (host->has_commands && !host->has_calls && !host->executors_count)
 		return open_commands(host, dir, epoch, ret_exec, err);
 	if (route_new(&route, err) != ERR_OK)

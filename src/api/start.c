@@ -33,6 +33,7 @@ static enum err_code begin(struct starting *starting, struct sluice_run *run, st
 		if (vfs_mem_new(&run->memory, err) != ERR_OK)
 			return err->code;
 		run->vfs = vfs_mem_vfs(run->memory);
+		run->host.is_dry_run = true;
 	}
 	ports = run_ports(run);
 	starting->start.observer = run_observer(run);

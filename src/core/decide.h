@@ -86,6 +86,7 @@ struct decide_artifact {
 	uint64_t bytes;
 	bool is_quarantined;
 	struct str reason; /* quarantined: why */
+	bool is_mocked;    /* a dry run: nobody looked for it */
 };
 
 enum gate_verdict { VERDICT_NONE, VERDICT_PASSED, VERDICT_FAILED };
@@ -108,6 +109,7 @@ struct decide_result {
 	struct str quality;        /* JSON object; ptr NULL = none */
 	struct str quality_reason; /* thresholds that it misses; ptr NULL = none */
 	enum gate_verdict verdict;
+	bool is_verdict_mocked; /* a dry run: nobody asked */
 	struct str evidence;       /* JSON */
 	struct str verdict_reason; /* VERDICT_FAILED */
 	const struct decide_artifact *artifacts;

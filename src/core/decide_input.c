@@ -72,7 +72,7 @@ static void add_artifacts(const struct ask *ask)
 		put_some(event, EVENT_FIELD_OUTPUTS_HASH, artifact->sha256);
 		if (artifact->sha256.ptr)
 			event_put_int(event, EVENT_FIELD_BYTES, (int64_t)artifact->bytes);
-		if (result->is_mocked)
+		if (artifact->is_mocked)
 			event_put_flag(event, EVENT_FIELD_MOCKED);
 		if (artifact->is_quarantined)
 			put_some(event, EVENT_FIELD_REASON, artifact->reason);
@@ -92,6 +92,8 @@ static void add_quality(const struct ask *ask)
 	put_some(event, EVENT_FIELD_REASON, result->quality_reason);
 	if (result->quality_reason.len && quality && quality->is_soft)
 		event_put_flag(event, EVENT_FIELD_SOFT);
+	if (result->is_mocked)
+		event_put_flag(event, EVENT_FIELD_MOCKED);
 }
 
 static void add_user_events(const struct ask *ask)
@@ -213,6 +215,8 @@ static enum err_code on_undo_ended(const struct ask *ask, struct err *err)
 		return ERR_OK;
 	event = add_undo(ask, result->is_ok ? EVENT_STEP_COMPENSATED : EVENT_COMPENSATION_FAILED);
 	put_exit(ask, event);
+	if (result->is_ok && result->is_mocked)
+		event_put_flag(event, EVENT_FIELD_MOCKED);
 	if (result->is_ok)
 		return ERR_OK;
 	event_put_text(event, EVENT_FIELD_ERROR_CLASS, class);
@@ -289,6 +293,8 @@ static void end_with_verdict(const struct ask *ask)
 	if (verdict == VERDICT_PASSED) {
 		event = add_step(ask, EVENT_GATE_PASSED);
 		event_put_text(event, EVENT_FIELD_EVIDENCE, result->evidence);
+		if (result->is_verdict_mocked)
+			event_put_flag(event, EVENT_FIELD_MOCKED);
 	} else if (verdict == VERDICT_FAILED && step_of(ask)->gate == GATE_SOFT) {
 		add_gate_failed(ask, class, reason, true);
 	} else if (verdict == VERDICT_FAILED) {

@@ -8,6 +8,18 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What is mocked goes to the driver that mocks, in the place of that of commands. */
+static struct str driver_of(const struct engine *engine, uint32_t step)
+{
+	const struct step *def = &engine->fold.model->steps[step];
+
+	if (engine->ports.is_dry && mocked_is_step(engine, step))
+		return STR_NONE;
+	if (def->call)
+		return STR(EXEC_DRIVER_CALL);
+	return def->command ? def->command->executor : STR_NONE;
+}
+
 static struct exec_token token_of(const struct engine *engine, uint32_t step)
 {
 	const struct step *def = &engine->fold.model->steps[step];
@@ -16,8 +28,7 @@ static struct exec_token token_of(const struct engine *engine, uint32_t step)
 		.path = def->id,
 		.role = EXEC_ROLE_RUN,
 		.attempt = engine->fold.state.steps[step].attempt,
-		.driver = def->call ? STR(EXEC_DRIVER_CALL)
-				    : (def->command ? def->command->executor : STR_NONE),
+		.driver = driver_of(engine, step),
 		.seed = engine->fold.state.seed,
 	};
 }
@@ -173,28 +184,31 @@ static enum err_code hand_over_call(struct engine *engine, uint32_t step, struct
 	return engine->exec.ops->start(engine->exec.self, &start, err);
 }
 
-static enum err_code start_call(struct engine *engine, uint32_t step, struct err *err)
-{
-	struct err own = ERR_INIT;
-	struct str config = STR_NONE;
-
-	if (hosted_config(engine, step, &config, &own) == ERR_OK)
-		return hand_over_call(engine, step, config, err);
-	if (own.code == ERR_INVALID)
-		return end_own(engine, step, &own, err);
-	*err = own;
-	return err->code;
-}
-
 static enum err_code start_mocked(struct engine *engine, uint32_t step, struct err *err)
 {
 	struct exec_start start = {.token = token_of(engine, step)};
 	enum attempt_act act;
 
-	start.token.driver = STR_NONE;
+	start.token.driver = STR_NONE; /* the one that mocks */
 	if (move(engine, step, ATTEMPT_EV_HAND, &act, err) != ERR_OK)
 		return err->code;
 	return engine->exec.ops->start(engine->exec.self, &start, err);
+}
+
+static enum err_code start_call(struct engine *engine, uint32_t step, struct err *err)
+{
+	struct err own = ERR_INIT;
+	struct str config = STR_NONE;
+	bool is_open = false;
+
+	if (hosted_config(engine, step, &config, &is_open, &own) == ERR_OK)
+		return hand_over_call(engine, step, config, err);
+	if (own.code != ERR_INVALID) {
+		*err = own;
+		return err->code;
+	}
+	/* S14: only a step that was mocked could have filled it */
+	return end_own(engine, step, is_open ? NULL : &own, err);
 }
 
 enum err_code attempts_start(struct engine *engine, uint32_t step, struct err *err)
@@ -207,7 +221,8 @@ enum err_code attempts_start(struct engine *engine, uint32_t step, struct err *e
 	if (engine->fold.model->steps[step].kind == STEP_KIND_NOOP)
 		return end_own(engine, step, NULL, err);
 	if (engine->ports.is_dry)
-		return start_mocked(engine, step, err);
+		return mocked_is_step(engine, step) ? start_mocked(engine, step, err)
+						    : start_call(engine, step, err);
 	if (attempts_make_dirs(engine, err) != ERR_OK)
 		return err->code;
 	if (engine->fold.model->steps[step].call)
@@ -290,10 +305,13 @@ static enum err_code tell_ended(struct engine *engine, uint32_t step,
 {
 	struct decide_result result;
 
-	if (engine->ports.is_dry ? mocked_result(engine, step, &result, err) != ERR_OK
-				 : harvest(engine, step, report, &result, err) != ERR_OK ||
-					   cache_note(engine, step, &result, err) != ERR_OK)
+	if (engine->ports.is_dry && mocked_is_step(engine, step)) {
+		if (mocked_result(engine, step, &result, err) != ERR_OK)
+			return err->code;
+	} else if (harvest(engine, step, report, &result, err) != ERR_OK ||
+		   (!engine->ports.is_dry && cache_note(engine, step, &result, err) != ERR_OK)) {
 		return err->code;
+	}
 	return tell(engine, INPUT_ENDED, step, &result, STR_NONE, err);
 }
 

@@ -221,6 +221,8 @@ static enum err_code arm_step_timer(struct engine *engine, uint32_t step, struct
 
 	if (!at->due_ms && kind == TIMER_WAIT)
 		return ERR_OK; /* waits without a deadline */
+	if (engine->ports.is_dry)
+		left_ms = 0; /* S14: nothing is waited for */
 	return engine_arm_timer(engine, kind, step,
 				engine->now_ns + (left_ms > 0 ? left_ms : 0) * NS_PER_MS, err);
 }

@@ -41,8 +41,11 @@ struct engine_ports {
 	 * nothing of its own. */
 	enum err_code (*accept)(void *arg, const struct model *model, uint32_t step,
 				struct err *err);
+	/* A dry run: may the program's function or kind of this step be called in it? Asked after `accept`.
+	 * NULL: nothing may. */
+	bool (*is_dry_run_safe)(void *arg, uint32_t step);
 	void *arg;
-	bool is_dry; /* a dry run (S14): vfs and executor leave no trace, results are mocked */
+	bool is_dry; /* a dry run (S14): vfs and executor leave no trace; what may not be called is mocked */
 	const char *home; /* the state directory: where runs are born, and runs.jsonl is */
 	char *const *env; /* the environment that commands inherit from (allow-listed) */
 	const struct limits *limits;

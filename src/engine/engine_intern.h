@@ -258,9 +258,9 @@ MUST_CHECK enum err_code hosted_begin(struct engine *engine, struct err *err);
 MUST_CHECK enum err_code hosted_observe(struct engine *engine, const struct event *event,
 					struct err *err);
 /* The config of a kind of step with its `${}` filled (tick's arena); ptr NULL for a `call`. INVALID: the
- * step's own fault. */
+ * step's own fault; *ret_is_open then says whether only a mocked step could have filled it (S14). */
 MUST_CHECK enum err_code hosted_config(struct engine *engine, uint32_t step, struct str *ret_config,
-				       struct err *err);
+				       bool *ret_is_open, struct err *err);
 
 /* cache.c */
 /* Is there an earlier success that may stand for this attempt? *ret_cached NULL when not: then a success of
@@ -295,8 +295,17 @@ MUST_CHECK enum err_code projections_check(struct engine *engine, struct err *er
 void projections_note(struct engine *engine, const struct event *event);
 /* After a tick, when it is time. What cannot be written is an event, and the run goes on (S12). */
 MUST_CHECK enum err_code projections_write(struct engine *engine, struct err *err);
-/* mocked.c: a dry run. Does an expression or a text depend on what steps made, so that nothing is known of it? */
-bool mocked_is_open(struct str source);
+/* mocked.c: a dry run. Is the step mocked in this run? */
+bool mocked_is_step(const struct engine *engine, uint32_t step);
+/* Does an expression of `step` depend on what mocked steps made, so that nothing is known of it? */
+bool mocked_is_open(const struct engine *engine, uint32_t step, struct str source);
+/* The same for a text with ${}. */
+bool mocked_is_text_open(const struct engine *engine, uint32_t step, struct str text);
+/* Artifacts that nobody looks for: each counts as made. */
+MUST_CHECK enum err_code mocked_artifacts(struct engine *engine, uint32_t step,
+					  struct decide_result *result, struct err *err);
+/* A gate that nobody asks: it counts as passed. */
+void mocked_verdict(struct decide_result *result);
 /* A success in the place of whatever the step would have done; texts in the tick's arena. */
 MUST_CHECK enum err_code mocked_result(struct engine *engine, uint32_t step,
 				       struct decide_result *ret_result, struct err *err);

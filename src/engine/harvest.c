@@ -395,6 +395,8 @@ static enum err_code read_artifacts(struct gathering *g, struct err *err)
 	struct decide_artifact *artifacts =
 		arena_new(&g->engine->tick, count + 1, sizeof(*artifacts));
 
+	if (g->engine->ports.is_dry)
+		return mocked_artifacts(g->engine, g->step, g->result, err);
 	if (!artifacts)
 		return mem_err(err);
 	for (uint32_t i = 0; i < count; i++) {
@@ -453,6 +455,10 @@ static enum err_code judge(struct gathering *g, struct err *err)
 	scope.quality = g->result->quality;
 	if (!g->def->pass.ptr)
 		return ERR_OK;
+	if (g->engine->ports.is_dry && mocked_is_open(g->engine, g->step, g->def->pass)) {
+		mocked_verdict(g->result);
+		return ERR_OK;
+	}
 	if (prepare_expr(g->engine, &expr, err) != ERR_OK)
 		return err->code;
 	g->result->verdict = VERDICT_FAILED;

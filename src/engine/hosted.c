@@ -115,6 +115,7 @@ struct filling {
 	struct engine *engine;
 	uint32_t step;
 	struct buf *out;
+	bool is_open; /* a dry run: a text asks for what a mocked step would have made */
 };
 
 /* A text that is one `${}` becomes the value itself, whatever its type; another becomes a text. */
@@ -132,6 +133,8 @@ static enum err_code fill_text(struct filling *f, struct str literal, struct err
 	if (buf_check(&text, "a text", err) != ERR_OK)
 		return err->code;
 	tmpl = (struct tmpl){.text = buf_view(&text), .is_dynamic = true};
+	if (f->engine->ports.is_dry && mocked_is_text_open(f->engine, f->step, tmpl.text))
+		f->is_open = true;
 	if (str_find(tmpl.text, "${", 0) == SIZE_MAX) {
 		buf_str(f->out, literal);
 		return ERR_OK;
@@ -181,18 +184,21 @@ static enum err_code fill_value(struct filling *f, struct str value, unsigned de
 }
 
 enum err_code hosted_config(struct engine *engine, uint32_t step, struct str *ret_config,
-			    struct err *err)
+			    bool *ret_is_open, struct err *err)
 {
 	const struct call_def *call = engine->fold.model->steps[step].call;
 	AUTO(buf_fini) struct buf filled = BUF_INIT;
-	struct filling filling = {engine, step, &filled};
+	struct filling filling = {.engine = engine, .step = step, .out = &filled};
 
 	if (!call->is_dynamic) {
 		*ret_config = call->config;
 		return ERR_OK;
 	}
-	if (fill_value(&filling, call->config, 0, err) != ERR_OK)
+	*ret_is_open = false;
+	if (fill_value(&filling, call->config, 0, err) != ERR_OK) {
+		*ret_is_open = filling.is_open;
 		return err_while(err, "the config of '%.*s'", STR_ARG(call->name));
+	}
 	if (buf_check(&filled, "a config", err) != ERR_OK)
 		return err->code;
 	if (filled.len > engine->ports.limits->command_bytes)

@@ -98,7 +98,7 @@ static enum err_code answer_when(struct engine *engine, uint32_t step, struct in
 	struct err own = ERR_INIT;
 	struct expr *expr = NULL;
 
-	if (engine->ports.is_dry && mocked_is_open(engine->fold.model->steps[step].when)) {
+	if (engine->ports.is_dry && mocked_is_open(engine, step, engine->fold.model->steps[step].when)) {
 		input->is_true = true; /* S14: it takes its first arm */
 		return ERR_OK;
 	}
