@@ -22,7 +22,7 @@ struct options {
 
 struct totals {
 	uint64_t scenarios, compared, lives, crashes, keeper_kills, power_cuts, faults, execs,
-	    ticks;
+	    undos, ticks;
 	int64_t virtual_ns;
 };
 
@@ -72,6 +72,7 @@ static void add(struct totals *totals, const struct sim_result *result)
 	totals->power_cuts += result->power_cuts;
 	totals->faults += result->faults;
 	totals->execs += result->execs;
+	totals->undos += result->undos;
 	totals->ticks += result->ticks;
 	totals->virtual_ns += result->virtual_ns;
 }
@@ -86,13 +87,15 @@ static void print_totals(const struct totals *totals, double seconds)
 	(void)printf(
 	    "%llu scenarios in %.1f s (%.0f a second), %llu compared with a run without accidents\n"
 	    "%llu engines, %llu crashes, %llu keepers killed, %llu power cuts, %llu disk faults\n"
-	    "%llu commands executed, %llu ticks, %.1f days of virtual time\n",
+	    "%llu commands and %llu compensations executed, %llu ticks, %.1f days of virtual "
+	    "time\n",
 	    (unsigned long long)totals->scenarios, seconds,
 	    (double)totals->scenarios / (seconds > 0 ? seconds : 1),
 	    (unsigned long long)totals->compared, (unsigned long long)totals->lives,
 	    (unsigned long long)totals->crashes, (unsigned long long)totals->keeper_kills,
 	    (unsigned long long)totals->power_cuts, (unsigned long long)totals->faults,
-	    (unsigned long long)totals->execs, (unsigned long long)totals->ticks,
+	    (unsigned long long)totals->execs, (unsigned long long)totals->undos,
+	    (unsigned long long)totals->ticks,
 	    (double)totals->virtual_ns / (double)(86400 * NS_PER_S));
 }
 

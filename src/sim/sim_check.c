@@ -14,7 +14,7 @@
 #define PEOPLE       4  /* anna, bert, cora, and whoever else */
 
 struct fact {
-	char state;       /* P R W S F K */
+	char state;       /* P R W S F K C */
 	char skip;        /* K: first letter of its reason */
 	uint32_t attempt; /* the last one started */
 	uint32_t started; /* how many were */
@@ -29,6 +29,10 @@ struct fact {
 	uint32_t lost;
 	uint32_t lost_in_row;
 	uint8_t ended[ATTEMPTS_MAX];
+	bool is_undo_wanted;    /* it failed under `compensate`, and may ask for a rollback */
+	bool is_undo_due;       /* it must: nobody has to decide anything about it */
+	uint32_t undos;         /* compensation.started */
+	uint32_t undo_failures; /* in this rollback */
 };
 
 /* What the durable lines say. */
@@ -44,6 +48,9 @@ struct facts {
 	bool is_stopping;
 	bool is_failing;
 	uint32_t stops;
+	bool is_rolling_back; /* run.rollback_started, at some time */
+	bool is_undo_over;    /* in this rollback a compensation failed for good */
+	uint32_t undoing;     /* the step whose compensation runs, STEP_NONE */
 };
 
 struct ack {
@@ -58,13 +65,23 @@ struct sim_check {
 	struct str run_id;
 	struct facts facts;
 	uint8_t executed[SIM_STEPS_MAX][ATTEMPTS_MAX];
+	uint8_t undone[SIM_STEPS_MAX][ATTEMPTS_MAX]; /* compensations that were executed */
 	uint64_t execs;
+	uint64_t undos;
 	struct ack *acks;
 	size_t acks_count, acks_capacity;
 	bool is_vague; /* the log lost a tail: not all that was executed is known any more */
 	bool has_failed;
 	char failure[400];
 };
+
+static void forget_facts(struct sim_check *check)
+{
+	memset(&check->facts, 0, sizeof(check->facts));
+	check->facts.undoing = STEP_NONE;
+	for (uint32_t i = 0; i < check->plan->steps_count; i++)
+		check->facts.steps[i].state = 'P';
+}
 
 struct sim_check *sim_check_new(const struct sim_plan *plan, const struct sim_disk *disk,
 				const char *run_path, struct str run_id)
@@ -76,8 +93,7 @@ struct sim_check *sim_check_new(const struct sim_plan *plan, const struct sim_di
 	check->disk = disk;
 	check->run_id = run_id;
 	(void)snprintf(check->log_path, sizeof(check->log_path), "%s/events.jsonl", run_path);
-	for (uint32_t i = 0; i < plan->steps_count; i++)
-		check->facts.steps[i].state = 'P';
+	forget_facts(check);
 	return check;
 }
 
@@ -140,9 +156,18 @@ static void check_needs(struct sim_check *check, uint32_t step)
 			sim_check_fail(check, "S5.2", "%s starts, and its need %s was skipped",
 				       def->id, check->plan->steps[def->needs[i]].id);
 	}
-	if (!def->has_needs && step > 0 && facts[step - 1].state == 'K' && facts[step - 1].skip != 'c')
+	if (!def->has_needs && step > 0 && facts[step - 1].state == 'K' &&
+	    facts[step - 1].skip != 'c')
 		sim_check_fail(check, "S5.2", "%s starts behind %s, which was skipped", def->id,
 			       check->plan->steps[step - 1].id);
+}
+
+/* S10: nothing goes forward in a run that was rolled back, be it only in part. */
+static void check_forward(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	if (check->facts.is_rolling_back)
+		sim_check_fail(check, "S10", "%.*s of %s after run.rollback_started",
+			       STR_ARG(line->type), check->plan->steps[step].id);
 }
 
 static void on_started(struct sim_check *check, uint32_t step, const struct sim_line *line)
@@ -154,6 +179,7 @@ static void on_started(struct sim_check *check, uint32_t step, const struct sim_
 	    (fact->started && line->attempt <= fact->attempt))
 		sim_check_fail(check, "S7.1", "%s.%u starts although attempt %u was", def->id,
 			       line->attempt, fact->attempt);
+	check_forward(check, step, line);
 	if (check->facts.is_stopping)
 		sim_check_fail(check, "S7.5", "%s.%u starts after a stop", def->id, line->attempt);
 	if (check->facts.is_failing)
@@ -164,6 +190,7 @@ static void on_started(struct sim_check *check, uint32_t step, const struct sim_
 			       def->id);
 	check_needs(check, step);
 	fact->is_running = true;
+	fact->is_undo_wanted = fact->is_undo_due = false;
 	fact->is_gate_closed = false; /* it is asked again */
 	fact->is_passed = false;
 	fact->attempt = line->attempt;
@@ -260,6 +287,13 @@ static bool may_be_retried(const struct sim_step *def, uint32_t failures, struct
 		str_is(class, "infrastructure"));
 }
 
+/* S10.1: the failure of a gate is for a person; a manual gate fails by a rejection. */
+static bool asks_for_undo(const struct sim_step *def, const struct fact *fact)
+{
+	return def->on_failure == ON_FAILURE_COMPENSATE && def->gate != GATE_HARD &&
+	       !(def->gate == GATE_MANUAL && fact->is_rejected);
+}
+
 static void on_failed(struct sim_check *check, uint32_t step, const struct sim_line *line)
 {
 	const struct sim_step *def = &check->plan->steps[step];
@@ -270,6 +304,10 @@ static void on_failed(struct sim_check *check, uint32_t step, const struct sim_l
 	fact->state = 'F';
 	fact->failures++;
 	fact->lost_in_row = 0;
+	fact->is_undo_wanted = asks_for_undo(def, fact) && !str_is(line->class, "cancelled") &&
+			       !str_is(line->class, "interrupted");
+	fact->is_undo_due =
+	    fact->is_undo_wanted && !may_be_retried(def, fact->failures, line->class);
 	if (def->gate == GATE_MANUAL && fact->is_rejected)
 		fact->is_gate_bad = true;
 	if (def->gate != GATE_HARD)
@@ -290,6 +328,8 @@ static void on_lost(struct sim_check *check, uint32_t step, const struct sim_lin
 	if (!ends(check, step, line))
 		return;
 	fact->state = 'F';
+	fact->is_undo_wanted = asks_for_undo(def, fact);
+	fact->is_undo_due = fact->is_undo_wanted && def->on_lost == ON_LOST_FAIL;
 	fact->lost++;
 	fact->is_gate_closed = def->gate == GATE_HARD && def->on_lost != ON_LOST_ASK;
 	fact->lost_in_row++;
@@ -303,6 +343,8 @@ static void on_retried(struct sim_check *check, uint32_t step, const struct sim_
 {
 	struct fact *fact = &check->facts.steps[step];
 
+	check_forward(check, step, line);
+	fact->is_undo_wanted = fact->is_undo_due = false;
 	if (fact->state != 'F')
 		sim_check_fail(check, "S7.1", "%s is retried and had not failed",
 			       check->plan->steps[step].id);
@@ -333,7 +375,7 @@ static void on_skipped(struct sim_check *check, uint32_t step, const struct sim_
 
 static void on_waiting(struct sim_check *check, uint32_t step, const struct sim_line *line)
 {
-	(void)line;
+	check_forward(check, step, line);
 	check->facts.steps[step].state = 'W';
 }
 
@@ -347,6 +389,7 @@ static void on_approved(struct sim_check *check, uint32_t step, const struct sim
 	const struct sim_step *def = &check->plan->steps[step];
 	uint32_t person = person_of(line->actor);
 
+	check_forward(check, step, line);
 	if (def->gate == GATE_MANUAL && def->is_limited_to_names && person > 1)
 		sim_check_fail(check, "S5.6", "'%.*s' may not approve %s", STR_ARG(line->actor),
 			       def->id);
@@ -374,20 +417,168 @@ static void on_rejected(struct sim_check *check, uint32_t step, const struct sim
 	       sizeof(check->facts.steps[step].has_approved));
 }
 
+/* ------------------------------------------------------------------------------- compensations */
+
+static bool is_to_undo(const struct sim_check *check, uint32_t step)
+{
+	return check->facts.steps[step].state == 'S' && check->plan->steps[step].undo.is_there;
+}
+
+/* S10.2: whatever was made on top of it, by the shape of the plan, is undone before. */
+static void check_order(struct sim_check *check, uint32_t step)
+{
+	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
+		if (is_to_undo(check, i) && sim_plan_is_downstream(check->plan, step, i))
+			sim_check_fail(check, "S10.2", "%s is undone before %s, which needs it",
+				       check->plan->steps[step].id, check->plan->steps[i].id);
+	}
+}
+
+static void on_undo_started(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	struct facts *facts = &check->facts;
+	struct fact *fact = &facts->steps[step];
+	const char *id = check->plan->steps[step].id;
+
+	if (!facts->is_rolling_back || facts->is_completed)
+		sim_check_fail(check, "S10.1", "%s is undone, and no rollback was begun", id);
+	if (!is_to_undo(check, step))
+		sim_check_fail(check, "S10.2", "%s is undone, and there is nothing to undo", id);
+	if (facts->undoing != STEP_NONE)
+		sim_check_fail(check, "S10.2", "%s is undone while another one is", id);
+	if (facts->is_undo_over)
+		sim_check_fail(check, "S10.3", "%s is undone after a compensation failed", id);
+	if (facts->is_stopping)
+		sim_check_fail(check, "S10.4", "%s is undone after a stop", id);
+	if (line->attempt != fact->undos || line->attempt >= ATTEMPTS_MAX)
+		sim_check_fail(check, "S10.2", "attempt %u to undo %s comes after %u others",
+			       line->attempt, id, fact->undos);
+	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
+		if (facts->steps[i].is_running)
+			sim_check_fail(check, "S10.5", "%s is undone while %s runs", id,
+				       check->plan->steps[i].id);
+	}
+	check_order(check, step);
+	facts->undoing = step;
+	fact->undos++;
+}
+
+static bool ends_undo(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	const struct fact *fact = &check->facts.steps[step];
+
+	if (check->facts.undoing != step || line->attempt + 1 != fact->undos) {
+		sim_check_fail(check, "S10.2", "%.*s of %s, attempt %u, which does not run",
+			       STR_ARG(line->type), check->plan->steps[step].id, line->attempt);
+		return false;
+	}
+	check->facts.undoing = STEP_NONE;
+	return true;
+}
+
+static void on_compensated(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	struct sim_act act;
+
+	if (!ends_undo(check, step, line))
+		return;
+	check->facts.steps[step].state = 'C';
+	sim_plan_undo_act(check->plan, step, line->attempt, &act);
+	if (act.deed != SIM_DEED_SUCCEED)
+		sim_check_fail(check, "S10.2", "attempt %u to undo %s succeeded, and did not",
+			       line->attempt, check->plan->steps[step].id);
+	if (!check->is_vague && !check->undone[step][line->attempt])
+		sim_check_fail(check, "S10.2", "%s is undone, and nothing ran",
+			       check->plan->steps[step].id);
+}
+
+static void on_undo_failed(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	struct facts *facts = &check->facts;
+	struct fact *fact = &facts->steps[step];
+
+	if (!ends_undo(check, step, line))
+		return;
+	fact->undo_failures++;
+	facts->is_undo_over = !line->has_delay;
+	if (str_is(line->class, "lost")) {
+		fact->lost++;
+		if (line->has_delay)
+			sim_check_fail(check, "S10.3", "a lost attempt to undo %s is repeated",
+				       check->plan->steps[step].id);
+	}
+	if (line->has_delay && fact->undo_failures >= check->plan->steps[step].undo.max_attempts)
+		sim_check_fail(check, "S10.2", "%s is undone more often than it may be",
+			       check->plan->steps[step].id);
+}
+
 typedef void on_step_fn(struct sim_check *check, uint32_t step, const struct sim_line *line);
 
 static const struct {
 	const char *type;
 	on_step_fn *fn;
 } on_step[] = {
-    {"step.started", on_started},   {"step.succeeded", on_succeeded},
-    {"step.failed", on_failed},     {"step.lost", on_lost},
-    {"step.retried", on_retried},   {"step.skipped", on_skipped},
-    {"step.waiting", on_waiting},   {"gate.passed", on_passed},
-    {"gate.approved", on_approved}, {"gate.rejected", on_rejected},
+    {"step.started", on_started},
+    {"step.succeeded", on_succeeded},
+    {"step.failed", on_failed},
+    {"step.lost", on_lost},
+    {"step.retried", on_retried},
+    {"step.skipped", on_skipped},
+    {"step.waiting", on_waiting},
+    {"gate.passed", on_passed},
+    {"gate.approved", on_approved},
+    {"gate.rejected", on_rejected},
+    {"compensation.started", on_undo_started},
+    {"step.compensated", on_compensated},
+    {"compensation.failed", on_undo_failed},
 };
 
 /* ------------------------------------------------------------------------- lines about the run */
+
+/* S10.1: who may begin a rollback, and when. */
+static void on_rollback(struct sim_check *check, const struct sim_line *line)
+{
+	struct facts *facts = &check->facts;
+	bool is_wanted = false;
+
+	if (strcmp(facts->state, "failed") != 0 && strcmp(facts->state, "stopped") != 0 &&
+	    strcmp(facts->state, "blocked") != 0)
+		sim_check_fail(check, "S10.1", "a run that is %s is rolled back", facts->state);
+	if (facts->is_rolling_back && !facts->is_completed)
+		sim_check_fail(check, "S10.1", "a rollback begins in a rollback");
+	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
+		is_wanted = is_wanted || facts->steps[i].is_undo_wanted;
+		facts->steps[i].undo_failures = 0;
+	}
+	if (str_is(line->actor, "runner") &&
+	    (!is_wanted || facts->is_stopping || facts->is_rolling_back))
+		sim_check_fail(check, "S10.1", "the engine begins a rollback by itself");
+	facts->is_rolling_back = true;
+	facts->is_undo_over = false;
+	facts->is_completed = false;
+	facts->is_stopping = false;
+}
+
+/* S10.1, S10.3: a failure under `compensate` was answered, and what is rolled_back is so as a
+ * whole. */
+static void check_undone(struct sim_check *check, const struct sim_line *line)
+{
+	const struct facts *facts = &check->facts;
+	bool is_whole = str_is(line->outcome, "rolled_back");
+
+	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
+		const char *id = check->plan->steps[i].id;
+
+		if (is_whole && is_to_undo(check, i))
+			sim_check_fail(check, "S10.3", "the run is rolled_back, and %s is not", id);
+		if (facts->steps[i].is_undo_due && !facts->is_rolling_back && !facts->is_stopping)
+			sim_check_fail(check, "S10.1", "%s failed, and nothing is undone", id);
+	}
+	if (facts->undoing != STEP_NONE &&
+	    !check->plan->steps[facts->undoing].undo.awkward_per_mille)
+		sim_check_fail(check, "S10.2", "the run is completed while %s is undone",
+			       check->plan->steps[facts->undoing].id);
+}
 
 /* S9.1, S9.2: what a resume may do, and what it opens. */
 static void on_resumed(struct sim_check *check)
@@ -397,6 +588,8 @@ static void on_resumed(struct sim_check *check)
 	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
 		struct fact *fact = &facts->steps[i];
 
+		if (facts->is_completed && facts->is_rolling_back)
+			sim_check_fail(check, "S10.4", "a rollback that rests was resumed");
 		if (facts->is_completed && fact->is_gate_bad)
 			sim_check_fail(check, "S9.1", "resumed over the failed gate %s",
 				       check->plan->steps[i].id);
@@ -405,10 +598,13 @@ static void on_resumed(struct sim_check *check)
 			fact->is_rejected = false;
 			fact->failures = 0;
 			fact->lost_in_row = 0;
+			fact->is_undo_wanted = fact->is_undo_due = false;
 		}
 	}
+	if (facts->is_completed || strcmp(facts->state, "stopped") == 0 ||
+	    strcmp(facts->state, "failed") == 0)
+		facts->is_stopping = false;
 	facts->is_completed = false;
-	facts->is_stopping = false;
 	facts->is_failing = false;
 }
 
@@ -437,12 +633,15 @@ static void on_completed(struct sim_check *check, const struct sim_line *line)
 	facts->is_completed = true;
 	(void)snprintf(facts->outcome, sizeof(facts->outcome), "%.*s", STR_ARG(line->outcome));
 	note_end(check);
+	check_undone(check, line);
 	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
 		const struct fact *fact = &facts->steps[i];
 		/* The run's own deadline does not wait for what cannot be killed. */
-		bool may_live = check->plan->timeout_ns && check->plan->steps[i].awkward_per_mille;
+		bool may_live = (check->plan->timeout_ns || facts->is_rolling_back) &&
+				check->plan->steps[i].awkward_per_mille;
 		bool is_open =
-		    fact->state == 'P' || fact->state == 'W' || (fact->state == 'R' && !may_live);
+		    (!facts->is_rolling_back && (fact->state == 'P' || fact->state == 'W')) ||
+		    (fact->state == 'R' && !may_live);
 
 		if (is_open && !str_is(line->outcome, "stopped"))
 			sim_check_fail(check, "S4", "the run is %.*s, and %s is still open",
@@ -480,6 +679,8 @@ static void on_line(struct sim_check *check, const struct sim_line *line)
 	}
 	if (str_is(line->type, "run.resumed"))
 		on_resumed(check);
+	else if (str_is(line->type, "run.rollback_started"))
+		on_rollback(check, line);
 	else if (str_is(line->type, "run.completed"))
 		on_completed(check, line);
 	else if (str_is(line->type, "run.override_applied"))
@@ -500,13 +701,6 @@ static bool log_bytes(const struct sim_check *check, struct str *ret_content)
 {
 	return sim_disk_peek(check->disk, check->log_path, check->plan->sync == SIM_SYNC_ALWAYS,
 			     ret_content);
-}
-
-static void forget_facts(struct sim_check *check)
-{
-	memset(&check->facts, 0, sizeof(check->facts));
-	for (uint32_t i = 0; i < check->plan->steps_count; i++)
-		check->facts.steps[i].state = 'P';
 }
 
 /* Lines that nobody was told of may be cut off again: then all is taken in anew. */
@@ -561,6 +755,26 @@ void sim_check_exec(struct sim_check *check, uint32_t step, uint32_t attempt, bo
 	}
 	if (attempt < ATTEMPTS_MAX)
 		check->executed[step][attempt] = 1;
+}
+
+void sim_check_undo(struct sim_check *check, uint32_t step, uint32_t attempt, bool is_alive_beside)
+{
+	const char *id = check->plan->steps[step].id;
+
+	check->undos++;
+	sim_check_step(check);
+	if (check->facts.undoing != step || check->facts.steps[step].undos != attempt + 1)
+		sim_check_fail(check, "S1.2",
+			       "attempt %u to undo %s is executed, and its compensation.started is "
+			       "not durable or it is over",
+			       attempt, id);
+	if (attempt >= ATTEMPTS_MAX || check->undone[step][attempt])
+		sim_check_fail(check, "S8.2", "attempt %u to undo %s is executed twice", attempt,
+			       id);
+	if (is_alive_beside)
+		sim_check_fail(check, "S10.5", "%s is undone beside something that lives", id);
+	if (attempt < ATTEMPTS_MAX)
+		check->undone[step][attempt] = 1;
 }
 
 void sim_check_hello(struct sim_check *check, uint64_t epoch)
@@ -647,6 +861,7 @@ void sim_check_log(struct sim_check *check, bool may_lose_tail)
 	if (may_lose_tail) { /* tokens that ran may be forgotten, and run again: that was chosen */
 		forget_facts(check);
 		memset(check->executed, 0, sizeof(check->executed));
+		memset(check->undone, 0, sizeof(check->undone));
 		check->is_vague = true;
 	}
 	if (!log_bytes(check, &content)) {
@@ -691,6 +906,25 @@ const char *sim_check_run_state(const struct sim_check *check)
 bool sim_check_is_lost(const struct sim_check *check, uint32_t step)
 {
 	return check->facts.steps[step].is_lost;
+}
+
+bool sim_check_is_undone(const struct sim_check *check)
+{
+	return check->facts.is_rolling_back;
+}
+
+bool sim_check_undo_runs(const struct sim_check *check, uint32_t *ret_step, uint32_t *ret_attempt)
+{
+	if (check->facts.undoing == STEP_NONE)
+		return false;
+	*ret_step = check->facts.undoing;
+	*ret_attempt = check->facts.steps[check->facts.undoing].undos - 1;
+	return true;
+}
+
+uint64_t sim_check_undos(const struct sim_check *check)
+{
+	return check->undos;
 }
 
 bool sim_check_has_stop(const struct sim_check *check)

@@ -28,6 +28,10 @@ const char *sim_check_failure(const struct sim_check *check);
  * before, nothing of the step may be alive, no failed gate may stand above it (S1.2, S1.4, S8.2).
  */
 void sim_check_exec(struct sim_check *check, uint32_t step, uint32_t attempt, bool is_alive_beside);
+/* The same for an attempt to undo a step; `is_alive_beside`: anything of the run lives (S10.2,
+ * S10.5).
+ */
+void sim_check_undo(struct sim_check *check, uint32_t step, uint32_t attempt, bool is_alive_beside);
 /* An engine is about to say hello(epoch) to a keeper: that event must be durable (S8.3). */
 void sim_check_hello(struct sim_check *check, uint64_t epoch);
 /* The observer of a living engine was told a line (S1.5). */
@@ -44,14 +48,19 @@ void sim_check_log(struct sim_check *check, bool may_lose_tail);
 /* How the steps stood when the run came to rest for the first time, one letter each ("SSFKu"), then
  * state and outcome: to compare two runs. Empty when it never did. */
 const char *sim_check_first_end(const struct sim_check *check);
-/* Does a gate bar a resume; has the run come to rest; what its log says of a step: P R W S F K, and
- * of the run: its state. */
+/* Does a gate bar a resume; has the run come to rest; what its log says of a step: P R W S F K C,
+ * and of the run: its state. */
 bool sim_check_is_gate_bad(const struct sim_check *check, uint32_t step);
 bool sim_check_is_completed(const struct sim_check *check);
 char sim_check_step_state(const struct sim_check *check, uint32_t step);
 const char *sim_check_run_state(const struct sim_check *check);
 /* Its last attempt was lost, and nothing came after. */
 bool sim_check_is_lost(const struct sim_check *check, uint32_t step);
+/* run.rollback_started came, at some time: nothing goes forward any more. */
+bool sim_check_is_undone(const struct sim_check *check);
+/* The compensation that runs by the log: false, or its step and attempt. */
+bool sim_check_undo_runs(const struct sim_check *check, uint32_t *ret_step, uint32_t *ret_attempt);
+uint64_t sim_check_undos(const struct sim_check *check);
 bool sim_check_has_stop(const struct sim_check *check);
 bool sim_check_has_lost(const struct sim_check *check);
 uint64_t sim_check_execs(const struct sim_check *check);

@@ -22,7 +22,8 @@ bool sim_child_lives(const struct sim_child *child)
 bool sim_step_lives(const struct sim_world *world, uint32_t step)
 {
 	for (size_t i = 0; i < SIM_CHILDREN_MAX; i++) {
-		if (world->children[i].step == step && sim_child_lives(&world->children[i]))
+		if ((step == STEP_NONE || world->children[i].step == step) &&
+		    sim_child_lives(&world->children[i]))
 			return true;
 	}
 	return false;
@@ -37,7 +38,8 @@ static bool is_free(const struct sim_world *world, const struct sim_child *child
 	       (child->is_reaped || child->keeper != world->keeper.generation);
 }
 
-struct sim_child *sim_child_new(struct sim_world *world, uint32_t step, uint32_t number)
+struct sim_child *sim_child_new(struct sim_world *world, uint32_t step, uint32_t number,
+				bool is_undo)
 {
 	struct sim_child *child = world->children;
 
@@ -48,13 +50,17 @@ struct sim_child *sim_child_new(struct sim_world *world, uint32_t step, uint32_t
 	    .is_used = true,
 	    .step = step,
 	    .number = number,
+	    .is_undo = is_undo,
 	    .keeper = world->keeper.generation,
 	    .pid = ++world->pid_last,
 	    .spawned_ns = now(world),
 	    .is_main_alive = true,
 	    .tree_ends_ns = INT64_MAX,
 	};
-	sim_plan_act(world->plan, step, number, &child->act);
+	if (is_undo)
+		sim_plan_undo_act(world->plan, step, number, &child->act);
+	else
+		sim_plan_act(world->plan, step, number, &child->act);
 	child->ends_ns = child->spawned_ns + child->act.duration_ns;
 	child->is_tree_alive = child->act.leaves_tree;
 	return child;
@@ -67,8 +73,9 @@ static void write_result(struct sim_world *world, const struct sim_child *child)
 
 	if (!child->act.result[0])
 		return;
-	(void)snprintf(path, sizeof(path), SIM_RUN_PATH "/out/%s.%u.json",
-		       world->plan->steps[child->step].id, child->number);
+	(void)snprintf(path, sizeof(path), SIM_RUN_PATH "/out/%s%s.%u.json",
+		       world->plan->steps[child->step].id, child->is_undo ? ".comp" : "",
+		       child->number);
 	buf_text(&text, child->act.result);
 	if (child->act.has_large_result && text.ptr[text.len - 1] == '}') {
 		size_t at = str_find(buf_view(&text), "\"ok\":true", 0);
@@ -127,7 +134,8 @@ void sim_children_run(struct sim_world *world)
 		if (child->is_main_alive && child->ends_ns <= now(world)) {
 			end_main(world, child);
 			world->steps++;
-			sim_trace(world, "command %s.%u ended", world->plan->steps[child->step].id,
+			sim_trace(world, "command %s%s.%u ended",
+				  world->plan->steps[child->step].id, child->is_undo ? ".comp" : "",
 				  child->number);
 		}
 		if (child->is_tree_alive && child->tree_ends_ns <= now(world)) {

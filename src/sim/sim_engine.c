@@ -261,6 +261,17 @@ static size_t bad_gates(const struct sim_run *run, struct str gates[SIM_STEPS_MA
 	return count;
 }
 
+/* The engine says that the rules do not allow it, and by the oracle they do not. */
+static bool is_refused_rightly(struct sim_run *run, enum err_code code, bool is_forbidden,
+			       const struct err *err)
+{
+	if (run->world.engine.is_dead || code != ERR_REFUSED || !is_forbidden)
+		return false;
+	sim_trace(&run->world, "refused: %s", err->text);
+	proc_end(run);
+	return true;
+}
+
 bool sim_engine_resume(struct sim_run *run, bool overrides)
 {
 	struct engine_ports ports = ports_of(run, &run->world.engine);
@@ -284,6 +295,11 @@ bool sim_engine_resume(struct sim_run *run, bool overrides)
 		proc_end(run); /* S9.1: as it has to be */
 		return false;
 	}
+	if (is_refused_rightly(run, code,
+			       sim_check_is_undone(run->world.check) &&
+				   sim_check_is_completed(run->world.check),
+			       &err))
+		return false;
 	if (!run->world.engine.is_dead && code == ERR_CORRUPT && run->is_damage_allowed) {
 		proc_end(run);
 		run->is_over = true;
@@ -292,7 +308,62 @@ bool sim_engine_resume(struct sim_run *run, bool overrides)
 	return came_to_life(run, "resume", code, &err);
 }
 
+/* S10.1: what may be rolled back. */
+static bool may_roll_back(const struct sim_run *run)
+{
+	const char *state = sim_check_run_state(run->world.check);
+
+	return strcmp(state, "failed") == 0 || strcmp(state, "stopped") == 0 ||
+	       strcmp(state, "blocked") == 0;
+}
+
+bool sim_run_is_final(const struct sim_run *run)
+{
+	const char *state = sim_check_run_state(run->world.check);
+
+	return strcmp(state, "succeeded") == 0 || strcmp(state, "rolled_back") == 0;
+}
+
+bool sim_engine_rollback(struct sim_run *run)
+{
+	struct engine_ports ports = ports_of(run, &run->world.engine);
+	struct engine_rollback rollback = {
+	    .path = SIM_RUN_PATH,
+	    .person = {STR("bert"), STR("undo it"), 1000, 78},
+	    .observer = {on_line, run},
+	};
+	bool is_final;
+	struct err err = ERR_INIT;
+	enum err_code code;
+
+	sim_trace(&run->world, "somebody asks for a rollback");
+	proc_begin(run);
+	sim_check_step(run->world.check);
+	is_final = sim_run_is_final(run);
+	code = engine_rollback(&ports, &rollback, &run->engine, &err);
+	sim_check_step(run->world.check); /* what was only in memory is durable now */
+	if (!run->world.engine.is_dead && code == ERR_OK && is_final)
+		sim_check_fail(run->world.check, "S10.1", "a run that is %s was rolled back",
+			       sim_check_run_state(run->world.check));
+	if (is_refused_rightly(run, code, !may_roll_back(run), &err))
+		return false;
+	if (!run->world.engine.is_dead && code == ERR_CORRUPT && run->is_damage_allowed) {
+		proc_end(run);
+		run->is_over = true;
+		return false;
+	}
+	return came_to_life(run, "rollback", code, &err);
+}
+
 /* --------------------------------------------------------------------------------- the turn */
+
+static bool is_same_undo(const struct undo_state *a, const struct undo_state *b)
+{
+	return a->is_begun == b->is_begun && a->is_active == b->is_active &&
+	       a->is_running == b->is_running && a->is_retry == b->is_retry &&
+	       a->is_failed == b->is_failed && a->step == b->step && a->attempt == b->attempt &&
+	       a->failures == b->failures && a->left == b->left && a->due_ms == b->due_ms;
+}
 
 /* Live state and a replay of the log are the same (S1.1). */
 static void compare_with_replay(struct sim_run *run)
@@ -312,6 +383,9 @@ static void compare_with_replay(struct sim_run *run)
 		    run->world.check, "S1.1", "live the run is %s at %llu, replayed %s at %llu",
 		    run_state_name(live->state), (unsigned long long)live->seq,
 		    run_state_name(fold.state.state), (unsigned long long)fold.state.seq);
+	if (!is_same_undo(&live->undo, &fold.state.undo))
+		sim_check_fail(run->world.check, "S1.1",
+			       "the rollback differs between live and replay");
 	for (uint32_t i = 0; i < run->plan.steps_count; i++) {
 		const struct step_state *a = &live->steps[i];
 		const struct step_state *b = &fold.state.steps[i];

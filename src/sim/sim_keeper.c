@@ -115,6 +115,8 @@ static void do_spawn(struct sim_world *world, uint32_t attempt)
 	struct exec_token token = machine_token(world->keeper.machine, attempt);
 	uint32_t step = sim_plan_find(world->plan, token.path);
 	struct machine_input in = {.kind = MACHINE_IN_SPAWNED, .attempt = attempt};
+	bool is_undo = token.role == EXEC_ROLE_COMP;
+	const char *what = is_undo ? ".comp" : "";
 	enum sim_fate fate = sim_proc_fate(&world->keeper.proc);
 	struct sim_child *child;
 	struct sim_act act;
@@ -126,17 +128,22 @@ static void do_spawn(struct sim_world *world, uint32_t attempt)
 		return;
 	}
 	if (!is_armed(world, &token))
-		sim_check_fail(world->check, "S8.1", "%s.%u is executed without an armed record",
-			       world->plan->steps[step].id, token.attempt);
-	sim_check_exec(world->check, step, token.attempt, sim_step_lives(world, step));
-	sim_plan_act(world->plan, step, token.attempt, &act);
+		sim_check_fail(world->check, "S8.1", "%s%s.%u is executed without an armed record",
+			       world->plan->steps[step].id, what, token.attempt);
+	if (is_undo) {
+		sim_check_undo(world->check, step, token.attempt, sim_step_lives(world, STEP_NONE));
+		sim_plan_undo_act(world->plan, step, token.attempt, &act);
+	} else {
+		sim_check_exec(world->check, step, token.attempt, sim_step_lives(world, step));
+		sim_plan_act(world->plan, step, token.attempt, &act);
+	}
 	in.errno_value = act.spawn_errno;
 	if (!act.spawn_errno) {
-		child = sim_child_new(world, step, token.attempt);
+		child = sim_child_new(world, step, token.attempt, is_undo);
 		child->attempt = attempt;
 		in.pid = child->pid;
 	}
-	sim_trace(world, "command %s.%u: %s", world->plan->steps[step].id, token.attempt,
+	sim_trace(world, "command %s%s.%u: %s", world->plan->steps[step].id, what, token.attempt,
 		  act.spawn_errno ? strerror(act.spawn_errno) : "runs");
 	input(world, in);
 }
@@ -624,13 +631,13 @@ void sim_keeper_run(struct sim_world *world)
 		sim_keeper_kill(world);
 }
 
-void sim_keeper_haunt(struct sim_world *world, uint64_t epoch, struct str path, uint32_t attempt)
+void sim_keeper_haunt(struct sim_world *world, uint64_t epoch, const struct exec_token *token)
 {
 	char program[] = "/bin/ghost";
 	char *argv[] = {program, NULL};
 	char *envp[] = {NULL};
 	struct exec_start start = {
-	    .token = {.path = path, .role = EXEC_ROLE_RUN, .attempt = attempt},
+	    .token = *token,
 	    .argv = argv,
 	    .envp = envp,
 	    .cwd = "/",

@@ -1,6 +1,7 @@
 /* sim_plan.c - see sim_plan.h */
 #include "sim/sim_plan.h"
 
+#include "base/mem.h"
 #include "base/timefmt.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 
 #define STREAM_SHAPE 1
 #define STREAM_ACT   2
+#define STREAM_UNDO  3
 
 /* ------------------------------------------------------------------------------- the shape */
 
@@ -108,6 +110,50 @@ static void make_step(struct sim_rand *rand, struct sim_plan *plan, uint32_t ind
 		step->when = SIM_WHEN_TRUE;
 }
 
+static void make_undo(struct sim_rand *rand, struct sim_undo *undo)
+{
+	static const enum sim_deed deeds[] = {
+	    SIM_DEED_FAIL, SIM_DEED_TRANSIENT, SIM_DEED_TRANSIENT, SIM_DEED_CRASH,
+	    SIM_DEED_HANG, SIM_DEED_FLOOD,     SIM_DEED_BUSY,      SIM_DEED_MISSING};
+	static const int64_t durations_ms[] = {1, 20, 500, 5000, 30000};
+
+	undo->is_there = true;
+	undo->duration_ns = durations_ms[sim_rand_below(rand, 5)] * NS_PER_MS;
+	if (sim_rand_chance(rand, 500))
+		undo->max_attempts = 1 + sim_rand_below(rand, 4);
+	if (sim_rand_chance(rand, 250)) {
+		undo->bad_attempts = 1 + sim_rand_below(rand, 3);
+		undo->deed = deeds[sim_rand_below(rand, (uint32_t)ARRAY_LEN(deeds))];
+	}
+	if (sim_rand_chance(rand, 300) || undo->deed == SIM_DEED_HANG)
+		undo->timeout_ns = 3 * undo->duration_ns + NS_PER_S;
+	if (sim_rand_chance(rand, 200))
+		undo->awkward_per_mille = 500;
+}
+
+/* What can be undone, and what asks for it. Drawn from a stream of its own: the rest of a seed is
+ * as it would be without. */
+static void make_undos(struct sim_plan *plan, uint64_t seed)
+{
+	struct sim_rand rand = sim_rand_fork(seed, STREAM_UNDO);
+	bool has_undo = false;
+
+	if (!sim_rand_chance(&rand, 400))
+		return;
+	for (uint32_t i = 0; i < plan->steps_count; i++) {
+		struct sim_step *step = &plan->steps[i];
+
+		if (!step->is_noop && sim_rand_chance(&rand, 700)) {
+			make_undo(&rand, &step->undo);
+			has_undo = true;
+		}
+	}
+	for (uint32_t i = 0; has_undo && i < plan->steps_count; i++) {
+		if (sim_rand_chance(&rand, 400))
+			plan->steps[i].on_failure = ON_FAILURE_COMPENSATE;
+	}
+}
+
 void sim_plan_make(struct sim_plan *plan, uint64_t seed)
 {
 	struct sim_rand rand = sim_rand_fork(seed, STREAM_SHAPE);
@@ -119,6 +165,7 @@ void sim_plan_make(struct sim_plan *plan, uint64_t seed)
 	plan->concurrency = 1 + sim_rand_below(&rand, 4);
 	for (uint32_t i = 0; i < plan->steps_count; i++)
 		make_step(&rand, plan, i);
+	make_undos(plan, seed);
 	if (sim_rand_chance(&rand, 120))
 		plan->timeout_ns = sim_rand_between(&rand, 2, 300) * NS_PER_S;
 	if (sim_rand_chance(&rand, 60))
@@ -207,6 +254,25 @@ static void put_command(const struct sim_step *step, struct buf *out)
 		buf_text(out, "    outputs: {ok: {type: bool, required: true}, n: {type: int}}\n");
 }
 
+static void put_undo(const struct sim_step *step, struct buf *out)
+{
+	const struct sim_undo *undo = &step->undo;
+
+	if (!undo->is_there)
+		return;
+	buf_fmt(out, "    compensate:\n      argv: [\"/bin/un%s\"]\n      grace: 2s\n", step->id);
+	if (undo->timeout_ns)
+		buf_fmt(out, "      timeout: %lldms\n", (long long)(undo->timeout_ns / NS_PER_MS));
+	if (undo->deed == SIM_DEED_FLOOD)
+		buf_text(out, "      output_limit: 64KiB\n");
+	if (undo->max_attempts)
+		buf_fmt(
+		    out,
+		    "      retry: {max_attempts: %u, on: [transient_io, timeout, infrastructure], "
+		    "initial: 1s, jitter: 0%%}\n",
+		    undo->max_attempts);
+}
+
 void sim_plan_yaml(const struct sim_plan *plan, struct buf *out)
 {
 	static const char *const syncs[] = {"always", "interval:50ms", "never"};
@@ -225,14 +291,16 @@ void sim_plan_yaml(const struct sim_plan *plan, struct buf *out)
 		put_order(plan, step, out);
 		put_gate(step, out);
 		put_policy(plan, step, out);
+		put_undo(step, out);
 	}
 }
 
 /* ------------------------------------------------------------------------------ an attempt */
 
-static void act_badly(const struct sim_step *step, struct sim_act *act)
+/* `duration_ns` is the typical one. */
+static void act_badly(enum sim_deed deed, int64_t duration_ns, bool has_result, struct sim_act *act)
 {
-	switch (step->deed) {
+	switch (deed) {
 	case SIM_DEED_FAIL:
 		act->exit_code = 1;
 		break;
@@ -243,7 +311,7 @@ static void act_badly(const struct sim_step *step, struct sim_act *act)
 		act->signal = 11;
 		break;
 	case SIM_DEED_HANG:
-		act->duration_ns = 20 * step->duration_ns + 100 * NS_PER_S;
+		act->duration_ns = 20 * duration_ns + 100 * NS_PER_S;
 		break;
 	case SIM_DEED_FLOOD:
 		act->bytes_per_s = UINT64_C(1) << 20;
@@ -262,7 +330,7 @@ static void act_badly(const struct sim_step *step, struct sim_act *act)
 		act->result[0] = '\0';
 		break;
 	case SIM_DEED_SAY_NO:
-		if (step->has_result)
+		if (has_result)
 			(void)snprintf(act->result, sizeof(act->result),
 				       "{\"outputs\":{\"ok\":false}}");
 		break;
@@ -306,10 +374,32 @@ void sim_plan_act(const struct sim_plan *plan, uint32_t index, uint32_t attempt,
 	act->has_large_result = step->has_result && sim_rand_chance(&rand, 50);
 	if (attempt < step->bad_attempts) {
 		act->deed = step->deed;
-		act_badly(step, act);
+		act_badly(step->deed, step->duration_ns, step->has_result, act);
 	}
 	if (sim_rand_chance(&rand, step->awkward_per_mille))
 		act_awkwardly(&rand, act);
+}
+
+void sim_plan_undo_act(const struct sim_plan *plan, uint32_t index, uint32_t attempt,
+		       struct sim_act *act)
+{
+	const struct sim_undo *undo = &plan->steps[index].undo;
+	struct sim_rand rand =
+	    sim_rand_fork(sim_mix(plan->seed, (uint64_t)index << 32 | attempt), STREAM_UNDO);
+
+	*act = (struct sim_act){.deed = SIM_DEED_SUCCEED};
+	act->duration_ns = undo->duration_ns / 2 + sim_rand_between(&rand, 0, undo->duration_ns);
+	act->obeys_after_ns = sim_rand_between(&rand, 0, 1000) * NS_PER_MS;
+	act->bytes_per_s = 10;
+	if (attempt < undo->bad_attempts) {
+		act->deed = undo->deed;
+		act_badly(undo->deed, undo->duration_ns, false, act);
+	}
+	if (!sim_rand_chance(&rand, undo->awkward_per_mille))
+		return;
+	act_awkwardly(&rand, act);
+	if (sim_rand_chance(&rand, 100))
+		act->stuck_ns = 100000 * NS_PER_S;
 }
 
 /* ------------------------------------------------------------------------------- questions */
@@ -352,11 +442,13 @@ bool sim_plan_is_determined(const struct sim_plan *plan)
 	for (uint32_t i = 0; i < plan->steps_count; i++) {
 		const struct sim_step *step = &plan->steps[i];
 
-		if (step->gate == GATE_MANUAL || step->awkward_per_mille)
+		if (step->gate == GATE_MANUAL || step->awkward_per_mille ||
+		    step->undo.awkward_per_mille)
 			return false;
 		/* What else ran when one fails for good depends on the order of starts. */
 		is_chain = is_chain && !step->has_needs;
-		stops = stops || step->on_failure == ON_FAILURE_STOP || step->gate == GATE_HARD;
+		stops = stops || step->on_failure == ON_FAILURE_STOP ||
+			step->on_failure == ON_FAILURE_COMPENSATE || step->gate == GATE_HARD;
 	}
 	return is_chain || !stops;
 }

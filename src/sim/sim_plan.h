@@ -30,6 +30,17 @@ enum sim_deed {
 
 enum sim_when { SIM_WHEN_NONE, SIM_WHEN_TRUE, SIM_WHEN_FALSE, SIM_WHEN_ERROR };
 
+/* `compensate` of a step. */
+struct sim_undo {
+	bool is_there;
+	uint32_t max_attempts; /* 0 = no retry map */
+	uint32_t bad_attempts; /* so many go wrong, then all succeed */
+	enum sim_deed deed;    /* how they go wrong */
+	int64_t duration_ns;   /* typical */
+	int64_t timeout_ns;    /* 0 = none */
+	uint32_t awkward_per_mille;
+};
+
 struct sim_step {
 	char id[8];
 	bool is_noop;
@@ -53,6 +64,7 @@ struct sim_step {
 	bool is_limited_to_names;   /* approve.by: anna and bert */
 	int64_t approve_ns;         /* timeout, 0 = none */
 	uint32_t awkward_per_mille; /* attempts that ignore TERM, leave something behind, ... */
+	struct sim_undo undo;
 };
 
 enum sim_sync { SIM_SYNC_ALWAYS, SIM_SYNC_INTERVAL, SIM_SYNC_NEVER };
@@ -89,6 +101,9 @@ void sim_plan_make(struct sim_plan *plan, uint64_t seed);
 void sim_plan_yaml(const struct sim_plan *plan, struct buf *out);
 void sim_plan_act(const struct sim_plan *plan, uint32_t step, uint32_t attempt,
 		  struct sim_act *act);
+/* The same of an attempt to undo the step. */
+void sim_plan_undo_act(const struct sim_plan *plan, uint32_t step, uint32_t attempt,
+		       struct sim_act *act);
 /* Index of a step by its id; STEP_NONE. */
 uint32_t sim_plan_find(const struct sim_plan *plan, struct str id);
 /* Does `step` come after `gate`, through whatever it needs? */

@@ -38,6 +38,7 @@ struct sim_run {
 	uint32_t rejections;
 	uint32_t resumes; /* of runs at rest */
 	uint32_t overrides;
+	uint32_t rollbacks;     /* that people ask for, of runs at rest or blocked */
 	uint32_t patience;      /* resumes of a run that is blocked by what cannot be killed */
 	bool is_over;           /* nothing more happens */
 	bool is_damage_allowed; /* a power cut under a weaker sync */
@@ -51,6 +52,8 @@ struct sim_run {
 /* Give birth or take over; false when there is no engine afterwards. */
 bool sim_engine_start(struct sim_run *run);
 bool sim_engine_resume(struct sim_run *run, bool overrides);
+/* Somebody asks for a rollback (S10.1). */
+bool sim_engine_rollback(struct sim_run *run);
 /* One tick, or time passes. */
 void sim_engine_turn(struct sim_run *run);
 /* It dies, with everything else when the power goes. */
@@ -60,6 +63,8 @@ bool sim_engine_decide(struct sim_run *run, const struct engine_ask *ask);
 /* Somebody else tries to own the run (S8.3). */
 void sim_engine_intrude(struct sim_run *run);
 bool sim_run_has_failed(const struct sim_run *run);
+/* Its state is one that nothing follows (S3). */
+bool sim_run_is_final(const struct sim_run *run);
 
 /* sim_people.c */
 /* Somebody looks at the run: asks its engine, or the log when nobody owns it. False when nothing

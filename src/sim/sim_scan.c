@@ -60,6 +60,7 @@ bool sim_scan_line(struct str content, size_t *at, struct sim_line *ret_line)
 	    .outcome = value_of(text, "outcome"),
 	    .gate = value_of(text, "gate"),
 	    .is_soft = str_is(value_of(text, "soft"), "true"),
+	    .has_delay = value_of(text, "delay_ms").len > 0,
 	};
 	return true;
 }

@@ -22,6 +22,7 @@ struct sim_line {
 	struct str outcome;
 	struct str gate;
 	bool is_soft;
+	bool has_delay; /* another attempt follows */
 };
 
 /* The line that begins at *at; *at moves behind its newline. False when there is no whole one. */

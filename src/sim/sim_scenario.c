@@ -11,6 +11,7 @@
 #define STREAM_RUN  10
 #define STREAM_FATE 11
 #define STREAM_DISK 12
+#define STREAM_BACK 13
 #define TURNS_MAX   400000
 #define LIVES_MAX   120
 #define VIRTUAL_MAX (40 * INT64_C(86400) * NS_PER_S)
@@ -66,15 +67,62 @@ static void choose_fate(struct sim_run *run, struct sim_rand *rand)
 		set_faults(run, rand);
 }
 
+static bool has_undo(const struct sim_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->steps_count; i++) {
+		if (plan->steps[i].undo.is_there)
+			return true;
+	}
+	return false;
+}
+
+/* Mostly where there is something to undo. */
+static void choose_rollbacks(struct sim_run *run, uint64_t seed)
+{
+	struct sim_rand rand = sim_rand_fork(seed, STREAM_BACK);
+
+	if (sim_rand_chance(&rand, has_undo(&run->plan) ? 700 : 30))
+		run->rollbacks = 1 + sim_rand_below(&rand, 4);
+}
+
+/* An engine that was frozen wakes up with an attempt in its hands. */
+static void haunt(struct sim_run *run)
+{
+	struct sim_world *world = &run->world;
+	uint32_t step = sim_rand_below(&world->rand, run->plan.steps_count);
+	struct exec_token token = {
+	    .path = str_of(run->plan.steps[step].id),
+	    .role = EXEC_ROLE_RUN,
+	    .attempt = engine_state(run->engine)->steps[step].attempts,
+	};
+
+	if (sim_check_undo_runs(world->check, &step, &token.attempt)) {
+		token.path = str_of(run->plan.steps[step].id);
+		token.role = EXEC_ROLE_COMP;
+	}
+	sim_keeper_haunt(world, engine_state(run->engine)->epoch - 1, &token);
+}
+
+/* Compensations are few, and what interrupts them is worth seeing. */
+static uint32_t death_rate(const struct sim_run *run)
+{
+	uint32_t step;
+	uint32_t attempt;
+
+	return sim_check_undo_runs(run->world.check, &step, &attempt) ? 60 : 4;
+}
+
 /* Between two turns of a living engine. */
 static void accidents(struct sim_run *run)
 {
 	struct sim_world *world = &run->world;
 	struct sim_rand *rand = &world->rand;
+	uint32_t often;
 
 	if (run->is_calm)
 		return;
-	if (world->keeper_deaths && sim_rand_chance(rand, 4)) {
+	often = death_rate(run);
+	if (world->keeper_deaths && sim_rand_chance(rand, often)) {
 		world->keeper_deaths--;
 		sim_keeper_kill(world);
 	}
@@ -84,12 +132,8 @@ static void accidents(struct sim_run *run)
 		sim_trace(world, "UTC jumps");
 	}
 	if (run->haunts && engine_state(run->engine)->epoch > 1 && sim_rand_chance(rand, 10)) {
-		uint32_t step = sim_rand_below(rand, run->plan.steps_count);
-
 		run->haunts--;
-		sim_keeper_haunt(world, engine_state(run->engine)->epoch - 1,
-				 str_of(run->plan.steps[step].id),
-				 engine_state(run->engine)->steps[step].attempts);
+		haunt(run);
 	}
 	if (run->intrusions && sim_rand_chance(rand, 10)) {
 		run->intrusions--;
@@ -100,10 +144,10 @@ static void accidents(struct sim_run *run)
 		sim_trace(world, "the connection breaks");
 		sim_link_break(run->link);
 	}
-	if (run->kills && sim_rand_chance(rand, 4)) {
+	if (run->kills && sim_rand_chance(rand, often)) {
 		run->kills--;
 		sim_engine_crash(run, false);
-	} else if (run->power_cuts && sim_rand_chance(rand, 4)) {
+	} else if (run->power_cuts && sim_rand_chance(rand, often)) {
 		run->power_cuts--;
 		sim_engine_crash(run, true);
 	}
@@ -138,17 +182,24 @@ static void let_time_pass(struct sim_run *run)
 
 static void rest(struct sim_run *run)
 {
-	bool is_success = strcmp(sim_check_run_state(run->world.check), "succeeded") == 0;
+	bool is_final = sim_run_is_final(run);
 	bool is_barred = false;
+
+	if (run->rollbacks && sim_rand_chance(&run->world.rand, 500)) {
+		run->rollbacks--;
+		(void)sim_engine_rollback(run);
+		return;
+	}
 
 	for (uint32_t i = 0; i < run->plan.steps_count; i++)
 		is_barred = is_barred || sim_check_is_gate_bad(run->world.check, i);
-	if (is_success || !run->resumes) {
-		if (is_success || sim_rand_chance(&run->world.rand, 300)) {
-			if (sim_engine_resume(run, false) && is_success)
+	if (is_final || !run->resumes) {
+		if (is_final || sim_rand_chance(&run->world.rand, 300)) {
+			if (sim_engine_resume(run, false) && is_final)
 				sim_check_fail(run->world.check, "S9.1",
-					       "a succeeded run was resumed");
-			if (run->engine || (is_success && sim_run_has_failed(run)))
+					       "a run that is %s was resumed",
+					       sim_check_run_state(run->world.check));
+			if (run->engine || (is_final && sim_run_has_failed(run)))
 				return;
 		}
 		run->is_over = run->is_over || sim_check_is_completed(run->world.check);
@@ -160,8 +211,14 @@ static void rest(struct sim_run *run)
 
 static void blocked(struct sim_run *run)
 {
-	bool is_decided = sim_people_look(run);
+	bool is_decided;
 
+	if (run->rollbacks && sim_rand_chance(&run->world.rand, 300)) {
+		run->rollbacks--;
+		(void)sim_engine_rollback(run);
+		return;
+	}
+	is_decided = sim_people_look(run);
 	if (sim_run_has_failed(run))
 		return;
 	if (!is_decided && run->patience-- == 0)
@@ -233,8 +290,10 @@ static void run_init(struct sim_run *run, uint64_t seed, bool is_calm, bool is_t
 	run->reader.is_spared = true;
 	run->is_calm = is_calm;
 	run->patience = 3;
-	if (!is_calm)
+	if (!is_calm) {
 		choose_fate(run, &fate);
+		choose_rollbacks(run, seed);
+	}
 	load(run);
 	if (is_traced)
 		(void)printf("%.*s", STR_ARG(buf_view(&run->yaml)));
@@ -287,6 +346,7 @@ static void sum_up(struct sim_run *run)
 	run->result.power_cuts = stats->power_cuts;
 	run->result.faults = stats->faults;
 	run->result.execs = sim_check_execs(run->world.check);
+	run->result.undos = sim_check_undos(run->world.check);
 	run->result.virtual_ns = run->world.clock.now_ns;
 	run->result.has_failed = failure != NULL;
 	if (failure)

@@ -14,6 +14,7 @@ struct sim_result {
 	uint64_t power_cuts;
 	uint64_t faults; /* of the disk */
 	uint64_t execs;
+	uint64_t undos; /* compensations that were executed */
 	uint64_t ticks;
 	uint64_t lives; /* engines that were started */
 	int64_t virtual_ns;

@@ -23,6 +23,7 @@
 struct sim_child {
 	bool is_used;
 	uint32_t step, number; /* its attempt */
+	bool is_undo;          /* it is one to undo the step */
 	uint32_t attempt;      /* the index in its keeper's machine */
 	uint32_t keeper;       /* which keeper made it */
 	int32_t pid;
@@ -108,7 +109,8 @@ int64_t sim_world_due(const struct sim_world *world);
 void sim_world_run(struct sim_world *world);
 
 /* sim_child.c: processes */
-struct sim_child *sim_child_new(struct sim_world *world, uint32_t step, uint32_t number);
+struct sim_child *sim_child_new(struct sim_world *world, uint32_t step, uint32_t number,
+				bool is_undo);
 int64_t sim_children_due(const struct sim_world *world);
 /* Those whose time has come end; results are written. */
 void sim_children_run(struct sim_world *world);
@@ -119,7 +121,7 @@ void sim_children_orphan(struct sim_world *world, uint32_t keeper);
 /* Loss of power. */
 void sim_children_vanish(struct sim_world *world);
 bool sim_child_lives(const struct sim_child *child);
-/* Something of an attempt of the step lives. */
+/* Something of an attempt of the step lives; with STEP_NONE, of any step. */
 bool sim_step_lives(const struct sim_world *world, uint32_t step);
 
 /* sim_keeper.c: the keeper's process */
@@ -127,8 +129,8 @@ int64_t sim_keeper_due(const struct sim_world *world);
 void sim_keeper_run(struct sim_world *world);
 void sim_keeper_kill(struct sim_world *world);
 /* An engine of before, that was frozen and comes to life: says HELLO with an old epoch and starts
- * `path`. */
-void sim_keeper_haunt(struct sim_world *world, uint64_t epoch, struct str path, uint32_t attempt);
+ * what `token` names. */
+void sim_keeper_haunt(struct sim_world *world, uint64_t epoch, const struct exec_token *token);
 
 /* sim_conn.c: connections */
 /* NULL when there are too many. */

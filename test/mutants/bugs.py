@@ -93,4 +93,32 @@ BUGS = [
     Bug("one-attempt-too-many", "S7.1: max_attempts counts all", "src/core/run_state.c",
         "at->failures < def->retry->max_attempts;",
         "at->failures <= def->retry->max_attempts;"),
+    Bug("a-lost-compensation-is-repeated", "S10.3: what is lost is not run again unasked", "src/core/decide_input.c",
+        "	event_put_text(event, EVENT_FIELD_REASON, STR(\"the outcome cannot be known\"));\n	return ERR_OK;\n}\n\n"
+        "static enum err_code on_undo_leftovers(",
+        "	event_put_text(event, EVENT_FIELD_REASON, STR(\"the outcome cannot be known\"));\n"
+        "	event_put_int(event, EVENT_FIELD_DELAY_MS, 1);\n	return ERR_OK;\n}\n\n"
+        "static enum err_code on_undo_leftovers("),
+    Bug("one-step-undone-is-enough", "S10.3: rolled_back means all of it", "src/core/decide_undo.c",
+        "	if (run_undo_next(run) == STEP_NONE)\n",
+        "	if (run_undo_next(run) == STEP_NONE || run->count[STEP_COMPENSATED])\n"),
+    Bug("a-failure-asks-for-no-rollback", "S10.1: on_failure: compensate", "src/core/apply.c",
+        "		run->undo.is_wanted = true;",
+        "		run->undo.is_wanted = false;"),
+    Bug("a-closed-gate-rolls-back", "S10.1: after a hard gate a person decides", "src/core/apply.c",
+        "	if (def->on_failure == ON_FAILURE_COMPENSATE && def->gate != GATE_HARD && !step->is_gate_failed &&",
+        "	if (def->on_failure == ON_FAILURE_COMPENSATE &&"),
+    Bug("one-compensation-too-many", "S10.2: max_attempts of a compensation", "src/core/run_state.c",
+        "failures + 1 < retry->max_attempts;",
+        "failures < retry->max_attempts;"),
+    Bug("undone-from-the-front", "S10.2: reverse topological order", "src/core/run_state.c",
+        "	return run->undo.left ? run->model->order[run->undo.left - 1] : STEP_NONE;\n",
+        "	for (uint32_t i = 0; i < run->undo.left; i++) {\n"
+        "		uint32_t step = run->model->order[i];\n\n"
+        "		if (run->steps[step].state == STEP_SUCCEEDED && run->model->steps[step].compensate)\n"
+        "			return step;\n	}\n	return STEP_NONE;\n"),
+    Bug("a-lost-compensation-is-undone", "S10.3: whether it took effect is not known", "src/core/decide_input.c",
+        "	event = add_undo(ask, EVENT_COMPENSATION_FAILED);\n	event_put_text(event, EVENT_FIELD_ERROR_CLASS, str",
+        "	event = add_undo(ask, EVENT_STEP_COMPENSATED);\n	return ERR_OK;\n"
+        "	event_put_text(event, EVENT_FIELD_ERROR_CLASS, str"),
 ]
