@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from support.kills import World, keeper_script, kill_at, read_trace, spread
+from support.kills import World, copy_of, keeper_script, kill_at, read_trace, spread
 from support.sluice import until
 
 pytestmark = pytest.mark.usefixtures("need_strace")
@@ -81,22 +81,8 @@ def half_a_run(tmp_path, program):
     return world
 
 
-def resumed(half, root, program):
-    """A copy of the half, in its own place."""
-    shutil.copytree(half.root, root)
-    world = World.__new__(World)
-    from support.checker import Ledger
-    from support.sluice import Sluice
-    Sluice.__init__(world, root, program)
-    world.id = half.id
-    world.ledger = Ledger(root)
-    world.env.update(world.ledger.env)
-    world.file = root / "pipeline.yaml"
-    return world
-
-
 def trace_of_resume(tmp_path, half, program):
-    world = resumed(half, tmp_path / "resume-traced", program)
+    world = copy_of(half, tmp_path / "resume-traced", program)
     trace = world.root / "trace"
     try:
         world("resume", world.id, prefix=("strace", "-qq", "-o", trace), code=0)
@@ -107,7 +93,7 @@ def trace_of_resume(tmp_path, half, program):
 
 
 def kill_the_resume(tmp_path, program, half, point):
-    world = resumed(half, tmp_path / "resume-{}-{}".format(*point), program)
+    world = copy_of(half, tmp_path / "resume-{}-{}".format(*point), program)
     try:
         world("resume", world.id, prefix=kill_at(point), code=(0, -9))
         # Once more, at the same place: recovery of a recovery (D03).

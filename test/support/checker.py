@@ -121,6 +121,7 @@ class Step:
         self.retried = 0
         self.lost = 0
         self.undos = 0           # compensation.started
+        self.undo_ends = {}      # attempt -> the type of its end
         self.reopened = 0        # by a resume, after at least one attempt
         self.gate_barred = False
         self.may_reopen = False
@@ -305,6 +306,7 @@ class Log:
         if self.compensating != event["step_id"] or event["attempt"] != step.undos - 1:
             raise Damage("S10: the end of a compensation that does not run")
         self.compensating = None
+        step.undo_ends[event["attempt"]] = event["event_type"]
 
     def on_step_compensated(self, event, step, _gate):
         self.end_compensation(event, step)
@@ -475,6 +477,9 @@ class Ledger:
               'sqlite3 -cmd ".timeout 20000" "$LEDGER" '
               '"PRAGMA synchronous=OFF; INSERT INTO ledger VALUES (\'$token\');" >/dev/null')
 
+    # The same for what undoes a step.
+    UNDO = SCRIPT.replace("$SLUICE_STEP", "$SLUICE_STEP.comp", 1)
+
     def __init__(self, folder):
         self.witness = Path(folder) / "witness"
         self.database = Path(folder) / "ledger.db"
@@ -509,6 +514,8 @@ class Ledger:
             raise Damage(f"in the ledger, not in the witness: {set(rows) - set(seen)}")
         intents = {f"{log.run_id} {name} {attempt}" for name, step in log.steps.items()
                    for attempt in step.started}
+        intents |= {f"{log.run_id} {name}.comp {attempt}" for name, step in log.steps.items()
+                    for attempt in range(step.undos)}
         if set(seen) - intents:
             raise Damage(f"S1.2: executed without an intent: {set(seen) - intents}")
         for name, step in log.steps.items():
@@ -520,6 +527,10 @@ class Ledger:
                 token = f"{log.run_id} {name} {attempt}"
                 if end == "step.succeeded" and (seen[token] != 1 or rows[token] != 1):
                     raise Damage(f"'{token}' succeeded and left no trace")
+            for attempt, end in step.undo_ends.items():
+                token = f"{log.run_id} {name}.comp {attempt}"
+                if end == "step.compensated" and (seen[token] != 1 or rows[token] != 1):
+                    raise Damage(f"S10.2: '{token}' is undone and left no trace")
         return seen
 
 

@@ -78,6 +78,18 @@ def eight_steps(on_lost="fail"):
     }
 
 
+def undo_steps(on_failure="compensate"):
+    """A diamond of five steps that can be undone, one that cannot, and one that fails."""
+    def step(**more):
+        return {"run": Ledger.SCRIPT, "compensate": {"run": Ledger.UNDO}, **more}
+    return {
+        "first": step(), "left": step(needs=["first"]), "right": step(needs=["first"]),
+        "join": step(needs=["left", "right"]), "kept": {"run": Ledger.SCRIPT}, "last": step(),
+        "fails": {"run": Ledger.SCRIPT + "; exit 1", "on_failure": on_failure},
+    }
+
+
+UNDONE = ["first", "left", "right", "join", "last"]
 DEFAULTS = {"on_lost": "fail", "grace": "200ms"}
 
 
@@ -123,9 +135,48 @@ class World(Sluice):
         self.ledger.check(log)
         return log
 
+    def finish_undo(self, most=1):
+        """Go on after a kill until the run is rolled back, and judge everything. `most`: how often each
+        step may be undone; a compensation whose end is unknown is one that somebody asks for again."""
+        known = self.lines()
+        for _ in range(15):
+            if not (self.run_dir() / "events.jsonl").exists():
+                result = self.run()
+            else:
+                log = self.log(torn=True)
+                if log.state == "rolled_back" and log.completed:
+                    break
+                is_cut = not log.completed
+                result = self("resume" if is_cut else "rollback", self.id)
+            assert result.code in (0, 1, 8), result
+        else:
+            raise AssertionError(f"it does not end: {result}")
+        assert is_kept(known, self.raw()), "S1.5: an acknowledged line is gone"
+        log = self.log(ended="rolled_back")
+        seen = self.ledger.check(log)
+        for name in UNDONE:
+            times = sum(count for token, count in seen.items() if token.split()[1] == name + ".comp")
+            assert 1 <= times <= most, f"S10.2: {name} was undone {times} times"
+        order = [event["step_id"] for event in log.of("step.compensated")]
+        assert sorted(order) == sorted(UNDONE) and order[:2] == ["last", "join"] and order[-1] == "first", order
+        assert log.steps["kept"].state == "succeeded" and log.steps["fails"].state == "failed"
+        return log
+
     def close(self):
         until_gone(self)
         super().close()
+
+
+def copy_of(half, root, program):
+    """The world as it is, in another place."""
+    shutil.copytree(half.root, root)
+    world = World.__new__(World)
+    Sluice.__init__(world, root, program)
+    world.id = half.id
+    world.ledger = Ledger(root)
+    world.env.update(world.ledger.env)
+    world.file = root / "pipeline.yaml"
+    return world
 
 
 def until_gone(world, timeout=5):
