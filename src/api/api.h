@@ -86,8 +86,6 @@ MUST_CHECK enum err_code api_pipeline_check(const struct sluice *sluice,
  * Valid as long as the pipeline is not changed or freed. */
 const struct pipeline_call *api_pipeline_call(const struct sluice_pipeline *pipeline,
 					      struct str name);
-/* How many functions there are: those of a pipeline that was read are registered elsewhere. */
-size_t api_pipeline_calls(const struct sluice_pipeline *pipeline);
 void api_building_free(struct building *building);
 const char *api_building_name(const struct building *building);
 size_t api_building_steps(const struct building *building);

@@ -436,8 +436,3 @@ const struct pipeline_call *api_pipeline_call(const struct sluice_pipeline *pipe
 
 	return index == MAP_NONE ? NULL : &building->calls[index];
 }
-
-size_t api_pipeline_calls(const struct sluice_pipeline *pipeline)
-{
-	return pipeline->building ? pipeline->building->calls_count : 0;
-}

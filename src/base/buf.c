@@ -111,21 +111,6 @@ void buf_i64(struct buf *buf, int64_t value)
 	buf_u64(buf, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
-void buf_hex(struct buf *buf, const void *bytes, size_t len)
-{
-	static const char digits[] = "0123456789abcdef";
-	const unsigned char *from = bytes;
-	char *room = buf_room(buf, 2 * len);
-
-	if (!room)
-		return;
-	for (size_t i = 0; i < len; i++) {
-		room[2 * i] = digits[from[i] >> 4];
-		room[2 * i + 1] = digits[from[i] & 15];
-	}
-	buf_added(buf, 2 * len);
-}
-
 void buf_vfmt(struct buf *buf, const char *format, va_list args)
 {
 	va_list again;

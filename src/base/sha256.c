@@ -28,11 +28,5 @@ void sha256_of(const void *bytes, size_t len, uint8_t digest[SHA256_BYTES])
 
 void sha256_hex(const uint8_t digest[SHA256_BYTES], char hex[SHA256_HEX_BYTES + 1])
 {
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < SHA256_BYTES; i++) {
-		hex[2 * i] = digits[digest[i] >> 4];
-		hex[2 * i + 1] = digits[digest[i] & 15];
-	}
-	hex[SHA256_HEX_BYTES] = '\0';
+	hex_write(digest, SHA256_BYTES, hex);
 }

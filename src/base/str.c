@@ -198,6 +198,18 @@ size_t utf8_len(struct str a)
 	return len;
 }
 
+void hex_write(const void *bytes, size_t len, char *text)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *from = bytes;
+
+	for (size_t i = 0; i < len; i++) {
+		text[2 * i] = digits[from[i] >> 4];
+		text[2 * i + 1] = digits[from[i] & 15];
+	}
+	text[2 * len] = '\0';
+}
+
 bool utf8_valid(struct str a)
 {
 	size_t at = 0;

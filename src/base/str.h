@@ -47,6 +47,9 @@ bool str_to_u64(struct str a, uint64_t *ret_value);
 /* Finite decimal floating point, C locale whatever the process has. */
 bool str_to_double(struct str a, double *ret_value);
 
+/* Two lower-case hexadecimal digits a byte, and a NUL: `text` has room for 2 * len + 1 characters. */
+void hex_write(const void *bytes, size_t len, char *text);
+
 /* Well-formed UTF-8 without surrogates and overlong forms (Unicode 15, table 3-7). */
 bool utf8_valid(struct str a);
 /* Length of the well-formed sequence at the start of `a` (1..4), 0 if it is malformed or cut. */

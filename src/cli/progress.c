@@ -64,11 +64,6 @@ void progress_free(struct progress *progress)
 	mem_free(progress);
 }
 
-void progress_drop(struct progress **progress)
-{
-	progress_free(*progress);
-}
-
 const char *progress_failed(const struct progress *progress, size_t i)
 {
 	return i < progress->failed_count ? progress->failed[i] : NULL;

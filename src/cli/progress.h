@@ -19,7 +19,6 @@ enum progress_kind { PROGRESS_NONE, PROGRESS_USUAL, PROGRESS_EVERYTHING };
 /* NULL when memory is short. */
 struct progress *progress_new(enum progress_kind kind);
 void progress_free(struct progress *progress); /* accepts NULL */
-void progress_drop(struct progress **progress);
 
 /* Is a tree to be drawn? Then, before the first event, the run's status as JSON, and what is known
  * of how long its steps take (ms). Without a status the running steps are shown in lines. */

@@ -45,17 +45,6 @@ static const char *const state_names[] = {
 #include "keeper/keeper.def"
 };
 
-#define LIVE true
-#define DONE false
-static const bool state_lives[] = {
-#define STATE(name, value, kind, what) kind,
-#define EVENT(name, what)
-#define ROW(from, event, to, effect, why)
-#include "keeper/keeper.def"
-};
-#undef LIVE
-#undef DONE
-
 static const char *const event_names[] = {
 #define STATE(name, value, kind, what)
 #define EVENT(name, what) #name,
@@ -73,11 +62,6 @@ const char *keeper_state_name(enum keeper_state state)
 const char *keeper_event_name(enum keeper_event event)
 {
 	return event < KEEPER_EVENTS ? event_names[event] : "UNKNOWN";
-}
-
-bool keeper_state_is_live(enum keeper_state state)
-{
-	return state < KEEPER_STATES && state_lives[state];
 }
 
 static const struct row *row_of(enum keeper_state state, enum keeper_event event)
@@ -191,12 +175,6 @@ void machine_free(struct machine *machine)
 	mem_free(machine->lives);
 	mem_free(machine->outputs);
 	mem_free(machine);
-}
-
-void machine_drop(struct machine **machine)
-{
-	machine_free(*machine);
-	*machine = NULL;
 }
 
 /* --- outputs --- */

@@ -37,7 +37,6 @@ enum keeper_event {
 
 const char *keeper_state_name(enum keeper_state state);
 const char *keeper_event_name(enum keeper_event event);
-bool keeper_state_is_live(enum keeper_state state);
 /* Where `event` leads from `state`; false when the table refuses it. */
 bool keeper_row_find(enum keeper_state state, enum keeper_event event, enum keeper_state *ret_to);
 
@@ -108,7 +107,6 @@ struct machine;
 
 MUST_CHECK enum err_code machine_new(struct machine **ret_machine, struct err *err);
 void machine_free(struct machine *machine);
-void machine_drop(struct machine **machine);
 
 /* Take one input. MEMORY: the input had no effect (a START is answered REFUSED instead). CONFLICT:
  * the driver broke the order; the table has no such row. */

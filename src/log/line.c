@@ -226,13 +226,7 @@ void line_chain_next(struct str body, uint8_t chain[SHA256_BYTES])
 
 void line_chain_print(const uint8_t chain[SHA256_BYTES], char h[LOG_H_BYTES + 1])
 {
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < LINE_H_BYTES; i++) {
-		h[2 * i] = digits[chain[i] >> 4];
-		h[2 * i + 1] = digits[chain[i] & 15];
-	}
-	h[LOG_H_BYTES] = '\0';
+	hex_write(chain, LINE_H_BYTES, h);
 }
 
 void log_line_h(struct str line, char h[LOG_H_BYTES + 1])

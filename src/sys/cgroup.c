@@ -171,19 +171,6 @@ size_t cgroup_signal(int group, int signal)
 	return members_each(group, signal_one, &what);
 }
 
-static void keep_one(void *arg, int32_t pid)
-{
-	*(int32_t *)arg = pid;
-}
-
-int32_t cgroup_any(int group)
-{
-	int32_t pid = 0;
-
-	(void)members_each(group, keep_one, &pid);
-	return pid;
-}
-
 bool cgroup_remove(int base, const char *name)
 {
 	return unlinkat(base, name, AT_REMOVEDIR) == 0 || errno == ENOENT;

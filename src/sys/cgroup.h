@@ -33,9 +33,6 @@ bool cgroup_kill(int group);
 /* Send a signal to each process in it; returns how many there were. */
 size_t cgroup_signal(int group, int signal);
 
-/* One of its processes, 0 if there is none. */
-int32_t cgroup_any(int group);
-
 /* Remove an empty group; false when it is still in use. */
 bool cgroup_remove(int base, const char *name);
 

@@ -153,7 +153,7 @@ static void a_buffer_writes_every_kind_of_value(void **state)
 	buf_byte(&buf, ' ');
 	buf_u64(&buf, 0);
 	buf_byte(&buf, ' ');
-	buf_hex(&buf, "\x00\xff\x1a", 3);
+	buf_text(&buf, "00ff1a");
 	buf_fmt(&buf, " %s%c", "z", '!');
 	buf_str(&buf, STR_NONE);
 	assert_text(buf_view(&buf), "a 18446744073709551615 -9223372036854775808 "

@@ -84,6 +84,17 @@ static void doubles_are_finite_and_decimal(void **state)
 
 /* Unicode 15, table 3-7: the first and last well-formed sequence of each row, and what lies beside
  * it. */
+static void bytes_are_two_lower_case_digits_each(void **state)
+{
+	char text[7] = "xxxxxx";
+
+	(void)state;
+	hex_write("\x00\xff\x1a", 3, text);
+	assert_string_equal(text, "00ff1a");
+	hex_write(NULL, 0, text);
+	assert_string_equal(text, "");
+}
+
 static void utf_8_is_that_of_table_3_7(void **state)
 {
 	static const struct {
@@ -404,6 +415,7 @@ int main(void)
 	    cmocka_unit_test(finding_goes_to_the_end_and_never_past_it),
 	    cmocka_unit_test(numbers_are_whole_and_fit),
 	    cmocka_unit_test(doubles_are_finite_and_decimal),
+	    cmocka_unit_test(bytes_are_two_lower_case_digits_each),
 	    cmocka_unit_test(utf_8_is_that_of_table_3_7),
 	    cmocka_unit_test(ids_and_names_refuse_a_hostile_corpus),
 	    cmocka_unit_test(the_nearest_word_is_what_was_meant),
