@@ -343,21 +343,13 @@ static void param_line(struct buf *out, struct str name, struct str a, struct st
 	buf_byte(out, '\n');
 }
 
-static void json_or_null(struct buf *out, const char *name, struct str json)
-{
-	if (json.ptr)
-		field_raw(out, name, json);
-	else
-		field_null(out, name);
-}
-
 static void param_put(struct buf *out, struct str name, struct str a, struct str b)
 {
 	field_comma(out);
 	buf_byte(out, '{');
 	field_str(out, "name", name);
-	json_or_null(out, "a", a);
-	json_or_null(out, "b", b);
+	field_raw(out, "a", a);
+	field_raw(out, "b", b);
 	buf_byte(out, '}');
 }
 
@@ -485,10 +477,7 @@ static void run_member(struct buf *out, const char *name, const struct compare_s
 	field_str(out, "outcome",
 		  run->is_completed ? str_of(outcome_name(run->outcome)) : STR_NONE);
 	field_stamp(out, "started_at", run->created_ms);
-	if (run->is_completed)
-		field_i64(out, "duration_ms", run->duration_ms);
-	else
-		field_null(out, "duration_ms");
+	field_known(out, "duration_ms", run->is_completed ? run->duration_ms : -1);
 	field_str(out, "definition_hash", run->definition_hash);
 	buf_byte(out, '}');
 }
@@ -506,10 +495,7 @@ static void step_member(struct buf *out, const char *name, const struct compare_
 	field_open(out, name, '{');
 	field_str(out, "state", str_of(step_state_name(step->state)));
 	field_i64(out, "attempts", step->attempts);
-	if (time_of(step) < 0)
-		field_null(out, "duration_ms");
-	else
-		field_i64(out, "duration_ms", time_of(step));
+	field_known(out, "duration_ms", time_of(step));
 	field_str(out, "error_class",
 		  step->state == STEP_FAILED ? str_of(error_class_name(step->class)) : STR_NONE);
 	field_str(out, "skip_reason",

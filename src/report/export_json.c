@@ -19,10 +19,7 @@ static void run_put(struct exporter *exporter)
 	field_str(out, "reason", run->reason.len ? run->reason : STR_NONE);
 	field_stamp(out, "started_at", run->created_ms);
 	field_stamp(out, "ended_at", run->is_completed ? run->changed_ms : 0);
-	if (run->is_completed)
-		field_i64(out, "duration_ms", run->duration_ms);
-	else
-		field_null(out, "duration_ms");
+	field_known(out, "duration_ms", run->is_completed ? run->duration_ms : -1);
 	field_i64(out, "warnings", run->warnings);
 	field_str(out, "definition_hash", run->definition_hash);
 	field_str(out, "trace_id", str_of(exporter->trace_id));
@@ -66,10 +63,7 @@ static void step_put(struct exporter *exporter, uint32_t at)
 	field_stamp(out, "started_at", state->started_ms);
 	field_stamp(out, "ended_at", state->ended_ms);
 	field_i64(out, "duration_ms", state->duration_ms);
-	if (state->outputs.ptr)
-		field_raw(out, "outputs", state->outputs);
-	else
-		field_null(out, "outputs");
+	field_raw(out, "outputs", state->outputs);
 	buf_byte(out, '}');
 	export_element_end(exporter);
 }
@@ -84,20 +78,11 @@ static void attempt_put(struct exporter *exporter, const struct attempt_row *row
 	field_str(out, "state", str_of(row->state));
 	field_stamp(out, "started_at", row->started_ms);
 	field_stamp(out, "ended_at", row->ended_ms);
-	if (row->duration_ms >= 0)
-		field_i64(out, "duration_ms", row->duration_ms);
-	else
-		field_null(out, "duration_ms");
+	field_known(out, "duration_ms", row->duration_ms);
 	field_str(out, "error_class", row->error_class);
 	field_str(out, "reason", row->reason);
-	if (row->exit_code >= 0)
-		field_i64(out, "exit_code", row->exit_code);
-	else
-		field_null(out, "exit_code");
-	if (row->signal > 0)
-		field_i64(out, "signal", row->signal);
-	else
-		field_null(out, "signal");
+	field_known(out, "exit_code", row->exit_code);
+	field_known(out, "signal", row->signal > 0 ? row->signal : -1);
 	field_str(out, "outputs_hash", row->outputs_hash);
 	field_str(out, "cached_from", row->cached_from);
 	field_i64(out, "slot", row->lane);

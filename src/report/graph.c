@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "report/pretty.h"
+#include "report/run_report.h"
 
 #define REPLACEMENT STR("\xef\xbf\xbd")
 
@@ -87,7 +88,7 @@ static void run_note(const struct step_state *at, struct buf *out)
 		buf_fmt(out, ", retry after %s", error_class_name(at->class));
 	if (at->attempts > 1)
 		buf_fmt(out, ", %u attempts", at->attempts);
-	if (at->attempts > 0 && at->ended_ms > 0 && at->state != STEP_PENDING) {
+	if (step_took_ms(at) >= 0 && at->state != STEP_PENDING) {
 		buf_text(out, ", ");
 		duration_human(out, at->duration_ms * NS_PER_MS);
 	}
@@ -162,10 +163,7 @@ static void run_members(struct buf *out, const struct step_state *at)
 		  at->state == STEP_SKIPPED ? str_of(skip_reason_name(at->skip)) : STR_NONE);
 	field_stamp(out, "started_at", at->started_ms);
 	field_stamp(out, "ended_at", at->ended_ms);
-	if (at->attempts > 0 && at->ended_ms > 0)
-		field_i64(out, "duration_ms", at->duration_ms);
-	else
-		field_null(out, "duration_ms");
+	field_known(out, "duration_ms", step_took_ms(at));
 }
 
 static void node_member(struct buf *out, const struct graph *graph, uint32_t index)

@@ -227,10 +227,7 @@ static void record_put(struct buf *out, const struct list_row *row)
 	field_str(out, "trigger", row->trigger);
 	buf_byte(out, '}');
 	field_str(out, "state", row->state);
-	if (duration_of(row) >= 0)
-		field_i64(out, "duration_ms", duration_of(row));
-	else
-		field_null(out, "duration_ms");
+	field_known(out, "duration_ms", duration_of(row));
 	buf_byte(out, '}');
 }
 

@@ -191,6 +191,11 @@ static void rate_put(struct buf *out, struct str quality, const char *name, cons
 		buf_fmt(out, ", %.4g%% %s", rate * 100, what);
 }
 
+int64_t step_took_ms(const struct step_state *step)
+{
+	return step->attempts > 0 && step->ended_ms > 0 ? step->duration_ms : -1;
+}
+
 void cached_note(struct buf *out, const struct step_state *step)
 {
 	if (step->cached_from.ptr)

@@ -37,6 +37,10 @@ void field_str(struct buf *out, const char *name, struct str value)
 
 void field_raw(struct buf *out, const char *name, struct str json)
 {
+	if (!json.ptr) {
+		field_null(out, name);
+		return;
+	}
 	name_put(out, name);
 	buf_str(out, json);
 }
@@ -45,6 +49,14 @@ void field_i64(struct buf *out, const char *name, int64_t value)
 {
 	name_put(out, name);
 	buf_i64(out, value);
+}
+
+void field_known(struct buf *out, const char *name, int64_t value)
+{
+	if (value < 0)
+		field_null(out, name);
+	else
+		field_i64(out, name, value);
 }
 
 void field_bool(struct buf *out, const char *name, bool value)

@@ -11,8 +11,9 @@
 
 /* Append `"name":value`, with a comma before it unless it is the first of its object. */
 void field_str(struct buf *out, const char *name, struct str value); /* ptr NULL = null */
-void field_raw(struct buf *out, const char *name, struct str json);
+void field_raw(struct buf *out, const char *name, struct str json); /* ptr NULL = null */
 void field_i64(struct buf *out, const char *name, int64_t value);
+void field_known(struct buf *out, const char *name, int64_t value); /* below 0 = null */
 void field_bool(struct buf *out, const char *name, bool value);
 void field_null(struct buf *out, const char *name);
 void field_stamp(struct buf *out, const char *name, int64_t utc_ms); /* 0 = null */

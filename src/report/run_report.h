@@ -47,6 +47,8 @@ void failed_gates_line(struct buf *out, const char *title, const struct run_stat
 void failed_gates_member(struct buf *out, const struct run_state *run, const uint32_t *order);
 /* Milliseconds from the first event to the last change of state; -1 when there was none. */
 int64_t run_duration_ms(const struct run_state *run);
+/* What the attempts of a step took, in milliseconds; -1 when it never began, or its last one still runs. */
+int64_t step_took_ms(const struct step_state *step);
 /* ` (cached from run/step/attempt)`: it was not executed; nothing when it was. */
 void cached_note(struct buf *out, const struct step_state *step);
 /* ` (quality: 1000 records, 98% valid)`: what the last attempt recorded; nothing when that is nothing. */

@@ -217,22 +217,14 @@ void stats_text(struct stats *stats, struct buf *out)
 
 /* ---- JSON */
 
-static void time_or_null(struct buf *out, const char *name, int64_t ms)
-{
-	if (ms < 0)
-		field_null(out, name);
-	else
-		field_i64(out, name, ms);
-}
-
 static void values_member(struct buf *out, struct stats_values *values)
 {
 	field_open(out, "duration_ms", '{');
 	field_i64(out, "count", (int64_t)values->count);
-	time_or_null(out, "p50", stats_percentile(values, 50));
-	time_or_null(out, "p95", stats_percentile(values, 95));
-	time_or_null(out, "min", values->count ? values->items[0] : -1);
-	time_or_null(out, "max", values->count ? values->items[values->count - 1] : -1);
+	field_known(out, "p50", stats_percentile(values, 50));
+	field_known(out, "p95", stats_percentile(values, 95));
+	field_known(out, "min", values->count ? values->items[0] : -1);
+	field_known(out, "max", values->count ? values->items[values->count - 1] : -1);
 	field_i64(out, "sum", sum_of(values));
 	buf_byte(out, '}');
 }

@@ -188,10 +188,7 @@ static void step_member(struct buf *out, const struct run_state *run, uint32_t i
 		  at->state == STEP_SKIPPED ? str_of(skip_reason_name(at->skip)) : STR_NONE);
 	field_stamp(out, "started_at", at->started_ms);
 	field_stamp(out, "ended_at", at->ended_ms);
-	if (at->attempts > 0 && at->ended_ms > 0)
-		field_i64(out, "duration_ms", at->duration_ms);
-	else
-		field_null(out, "duration_ms");
+	field_known(out, "duration_ms", step_took_ms(at));
 	field_stamp(out, "due_at", at->due_ms);
 	field_bool(out, "waived", at->is_waived);
 	field_bool(out, "given", at->is_given);

@@ -172,10 +172,7 @@ static void step_member(struct buf *out, const struct step *step, const struct s
 	field_i64(out, "attempts", at->attempts);
 	field_str(out, "error_class", is_error ? str_of(error_class_name(at->class)) : STR_NONE);
 	field_str(out, "error_reason", is_error ? at->reason : STR_NONE);
-	if (at->attempts > 0 && at->ended_ms > 0)
-		field_i64(out, "duration_ms", at->duration_ms);
-	else
-		field_null(out, "duration_ms");
+	field_known(out, "duration_ms", step_took_ms(at));
 	if (at->cached_from.ptr)
 		field_str(out, "cached_from", at->cached_from);
 	if (at->quality.ptr) /* only where there is one: the other members are those of system A */
@@ -211,10 +208,7 @@ enum err_code summary_json(const struct fold_run *fold, struct buf *out, struct 
 	field_str(&json, "final_state", str_of(run_state_name(run->state)));
 	field_stamp(&json, "created_at", run->created_ms);
 	field_stamp(&json, "completed_at", run->changed_ms);
-	if (duration_ms >= 0)
-		field_i64(&json, "duration_ms", duration_ms);
-	else
-		field_null(&json, "duration_ms");
+	field_known(&json, "duration_ms", duration_ms);
 	field_open(&json, "steps", '[');
 	for (uint32_t i = 0; i < run->model->steps_count; i++)
 		step_member(&json, &run->model->steps[order[i]], &run->steps[order[i]]);
