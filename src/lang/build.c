@@ -91,18 +91,18 @@ static bool build_is_full(const struct build *build)
 	return build->diags->count >= build->diags->limit && build->diags->dropped > 0;
 }
 
-void build_nearest(struct build *build, struct str word, const char *const *names, size_t count)
+bool build_nearest(struct build *build, struct str word, const char *const *names, size_t count)
 {
 	const char *nearest;
-
 	size_t work = count * (word.len + 1);
 
 	if (build_is_full(build) || build->nearest_work + work > NEAREST_WORK_MAX)
-		return;
+		return false;
 	build->nearest_work += work;
 	nearest = str_nearest(word, names, count);
 	if (nearest)
 		diags_hint(build->diags, "did you mean '%s'?", nearest);
+	return nearest != NULL;
 }
 
 /* Offset of a place in the source. */
@@ -151,20 +151,6 @@ void build_place(const struct build *build, const struct node *node, struct str 
 	}
 }
 
-static void unknown_key(struct build *build, enum key_scope scope, const struct node *key)
-{
-	const char *names[KEY_COUNT];
-	size_t count = 0;
-
-	for (size_t i = 0; i < KEY_COUNT; i++) {
-		if (key_rows[i].scope == scope && key_rows[i].support == SUPPORT_NOW)
-			names[count++] = key_rows[i].name.ptr;
-	}
-	build_report(build, DIAG_UNKNOWN_KEY, key, "there is no key '%.*s' here",
-		     STR_ARG(str_cut(key->text, 0, 80)));
-	build_nearest(build, key->text, names, count);
-}
-
 static const struct key_row *key_find(const struct build *build, enum key_scope scope,
 				      struct str name)
 {
@@ -194,7 +180,7 @@ void build_map(struct build *build, enum key_scope scope, const struct node *map
 		if (!row && scope == SCOPE_step && custom_kind_read(build, target, key, value))
 			continue;
 		if (!row) {
-			unknown_key(build, scope, key);
+			build_unknown_key(build, scope, key);
 			continue;
 		}
 		if (at)
@@ -454,7 +440,7 @@ static void root_read(struct build *build, const struct node *root)
 			continue;
 		row = key_find(build, SCOPE_top, key->text);
 		if (!row)
-			unknown_key(build, SCOPE_top, key);
+			build_unknown_key(build, SCOPE_top, key);
 		else if (row->support == SUPPORT_LATER)
 			build_report(build, DIAG_LATER_KEY, key,
 				     "'%.*s' is not in this version of sluice", STR_ARG(key->text));

@@ -135,8 +135,10 @@ void build_map(struct build *build, enum key_scope scope, const struct node *map
 /* Where `needle` stands in the source of a value, else the value's own place. */
 void build_place(const struct build *build, const struct node *node, struct str needle,
 		 uint32_t *ret_line, uint32_t *ret_column);
-/* "did you mean" for the last diagnostic. */
-void build_nearest(struct build *build, struct str word, const char *const *names, size_t count);
+/* "did you mean" for the last diagnostic; false when nothing is near. */
+bool build_nearest(struct build *build, struct str word, const char *const *names, size_t count);
+/* SLU013, with what other tools' word is here, the nearest key, or the few that there are. */
+void build_unknown_key(struct build *build, enum key_scope scope, const struct node *key);
 
 /* --- scalars (take.c): every one reports what does not fit */
 

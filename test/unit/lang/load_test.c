@@ -283,6 +283,14 @@ static void unknown_keys_get_a_suggestion(void **state)
 	expect_hint("pipeline: p\nsteps: {a: {noop: true, onfailure: stop}}\n",
 		    "did you mean 'on_failure'?");
 	expect_hint("pipeline: p\nsteps: {a: {noop: true, folder: x}}\n", "");
+	expect_hint("pipeline: p\nname: q\n" STEPS, "it is called 'pipeline' here");
+	expect_hint("pipeline: p\nsteps: {a: {noop: true, Depends-On: [b]}}\n",
+		    "it is called 'needs' here");
+	expect_hint("pipeline: p\nsteps: {a: {run: x, retry: {attempts: 3}}}\n",
+		    "it is called 'max_attempts' here");
+	expect_hint("pipeline: p\nsteps: {a: {run: x, retry: {wurst: 3}}}\n",
+		    "its keys are 'max_attempts', 'on', 'backoff', 'initial', 'multiplier', 'max' "
+		    "and 'jitter'");
 	expect("pipeline: p\nfolder: /x\n" STEPS, "SLU013@2:1");
 }
 
