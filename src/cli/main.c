@@ -136,6 +136,8 @@ int main(int argc, char **argv)
 	struct cli cli = {.verb = NULL};
 	int status;
 
+	if (!terminal_keep_standard())
+		return CLI_STORAGE; /* and there is nowhere to say it */
 	terminal_ignore_pipe();
 	if (argc > 0 && strcmp(base_name(argv[0]), "runner") == 0) {
 		status = runner_main(argc, argv);

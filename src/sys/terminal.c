@@ -83,6 +83,18 @@ void terminal_on_end(void (*ask)(unsigned count))
 	handle(SIGHUP, handler);
 }
 
+bool terminal_keep_standard(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		/* The other direction than it is used in; the lowest free number is `fd`. */
+		int way = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", way) != fd)
+			return false;
+	}
+	return true;
+}
+
 static void on_pipe_signal(int number)
 {
 	(void)number;

@@ -20,6 +20,10 @@ bool terminal_write(int fd, const char *bytes, size_t len);
  * in a signal handler: it may use async-signal-safe functions only. NULL gives them their default
  * action back. A SIGINT or SIGHUP that the process was started to ignore (nohup) stays ignored. */
 void terminal_on_end(void (*ask)(unsigned count));
+/* Let descriptors 0, 1 and 2 that the process was started without be /dev/null, so that no file or
+ * socket gets their number: reading and writing them fails with EBADF as before. False: they cannot
+ * be had. */
+MUST_CHECK bool terminal_keep_standard(void);
 /* A reader that went away is an error of write(2), not a death. */
 void terminal_ignore_pipe(void);
 

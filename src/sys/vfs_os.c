@@ -20,6 +20,22 @@
 #define DIR_MODE   0700
 #define PATH_BYTES 4096
 
+/* A file of ours is never 0, 1 or 2: in a process that was started with one of them closed,
+ * whatever anybody writes to stdout or stderr would go into it. Answers the descriptor or -errno;
+ * `fd` is taken. */
+static int above_standard(int fd)
+{
+	int higher;
+
+	if (fd > STDERR_FILENO)
+		return fd;
+	higher = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (higher < 0)
+		higher = -errno;
+	(void)close(fd);
+	return higher;
+}
+
 static int beneath(int dir, const char *path, uint64_t flags)
 {
 	struct open_how how = {
@@ -29,7 +45,7 @@ static int beneath(int dir, const char *path, uint64_t flags)
 	};
 	long fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
 
-	return fd < 0 ? -errno : (int)fd;
+	return fd < 0 ? -errno : above_standard((int)fd);
 }
 
 /* O_NONBLOCK: opening a pipe must not wait for its other end; plain files ignore it. */
