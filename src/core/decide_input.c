@@ -521,7 +521,11 @@ static enum err_code check_asked(const struct ask *ask, struct err *err)
 	if (ask->run->undo.is_begun)
 		return err_set(err, ERR_REFUSED, "the run is being rolled back, or was: '%.*s' waits for no decision",
 			       STR_ARG(step_of(ask)->id));
-	if (is_asked && !(run_state_is_end(ask->run->state) && !ask->run->is_resuming))
+	if (is_asked && run_state_is_end(ask->run->state) && !ask->run->is_resuming)
+		return err_set(err, ERR_REFUSED,
+			       "the run is %s: '%.*s' waits for no decision until it is resumed",
+			       run_state_name(ask->run->state), STR_ARG(step_of(ask)->id));
+	if (is_asked)
 		return ERR_OK;
 	return err_set(err, ERR_REFUSED, "step '%.*s' is %s and waits for no decision",
 		       STR_ARG(step_of(ask)->id),

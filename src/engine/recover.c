@@ -51,6 +51,7 @@ enum err_code engine_open_idle(const struct engine_ports *ports, const char *pat
 	    take_over(engine, path, err) != ERR_OK)
 		return err->code;
 	engine->is_idle = true;
+	engine->is_recorded = engine->fold.state.is_completed; /* a refusal writes nothing */
 	*ret_engine = TAKE(engine, NULL);
 	return ERR_OK;
 }
