@@ -65,7 +65,7 @@ struct sluice_setting_about {
 	const char *text;     /* what it is for */
 };
 /* Setting number `index`, from 0; NULL behind the last one. */
-SLUICE_API const struct sluice_setting_about *sluice_setting_at(size_t index);
+SLUICE_API const struct sluice_setting_about *sluice_setting_about(size_t index);
 /* Make anew, from the logs, what is kept beside the runs for quick answers: runs.jsonl (a record of each
  * run that ended; records of runs whose directory is gone stay, and what live runs append meanwhile) and
  * the history database. The text (SLUICE_TEXT or SLUICE_JSON) says what was done. CORRUPT when the log of

@@ -42,8 +42,8 @@ struct sluice_events_opts {
 	uint64_t tail;     /* last n; 0 = all */
 	bool follow;       /* go on until the run rests, or the sink says stop */
 	bool raw;          /* the stored lines instead of text */
-	const char *type;  /* only this event type */
-	const char *step;  /* only this step */
+	const char *type;  /* only this type; USAGE: it is neither known nor begins with `x-` */
+	const char *step;  /* only this step; NOT_FOUND when the run has none of that name */
 };
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code
 sluice_events(struct sluice *sluice, const char *run_name,
@@ -52,7 +52,7 @@ sluice_events(struct sluice *sluice, const char *run_name,
 
 struct sluice_logs_opts {
 	const char *step;  /* NULL = all steps, each with a heading */
-	int64_t attempt;   /* -1 = the last one of each */
+	int64_t attempt;   /* -1 = the last one of each; NOT_FOUND when no step has this one */
 	bool failed;       /* only failed steps */
 	bool follow;
 	uint64_t tail_bytes; /* begin so many bytes before the end of each; 0 = at its beginning */
@@ -131,8 +131,9 @@ SLUICE_API SLUICE_MUST_CHECK enum sluice_code
 sluice_export(struct sluice *sluice, const char *run_name, enum sluice_export_format format,
 	      sluice_sink_fn *sink, void *arg, struct sluice_error *err);
 
-/* Recompute chain and fold; compare with the receipt when one is given (NULL = none). CORRUPT says where
- * and what; a receipt that does not match is CORRUPT too. */
+/* Recompute chain and fold; compare with the receipt when one is given (NULL = none). CORRUPT says
+ * where and what; a receipt that does not match is CORRUPT too, and one that is not 16 hex digits
+ * is USAGE. */
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_verify(struct sluice *sluice,
 							    const char *run_name,
 							    const char *receipt, char **ret_text,

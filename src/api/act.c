@@ -84,10 +84,13 @@ static enum sluice_code act_by_name(struct sluice *sluice, const char *run_name,
 		.uid = (int64_t)getuid(),
 		.pid = (int64_t)getpid(),
 	};
-	if (api_person_check(sluice, &ask.person, &own) != ERR_OK ||
-	    api_find_run(sluice, run_name, &dir, &own) != ERR_OK ||
-	    act(sluice, dir, &ask, &own) != ERR_OK)
+	if (api_person_check(sluice, options->as, &ask.person, &own) != ERR_OK ||
+	    api_find_run(sluice, run_name, &dir, &own) != ERR_OK)
 		return api_err(err, &own);
+	if (act(sluice, dir, &ask, &own) != ERR_OK) {
+		(void)api_log_err(rundir_path(dir), &own);
+		return api_err(err, &own);
+	}
 	return SLUICE_OK;
 }
 

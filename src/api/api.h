@@ -98,6 +98,13 @@ enum sluice_code api_usage(struct sluice_error *to, const char *text);
 /* Hand a text over to the caller: `text` is empty afterwards; never NULL on success. */
 enum sluice_code api_text(struct buf *text, char **ret_text, struct sluice_error *err);
 
+/* Append the absolute path of the run directory that a person named: an id, its beginning, a path,
+ * @latest or @failed. USAGE: the name is empty; else as rundir_find. */
+MUST_CHECK enum err_code api_find_path(const struct sluice *sluice, const char *run_name,
+				       struct buf *out_path, struct err *err);
+/* Say in an error about a log (CORRUPT, NEWER) which run it is, by the path of its directory;
+ * others stay. */
+enum err_code api_log_err(const char *path, struct err *err);
 /* The run that a person named: found, opened, nothing locked. */
 MUST_CHECK enum err_code api_find_run(const struct sluice *sluice, const char *run_name,
 				      struct rundir **ret_dir, struct err *err);
@@ -117,8 +124,9 @@ MUST_CHECK enum err_code api_texts(const char *const *texts, struct str **ret_te
 /* The name of the person who uses this process: its login name, else "uid<number>". */
 struct str api_login_name(char name[256]);
 
-/* USAGE when a name or a reason is too long or not UTF-8. */
-MUST_CHECK enum err_code api_person_check(const struct sluice *sluice,
+/* USAGE when a name or a reason is too long or not UTF-8, or the name `as` was given and is empty
+ * (NULL: it was not). */
+MUST_CHECK enum err_code api_person_check(const struct sluice *sluice, const char *as,
 					  const struct decide_person *person, struct err *err);
 
 /* For AUTO(). */

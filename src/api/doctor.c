@@ -88,7 +88,7 @@ static void check_settings(struct doctor *doctor, struct finding *finding)
 				"command ends with exit 2");
 		return;
 	}
-	for (size_t i = 0; (about = sluice_setting_at(i)) != NULL; i++)
+	for (size_t i = 0; (about = sluice_setting_about(i)) != NULL; i++)
 		count += sluice_setting(doctor->settings, about->key, NULL) != NULL;
 	say(finding, LEVEL_OK, "%zu of sluice.conf and the environment", count);
 }
@@ -444,7 +444,7 @@ static void settings_put(struct buf *out, const struct doctor *doctor, bool is_j
 {
 	const struct sluice_setting_about *about;
 
-	for (size_t i = 0; (about = sluice_setting_at(i)) != NULL; i++) {
+	for (size_t i = 0; (about = sluice_setting_about(i)) != NULL; i++) {
 		const char *origin = "default";
 		const char *value = sluice_setting(doctor->settings, about->key, &origin);
 

@@ -273,6 +273,36 @@ static enum err_code stream_run(struct stream *stream, const char *run_name, str
 	return follow(stream, &watch, err);
 }
 
+/* A filter that can let nothing through is a mistake, not an empty answer. */
+static enum err_code check_filters(const struct stream *stream, const char *run_name,
+				   struct err *err)
+{
+	AUTO(fold_fini) struct fold_run fold = {.model = NULL};
+	struct str type = str_of(stream->options->type);
+	struct str step = str_of(stream->options->step);
+	const char *names[EVENT_USER - 1];
+	const char *nearest;
+	struct run_lock_info owner;
+
+	if (type.ptr && event_type_of(type) == EVENT_UNKNOWN && !str_starts(type, "x-")) {
+		for (size_t i = 0; i < ARRAY_LEN(names); i++)
+			names[i] = event_type_name((enum event_type)(i + 1));
+		nearest = str_nearest(type, names, ARRAY_LEN(names));
+		(void)err_set(err, ERR_USAGE, "there is no event type '%.*s'", STR_ARG(type));
+		return nearest ? err_hint(err, "did you mean '%s'?", nearest)
+			       : err_hint(err, "such as step.failed, gate.failed, run.completed");
+	}
+	if (!step.ptr)
+		return ERR_OK;
+	if (api_fold_run(stream->sluice, run_name, &fold, &owner, err) != ERR_OK)
+		return err->code;
+	if (model_find(fold.model, step) != STEP_NONE)
+		return ERR_OK;
+	(void)err_set(err, ERR_NOT_FOUND, "there is no step '%.*s' in run '%.*s'", STR_ARG(step),
+		      STR_ARG(fold.state.run_id));
+	return err_hint(err, "`sluice status RUN` lists the steps");
+}
+
 enum sluice_code sluice_events(struct sluice *sluice, const char *run_name,
 			       const struct sluice_events_opts *options, sluice_sink_fn *sink,
 			       void *arg, struct sluice_error *err)
@@ -285,6 +315,8 @@ enum sluice_code sluice_events(struct sluice *sluice, const char *run_name,
 
 	if (!sluice || !run_name || !sink)
 		return api_usage(err, "sluice_events needs a handle, the name of a run and a sink");
+	if (check_filters(&stream, run_name, &cause) != ERR_OK)
+		return api_err(err, &cause);
 	return stream_run(&stream, run_name, &cause) == ERR_OK ? SLUICE_OK : api_err(err, &cause);
 }
 

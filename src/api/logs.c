@@ -22,6 +22,7 @@ struct reader {
 	struct shown *shown; /* by step */
 	uint32_t last;       /* the step whose output was shown last; STEP_NONE at the start */
 	bool is_over;        /* the sink wants no more */
+	bool has_chosen;     /* some attempt was meant */
 	struct buf bytes;
 	uint64_t tail_bytes; /* 0 = from the beginning */
 };
@@ -140,6 +141,27 @@ static enum err_code give_step(struct reader *reader, const struct run_state *ru
 	return ERR_OK;
 }
 
+static enum err_code no_step(const struct reader *reader, const struct run_state *run,
+			     struct err *err)
+{
+	(void)err_set(err, ERR_NOT_FOUND, "there is no step '%.*s' in run '%.*s'",
+		      STR_ARG(reader->choice.step), STR_ARG(run->run_id));
+	return err_hint(err, "`sluice status RUN` lists the steps");
+}
+
+static enum err_code no_attempt(const struct reader *reader, struct err *err)
+{
+	struct str step = reader->choice.step;
+
+	if (step.ptr)
+		(void)err_set(err, ERR_NOT_FOUND, "step '%.*s' has no attempt %lld", STR_ARG(step),
+			      (long long)reader->choice.attempt);
+	else
+		(void)err_set(err, ERR_NOT_FOUND, "no step that is meant has an attempt %lld",
+			      (long long)reader->choice.attempt);
+	return err_hint(err, "`sluice summary RUN` counts them; the first one is 0");
+}
+
 /* One look at the run: show what is new. *ret_is_done: nothing more can come. */
 static enum err_code look(struct reader *reader, bool *ret_is_done, struct err *err)
 {
@@ -157,16 +179,19 @@ static enum err_code look(struct reader *reader, bool *ret_is_done, struct err *
 			return mem_err(err);
 	}
 	if (reader->choice.step.ptr && model_find(run->model, reader->choice.step) == STEP_NONE)
-		return err_set(err, ERR_NOT_FOUND, "there is no step '%.*s' in run '%.*s'",
-			       STR_ARG(reader->choice.step), STR_ARG(run->run_id));
+		return no_step(reader, run, err);
 	for (uint32_t i = 0; i < run->model->steps_count && !reader->is_over; i++) {
 		uint32_t step = run->model->order[i];
 		uint32_t attempt;
 
-		if (attempt_chosen(run, step, &reader->choice, &attempt) &&
-		    give_step(reader, run, step, attempt, err) != ERR_OK)
+		if (!attempt_chosen(run, step, &reader->choice, &attempt))
+			continue;
+		reader->has_chosen = true;
+		if (give_step(reader, run, step, attempt, err) != ERR_OK)
 			return err->code;
 	}
+	if (api_check_reading(&fold, err) != ERR_OK)
+		return err->code;
 	is_at_rest = run->is_completed || run->state == RUN_BLOCKED;
 	*ret_is_done = reader->is_over || (is_at_rest && !owner.is_held);
 	if (reader->choice.step.ptr && !*ret_is_done) {
@@ -199,7 +224,9 @@ static enum err_code read_logs(struct reader *reader, const char *run_name, bool
 		if (look(reader, &is_done, err) != ERR_OK)
 			return err->code;
 		if (!follow || is_done)
-			return ERR_OK;
+			return reader->has_chosen || reader->choice.attempt < 0
+				   ? ERR_OK
+				   : no_attempt(reader, err);
 		watch_wait(&watch);
 	}
 }

@@ -96,16 +96,35 @@ void api_fold_drop(struct fold_run *fold)
 	fold_fini(fold);
 }
 
+enum err_code api_find_path(const struct sluice *sluice, const char *run_name, struct buf *out_path,
+			    struct err *err)
+{
+	if (!run_name[0]) {
+		(void)err_set(err, ERR_USAGE, "the name of the run is empty");
+		return err_hint(err, "an id, its beginning, a path, @latest or @failed");
+	}
+	if (rundir_find(sluice->vfs, sluice->home, str_of(run_name), out_path, err) != ERR_OK)
+		return err->code;
+	return buf_check(out_path, "a path", err);
+}
+
 enum err_code api_find_run(const struct sluice *sluice, const char *run_name,
 			   struct rundir **ret_dir, struct err *err)
 {
 	AUTO(buf_fini) struct buf path = BUF_INIT;
 
-	if (!run_name || !run_name[0])
-		return err_set(err, ERR_USAGE, "the name of the run is empty");
-	if (rundir_find(sluice->vfs, sluice->home, str_of(run_name), &path, err) != ERR_OK)
+	if (api_find_path(sluice, run_name, &path, err) != ERR_OK)
 		return err->code;
 	return rundir_open(sluice->vfs, path.ptr, ret_dir, err);
+}
+
+enum err_code api_log_err(const char *path, struct err *err)
+{
+	const char *name = strrchr(path, '/');
+
+	if (err->code == ERR_CORRUPT || err->code == ERR_NEWER)
+		return err_while(err, "run '%s'", name ? name + 1 : path);
+	return err->code;
 }
 
 enum err_code api_texts(const char *const *texts, struct str **ret_texts, size_t *ret_count,
@@ -126,9 +145,11 @@ enum err_code api_texts(const char *const *texts, struct str **ret_texts, size_t
 	return ERR_OK;
 }
 
-enum err_code api_person_check(const struct sluice *sluice, const struct decide_person *person,
-			       struct err *err)
+enum err_code api_person_check(const struct sluice *sluice, const char *as,
+			       const struct decide_person *person, struct err *err)
 {
+	if (as && !as[0])
+		return err_set(err, ERR_USAGE, "the name of who decides is empty");
 	if (utf8_valid(person->name) && utf8_valid(person->reason) && person->name.len <= 128 &&
 	    person->reason.len <= sluice->limits.reason_bytes)
 		return ERR_OK;

@@ -6,6 +6,8 @@
 #include "report/verify.h"
 #include "store/checkpoint.h"
 
+#include <string.h>
+
 enum err_code api_check_reading(const struct fold_run *fold, struct err *err)
 {
 	if (fold->reading.end != LOG_END_DAMAGED)
@@ -207,6 +209,17 @@ enum sluice_code sluice_summary(struct sluice *sluice, const char *run_name,
 	return answer(sluice, run_name, format, report_summary, ret_text, err);
 }
 
+static bool is_receipt(struct str text)
+{
+	if (text.len != 16)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		if (!strchr("0123456789abcdef", text.ptr[i]) || !text.ptr[i])
+			return false;
+	}
+	return true;
+}
+
 enum sluice_code sluice_verify(struct sluice *sluice, const char *run_name, const char *receipt,
 			       char **ret_text, struct sluice_error *err)
 {
@@ -218,6 +231,9 @@ enum sluice_code sluice_verify(struct sluice *sluice, const char *run_name, cons
 	if (!sluice || !run_name || !ret_text)
 		return api_usage(err,
 				 "sluice_verify needs a handle, the name of a run and an answer");
+	if (receipt && !is_receipt(str_of(receipt)))
+		return api_usage(err, "a receipt is 16 digits of 0-9 and a-f, "
+				      "as the end of the run printed them");
 	if (api_find_run(sluice, run_name, &dir, &cause) != ERR_OK)
 		return api_err(err, &cause);
 	code = verify(sluice, dir, str_of(receipt), &out, &cause);

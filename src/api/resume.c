@@ -127,8 +127,7 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 	AUTO(partition_unlock) struct partition_lock lock = PARTITION_LOCK_INIT;
 	char login[256];
 
-	if (rundir_find(sluice->vfs, sluice->home, str_of(run_name), &path, err) != ERR_OK ||
-	    buf_check(&path, "a path", err) != ERR_OK ||
+	if (api_find_path(sluice, run_name, &path, err) != ERR_OK ||
 	    api_texts(options->params, &params, &resume.params_count, err) != ERR_OK ||
 	    api_texts(options->overrides, &overrides, &resume.resume.overrides_count, err) !=
 		ERR_OK)
@@ -143,6 +142,8 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 	    .uid = (int64_t)getuid(),
 	    .pid = (int64_t)getpid(),
 	};
+	if (api_person_check(sluice, options->as, &resume.resume.person, err) != ERR_OK)
+		return err->code;
 	if (!resume.resume.overrides_count)
 		resume.resume.reason = str_of(options->reason);
 	resume.observer = run_observer(run);
@@ -150,7 +151,7 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 	if (claim(sluice, path.ptr, options->again, &lock, err) != ERR_OK)
 		return err->code;
 	if (resume_when_free(sluice, &ports, &resume, ret_resumed, &run->engine, err) != ERR_OK)
-		return err->code;
+		return api_log_err(path.ptr, err);
 	return *ret_resumed == ENGINE_RESUMED ? drive_open(run->engine, &run->drive, err) : ERR_OK;
 }
 
@@ -194,9 +195,8 @@ static enum err_code rollback_engine(struct sluice *sluice, const char *run_name
 	    .uid = (int64_t)getuid(),
 	    .pid = (int64_t)getpid(),
 	};
-	if (api_person_check(sluice, &rollback.person, err) != ERR_OK ||
-	    rundir_find(sluice->vfs, sluice->home, str_of(run_name), &path, err) != ERR_OK ||
-	    buf_check(&path, "a path", err) != ERR_OK)
+	if (api_person_check(sluice, options->as, &rollback.person, err) != ERR_OK ||
+	    api_find_path(sluice, run_name, &path, err) != ERR_OK)
 		return err->code;
 	rollback.path = path.ptr;
 	rollback.observer = run_observer(run);
@@ -205,7 +205,8 @@ static enum err_code rollback_engine(struct sluice *sluice, const char *run_name
 		err_reset(err);
 		socket_wait(-1, DEAD_OWNER_LOOK_NS);
 	}
-	return err->code == ERR_OK ? drive_open(run->engine, &run->drive, err) : err->code;
+	return err->code == ERR_OK ? drive_open(run->engine, &run->drive, err)
+				   : api_log_err(path.ptr, err);
 }
 
 enum sluice_code sluice_run_rollback(struct sluice *sluice, const char *run_name,
@@ -247,12 +248,13 @@ static enum err_code check_resume(struct sluice *sluice, const char *run_name,
 		return err->code;
 	if (fold.reading.end == LOG_END_DAMAGED || fold.reading.end == LOG_END_NEWER) {
 		*err = fold.reading.problem;
-		return err->code;
+		return api_log_err(rundir_path(dir), err);
 	}
 	resume.overrides = overrides;
 	resume.person.name = options->as ? str_of(options->as) : api_login_name(login);
 	resume.person.reason = str_of(options->reason);
-	if (decide_resume_check(&fold.state, &resume, err) != ERR_OK)
+	if (api_person_check(sluice, options->as, &resume.person, err) != ERR_OK ||
+	    decide_resume_check(&fold.state, &resume, err) != ERR_OK)
 		return err->code;
 	buf_fmt(text, "Run ID: %.*s\nCurrent state: %s\nCompleted steps: %u\n",
 		STR_ARG(fold.state.run_id), run_state_name(fold.state.state),

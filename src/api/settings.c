@@ -490,7 +490,7 @@ const char *const *sluice_settings_limits(const struct sluice_settings *settings
 	return settings ? (const char *const *)settings->limits : NULL;
 }
 
-const struct sluice_setting_about *sluice_setting_at(size_t index)
+const struct sluice_setting_about *sluice_setting_about(size_t index)
 {
 	return index < ROWS ? &rows[index].about : NULL;
 }

@@ -100,7 +100,7 @@ static enum err_code rerun(struct starting *starting, const char *run_name, stru
 		return err->code;
 	if (fold.reading.end == LOG_END_DAMAGED || fold.reading.end == LOG_END_NEWER) {
 		*err = fold.reading.problem;
-		return err->code;
+		return api_log_err(rundir_path(dir), err);
 	}
 	if (rundir_source(dir, &source, err) != ERR_OK ||
 	    starting_repeat(starting, &fold, err) != ERR_OK)
