@@ -467,7 +467,7 @@ static enum err_code owned_open(const struct retention *r, int parent, const cha
 static enum err_code retention_open(struct retention *r, bool *ret_empty, struct err *err)
 {
 	struct err problem = ERR_INIT;
-	enum err_code code = vfs_root(r->vfs, r->ask->home, false, &r->home, &problem);
+	enum err_code code = vfs_home(r->vfs, r->ask->home, &r->home, &problem);
 
 	if (code == ERR_OK)
 		code = owned_open(r, r->home, RUNS_DIR, &r->runs, &problem);

@@ -138,13 +138,23 @@ enum err_code created_read(const struct vfs *vfs, int dir, char id[RUN_ID_BYTES_
 	return err_while(err, "%s", LOG_FILE);
 }
 
+static enum err_code hint_run(struct err *err)
+{
+	if (err->code != ERR_NOT_FOUND)
+		return err->code;
+	return err_hint(err,
+			"a run is a directory with its events.jsonl; `sluice list` shows the runs");
+}
+
 /* The directory is open: is it a run? */
 static enum err_code opened(struct rundir *dir, struct err *err)
 {
 	int64_t created_ms;
 
-	if (created_read(&dir->vfs, dir->fd, dir->id_text, &created_ms, err) != ERR_OK)
-		return err_while(err, "'%s' is no run", dir->path);
+	if (created_read(&dir->vfs, dir->fd, dir->id_text, &created_ms, err) != ERR_OK) {
+		(void)err_while(err, "'%s' is no run", dir->path);
+		return hint_run(err);
+	}
 	dir->id = str_of(dir->id_text);
 	return ERR_OK;
 }
@@ -163,7 +173,7 @@ enum err_code rundir_open(const struct vfs *vfs, const char *path, struct rundir
 	if (vfs_root(vfs, dir->path, false, &dir->fd, err) != ERR_OK) {
 		if (err->code == ERR_INVALID) /* a file of that name is no run */
 			err->code = ERR_NOT_FOUND;
-		return err->code;
+		return hint_run(err);
 	}
 	if (opened(dir, err) != ERR_OK)
 		return err->code;

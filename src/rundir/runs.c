@@ -17,11 +17,7 @@ static enum err_code runs_open(const struct vfs *vfs, const char *home, struct b
 	buf_text(path, "/" RUNS_DIR);
 	if (buf_check(path, "a path", err) != ERR_OK)
 		return err->code;
-	if (vfs_root(vfs, path->ptr, false, ret_fd, err) == ERR_OK)
-		return ERR_OK;
-	if (err->code == ERR_INVALID)
-		err->code = ERR_IO; /* there is no place for runs (S13) */
-	return err->code;
+	return vfs_home(vfs, path->ptr, ret_fd, err);
 }
 
 struct listing {
@@ -93,6 +89,7 @@ enum err_code rundir_list(const struct vfs *vfs, const char *home, struct arena 
 /* ---- finding ---- */
 
 struct finding {
+	const char *home;
 	const struct vfs *vfs;
 	int runs_fd;
 	struct str *ids;
@@ -221,7 +218,8 @@ static enum err_code unknown(const struct finding *find, struct str name, struct
 	if (names)
 		nearest = str_nearest(name, names, find->count);
 	(void)err_set(err, ERR_NOT_FOUND, "there is no run '%.*s'", STR_ARG(name));
-	return nearest ? err_hint(err, "did you mean '%s'?", nearest) : err->code;
+	return nearest ? err_hint(err, "did you mean '%s'?", nearest)
+		       : err_hint(err, "`sluice list` shows the runs of '%s'", find->home);
 }
 
 static enum err_code find_by_id(const struct finding *find, struct str name, struct str *ret_id,
@@ -246,10 +244,12 @@ static enum err_code find_by_id(const struct finding *find, struct str name, str
 	}
 	if (matches == 0 || name.len == 0)
 		return unknown(find, name, err);
-	if (matches > 1)
-		return err_set(err, ERR_REFUSED, "'%.*s' is the beginning of %zu runs: %.*s%s",
-			       STR_ARG(name), matches, STR_ARG(buf_view(&shown)),
-			       matches > MATCHES_SHOWN ? ", ..." : "");
+	if (matches > 1) {
+		(void)err_set(err, ERR_REFUSED, "'%.*s' is the beginning of %zu runs: %.*s%s",
+			      STR_ARG(name), matches, STR_ARG(buf_view(&shown)),
+			      matches > MATCHES_SHOWN ? ", ..." : "");
+		return err_hint(err, "give more of the id");
+	}
 	*ret_id = match;
 	return ERR_OK;
 }
@@ -257,14 +257,19 @@ static enum err_code find_by_id(const struct finding *find, struct str name, str
 static enum err_code find_in_home(const struct vfs *vfs, const char *home, struct str name,
 				  struct arena *arena, struct buf *path, struct err *err)
 {
-	struct finding find = {.vfs = vfs, .runs_fd = -1};
+	struct finding find = {.vfs = vfs, .home = home, .runs_fd = -1};
 	struct str id = STR_NONE;
 	enum err_code code;
 
 	if (rundir_list(vfs, home, arena, &find.ids, &find.count, err) != ERR_OK)
 		return err->code;
-	if (find.count == 0)
-		return err_set(err, ERR_NOT_FOUND, "there is no run below '%s'", home);
+	if (find.count == 0) {
+		(void)err_set(err, ERR_NOT_FOUND,
+			      "there is no run '%.*s', nor any other below '%s'", STR_ARG(name),
+			      home);
+		return err_hint(
+		    err, "`sluice run FILE` starts one; --dir names another state directory");
+	}
 	if (runs_open(vfs, home, path, &find.runs_fd, err) != ERR_OK)
 		return err->code;
 	if (str_is(name, "@latest") || str_is(name, "@failed"))

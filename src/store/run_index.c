@@ -215,7 +215,7 @@ static enum err_code touch_file(const char *home, bool read_only, struct err *er
 	int fd = -1;
 	enum err_code code;
 
-	if (vfs_root(&vfs_os, home, false, &dir, err) != ERR_OK)
+	if (vfs_home(&vfs_os, home, &dir, err) != ERR_OK)
 		return err->code;
 	code = sqlite_load(&exists); /* before anything is made that could then not be used */
 	if (code == ERR_OK)
@@ -318,7 +318,7 @@ enum err_code run_index_discard(const char *home, struct err *err)
 	enum err_code code;
 	int dir = -1;
 
-	if (vfs_root(&vfs_os, home, false, &dir, err) != ERR_OK)
+	if (vfs_home(&vfs_os, home, &dir, err) != ERR_OK)
 		return err->code;
 	code = vfs_rename(&vfs_os, dir, RUN_INDEX_FILE, dir, DAMAGED_FILE, &gone);
 	if (code == ERR_OK || code == ERR_NOT_FOUND) {

@@ -140,7 +140,7 @@ enum err_code runs_index_append(const struct vfs *vfs, const char *home,
 	buf_byte(&line, '\n'); /* left out when it is not needed */
 	runs_index_encode(record, &line);
 	if (buf_check(&line, RUNS_INDEX_FILE, err) != ERR_OK ||
-	    vfs_root(vfs, home, false, &dir, err) != ERR_OK)
+	    vfs_home(vfs, home, &dir, err) != ERR_OK)
 		return err->code;
 	code = open_locked(vfs, dir, &fd, err);
 	if (code == ERR_OK)
@@ -162,7 +162,7 @@ enum err_code runs_index_look(const struct vfs *vfs, const char *home,
 	enum err_code code;
 	int dir = -1;
 
-	if (vfs_root(vfs, home, false, &dir, err) != ERR_OK)
+	if (vfs_home(vfs, home, &dir, err) != ERR_OK)
 		return err->code;
 	code = vfs_stat_at(vfs, dir, RUNS_INDEX_FILE, &stat, &gone);
 	vfs_close(vfs, dir);
@@ -211,7 +211,7 @@ enum err_code runs_index_replace(const struct vfs *vfs, const char *home,
 	int dir = -1;
 	int fd = -1;
 
-	if (vfs_root(vfs, home, false, &dir, err) != ERR_OK)
+	if (vfs_home(vfs, home, &dir, err) != ERR_OK)
 		return err->code;
 	buf_str(&text, lines);
 	code = open_locked(vfs, dir, &fd, err);
@@ -423,7 +423,7 @@ enum err_code runs_index_read(const struct vfs *vfs, const char *home, runs_inde
 	enum err_code code;
 	int dir = -1;
 
-	code = vfs_root(vfs, home, false, &dir, &problem);
+	code = vfs_home(vfs, home, &dir, &problem);
 	if (code == ERR_OK)
 		code = vfs_read_all(vfs, dir, RUNS_INDEX_FILE, INDEX_BYTES_MAX, &text, &problem);
 	vfs_close(vfs, dir);

@@ -28,8 +28,12 @@ static enum err_code open_to_read(const char *path, int *ret_fd, struct err *err
 	struct stat info;
 	int flags;
 
-	if (fd < 0)
-		return err_sys(err, "open '%s'", path);
+	if (fd < 0) {
+		(void)err_sys(err, "open '%s'", path);
+		if (err->sys == ENOTDIR) /* below a file there is nothing */
+			err->code = ERR_NOT_FOUND;
+		return err->code;
+	}
 	if (fstat(fd, &info) < 0)
 		return err_sys(err, "look at '%s'", path);
 	if (!S_ISREG(info.st_mode) && !S_ISFIFO(info.st_mode))

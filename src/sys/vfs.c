@@ -61,6 +61,16 @@ enum err_code vfs_root(const struct vfs *vfs, const char *path, bool make, int *
 	return ERR_OK;
 }
 
+enum err_code vfs_home(const struct vfs *vfs, const char *path, int *ret_fd, struct err *err)
+{
+	enum err_code code = vfs_root(vfs, path, false, ret_fd, err);
+
+	if (code != ERR_INVALID)
+		return code;
+	err->code = ERR_IO;
+	return err_hint(err, "name a directory with --dir or SLUICE_HOME");
+}
+
 void vfs_close(const struct vfs *vfs, int fd)
 {
 	if (fd >= 0)

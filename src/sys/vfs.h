@@ -87,6 +87,10 @@ MUST_CHECK enum err_code vfs_open(const struct vfs *vfs, int dir, const char *pa
  * with its parents (0700) when absent. NOT_FOUND, INVALID when it is not a directory. */
 MUST_CHECK enum err_code vfs_root(const struct vfs *vfs, const char *path, bool make, int *ret_fd,
 				  struct err *err);
+/* The same for a state directory that should be there: IO when it is not a directory, since there
+ * is no place for runs then (S13). */
+MUST_CHECK enum err_code vfs_home(const struct vfs *vfs, const char *path, int *ret_fd,
+				  struct err *err);
 /* Accepts -1. Errors of close are not reported: what had to last was synced before. */
 void vfs_close(const struct vfs *vfs, int fd);
 /* Reads until `len` bytes or the end; *ret_len says how many. */
