@@ -31,6 +31,7 @@ struct cli_verb {
 	const enum option *options;
 	size_t words_min, words_max;
 	bool opens; /* needs the state directory */
+	bool is_homeless; /* opens, but looks at no run: goes without a state directory */
 	bool is_unset; /* works without settings: a wrong file of them does not matter */
 	int (*run)(struct cli *cli);
 };

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -229,8 +230,39 @@ void print_problem(const char *text, const char *hint)
 	print_raw(buf_view(&line));
 }
 
+void print_hint_add(struct sluice_error *err, const char *hint)
+{
+	AUTO(buf_fini) struct buf both = BUF_INIT;
+
+	buf_text(&both, hint);
+	if (err->hint[0]) {
+		buf_text(&both, "; ");
+		buf_text(&both, err->hint);
+	}
+	if (both.failed == ERR_OK)
+		(void)snprintf(err->hint, sizeof(err->hint), "%.*s", STR_ARG(buf_view(&both)));
+}
+
+/* What to do next about errors that do not say it themselves. */
+static const char *hint_of(const struct sluice_error *err)
+{
+	static const char *const hints[] = {
+	    [SLUICE_LOCKED] = "wait for it, or ask it: `sluice status RUN`, `sluice stop RUN`",
+	    [SLUICE_IO] = "`sluice doctor` looks at the place; a run that was cut off goes on with "
+			  "`sluice resume`",
+	    [SLUICE_FULL] = "make room; a run that was cut off goes on with `sluice resume`",
+	    [SLUICE_CORRUPT] =
+		"nothing was changed; `sluice verify RUN` tells how far the log is good",
+	    [SLUICE_NEWER] = "use the version that wrote it, or a later one",
+	};
+
+	if (err->hint[0] || (size_t)err->code >= ARRAY_LEN(hints))
+		return err->hint;
+	return hints[err->code];
+}
+
 int print_error(const struct sluice_error *err)
 {
-	print_problem(err->text, err->hint);
+	print_problem(err->text, hint_of(err));
 	return sluice_exit_status(err->code);
 }

@@ -32,7 +32,9 @@ void print_at_once(void);
 void print_note(const char *format, ...) PRINTF_LIKE(1, 2);
 /* `sluice: <text>` and `hint: <hint>` (NULL or empty = none). */
 void print_problem(const char *text, const char *hint);
-/* The same for an error of the library; returns its exit status. */
+/* Say in an error what else may be done, before what its hint says already. */
+void print_hint_add(struct sluice_error *err, const char *hint);
+/* print_problem for an error of the library; returns its exit status. */
 int print_error(const struct sluice_error *err);
 
 /* Called as `runner`: problems begin with `Error: ` as system A's did. */

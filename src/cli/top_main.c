@@ -12,6 +12,7 @@
 #include "sys/terminal.h"
 
 #include <curses.h>
+#include <errno.h>
 #include <locale.h>
 #include <langinfo.h>
 #include <stdio.h>
@@ -446,6 +447,21 @@ static void put_line(void *arg, enum top_style style, struct str text)
 	buf_str(arg, text);
 }
 
+static int refuse(const struct sluice_error *err)
+{
+	AUTO(buf_fini) struct buf shown = BUF_INIT;
+
+	buf_text(&shown, "sluice: ");
+	(void)escape_put(&shown, str_of(err->text), true);
+	buf_text(&shown, "\nhint: ");
+	(void)escape_put(
+	    &shown, str_of(err->hint[0] ? err->hint : "`sluice doctor` looks at the place"), true);
+	buf_byte(&shown, '\n');
+	if (!terminal_write(2, shown.ptr, shown.len))
+		return sluice_exit_status(SLUICE_IO);
+	return sluice_exit_status(err->code);
+}
+
 static int show_plain(struct top *top)
 {
 	AUTO(buf_fini) struct buf text = BUF_INIT;
@@ -456,8 +472,7 @@ static int show_plain(struct top *top)
 	top->out.is_utf8 = false;
 	top->out.now_ms = clock_utc_ms(&clock_os);
 	if (top_runs_read(&top->runs, top->sluice, RUNS_MAX, &err) != SLUICE_OK) {
-		(void)fprintf(stderr, "sluice: %s\n", err.text);
-		return sluice_exit_status(err.code);
+		return refuse(&err);
 	}
 	top_view_heading(&top->out);
 	for (size_t i = 0; i < top->runs.count; i++) {
@@ -465,9 +480,11 @@ static int show_plain(struct top *top)
 		top_view_run(&top->out, &top->runs.items[i]);
 	}
 	buf_byte(&text, '\n');
-	if (text.failed != ERR_OK || !terminal_write(1, text.ptr, text.len))
-		return sluice_exit_status(SLUICE_IO);
-	return 0;
+	if (text.failed == ERR_OK && (terminal_write(1, text.ptr, text.len) || errno == EPIPE))
+		return 0; /* a reader that went away has seen enough */
+	(void)fprintf(stderr, "sluice: write the answer: %s\n",
+		      strerror(text.failed == ERR_OK ? errno : ENOMEM));
+	return sluice_exit_status(SLUICE_IO);
 }
 
 int main(int argc, char **argv)
@@ -485,8 +502,7 @@ int main(int argc, char **argv)
 	terminal_ignore_pipe();
 	if (sluice_open(&(struct sluice_state_opts){.state_dir = argv[1]}, &top.sluice, &err) !=
 	    SLUICE_OK) {
-		(void)fprintf(stderr, "sluice: %s\n", err.text);
-		return sluice_exit_status(err.code);
+		return refuse(&err);
 	}
 	status = strcmp(argv[3], "PLAIN") == 0 ? show_plain(&top) : show_live(&top, atoi(argv[2]));
 	top_runs_fini(&top.runs);

@@ -39,9 +39,8 @@ static int run(struct cli *cli)
 		return status;
 	code = sluice_explain(cli->sluice, words[0], cli->options.words_count > 1 ? words[1] : NULL,
 			      format, &text, &err);
-	if (code == SLUICE_NOT_FOUND && cli->options.words_count == 1 && !err.hint[0])
-		(void)snprintf(err.hint, sizeof(err.hint),
-			       "error numbers look like SLU031; `sluice list` lists the runs");
+	if (code == SLUICE_NOT_FOUND && cli->options.words_count == 1)
+		print_hint_add(&err, "error numbers look like SLU031");
 	return cli_answer_or_error(code, text, &err);
 }
 

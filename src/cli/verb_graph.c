@@ -3,7 +3,6 @@
 #include "sys/file.h"
 #include "sys/terminal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -115,9 +114,8 @@ static int run(struct cli *cli)
 	if (is_file(cli->options.words[0]))
 		return graph_of_file(cli, &options);
 	code = sluice_run_graph(cli->sluice, cli->options.words[0], &options, &text, &err);
-	if (code == SLUICE_NOT_FOUND && !err.hint[0])
-		(void)snprintf(err.hint, sizeof(err.hint), "there is no file '%.100s' either",
-			       cli->options.words[0]);
+	if (code == SLUICE_NOT_FOUND)
+		print_hint_add(&err, "there is no file of that name either");
 	return cli_answer_or_error(code, text, &err);
 }
 

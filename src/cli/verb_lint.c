@@ -38,5 +38,6 @@ const struct cli_verb verb_lint = {
     .words_min = 1,
     .words_max = 1,
     .opens = true,
+    .is_homeless = true,
     .run = run,
 };

@@ -34,7 +34,7 @@ const struct cli_verb *cli_verb_find(const char *name)
 
 bool cli_open(struct cli *cli, int *ret_status)
 {
-	const struct sluice_state_opts options = {
+	struct sluice_state_opts options = {
 	    .state_dir = cli->options.value[OPT_DIR],
 	    .keeper_path = sluice_setting(cli->settings, "keeper", NULL),
 	    .limits = (const char *const *)cli->options.many[OPT_LIMIT_SET],
@@ -44,6 +44,12 @@ bool cli_open(struct cli *cli, int *ret_status)
 
 	if (sluice_open(&options, &cli->sluice, &err) == SLUICE_OK)
 		return true;
+	if (cli->verb && cli->verb->is_homeless && !options.state_dir) {
+		options.state_dir =
+		    "/"; /* HOME and the like may be unset; other errors come again */
+		if (sluice_open(&options, &cli->sluice, &err) == SLUICE_OK)
+			return true;
+	}
 	*ret_status = print_error(&err);
 	return false;
 }
