@@ -1,11 +1,12 @@
 """Help: every verb has examples first, and every exit code is told."""
+import pathlib
 import re
 
 import pytest
 
-VERBS = ["run", "resume", "status", "summary", "events", "logs", "list", "stats", "compare", "export",
-         "reindex", "stop", "approve", "reject",
-         "lint", "plan", "verify", "explain", "schema", "completion", "gc", "doctor", "rollback", "help"]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+VERBS = re.findall(r"^VERB\((\w+)\)", (ROOT / "src/cli/verb.def").read_text(), re.M)
 LATER = ["serve", "flow"]
 
 
@@ -15,8 +16,9 @@ def test_version(sluice):
 
 def test_help_lists_every_verb(sluice):
     text = sluice.run("help", check=0).stdout
-    for verb in VERBS:
-        assert re.search(rf"^  {verb}\s", text, re.M), verb
+    assert len(VERBS) > 20
+    # A second name stands behind a comma.
+    assert re.findall(r"^  ([a-z]+)[, ]", text.split("Verbs:")[1], re.M) == VERBS
 
 
 def test_no_arguments_shows_help_and_is_a_usage_error_S13(sluice):

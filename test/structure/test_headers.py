@@ -94,14 +94,6 @@ def public_functions():
     return set(re.findall(r"SLUICE_API\b[^;]*?\b(sluice_\w+)\s*\(", text))
 
 
-def test_no_function_has_the_name_of_a_type():
-    """In C++ the function would hide the type, which then needs `struct` before it everywhere."""
-    text = "".join(re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S) for path in HEADERS)
-    types = set(re.findall(r"\b(?:struct|enum|union)\s+(sluice\w*)", text))
-    assert "sluice_setting_about" in types
-    assert types & public_functions() == set()
-
-
 def test_no_function_is_missing_from_the_table_of_wrong_uses():
     """test/unit/api/misuse_*_test.c: a public function that is new gets a row there."""
     text = "".join(path.read_text() for path in (ROOT / "test/unit/api").glob("misuse_*_test.c"))

@@ -87,55 +87,6 @@ static void a_config_that_cannot_be_filled_is_a_failure_of_the_step(void **state
 	free(log);
 }
 
-/* Its config is the count of good records of 100; null: it says nothing. */
-static int measure(struct sluice_step_ctx *ctx, const char *config, void *arg)
-{
-	struct sluice_quality quality = SLUICE_QUALITY_UNKNOWN;
-
-	(void)arg;
-	if (strcmp(config, "null") == 0)
-		return 0;
-	quality.record_count = 100;
-	quality.valid_count = strtol(config, NULL, 10);
-	return sluice_ctx_set_quality(ctx, &quality) == SLUICE_OK ? 0 : 1;
-}
-
-static void S6_thresholds_hold_for_a_kind_as_for_a_command(void **state)
-{
-	static const struct {
-		const char *config;
-		const char *severity;
-		enum sluice_run_state end;
-		const char *event;
-		const char *text;
-	} cases[] = {
-	    {"97", "hard", SLUICE_RUN_SUCCEEDED, "\"quality.recorded\"", "\"valid_count\":97"},
-	    {"90", "hard", SLUICE_RUN_FAILED, "\"step.failed\"", "\"data_quality\""},
-	    {"90", "soft", SLUICE_RUN_SUCCEEDED, "\"quality.recorded\"", "\"soft\":true"},
-	    {"null", "hard", SLUICE_RUN_FAILED, "\"step.failed\"", "\"validation_failed\""},
-	    {"null", "soft", SLUICE_RUN_FAILED, "\"step.failed\"", "\"validation_failed\""},
-	};
-	struct sluice_kind_def def = {.name = "measure", .run = measure};
-	struct world *world = *state;
-
-	assert_code(sluice_kind_register(world->sluice, &def, &world->err), SLUICE_OK);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char text[200];
-		char id[16];
-		char *log;
-
-		(void)snprintf(text, sizeof(text),
-			       "pipeline: p\nsteps: {a: {measure: %s, quality: {min_valid_rate: 0.95, "
-			       "severity: %s}}}",
-			       cases[i].config, cases[i].severity);
-		(void)snprintf(id, sizeof(id), "q%zu", i);
-		assert_int_equal(world_run(world, text, id), cases[i].end);
-		log = world_log(world, id);
-		assert_true(log_has(log, cases[i].event, cases[i].text, NULL));
-		free(log);
-	}
-}
-
 static void a_refused_config_is_an_error_of_the_file(void **state)
 {
 	struct world *world = *state;
@@ -314,7 +265,6 @@ static int tests(void)
 	const struct CMUnitTest all[] = {
 	    TEST(a_registered_kind_gets_its_config_with_every_text_filled),
 	    TEST(a_config_that_cannot_be_filled_is_a_failure_of_the_step),
-	    TEST(S6_thresholds_hold_for_a_kind_as_for_a_command),
 	    TEST(a_refused_config_is_an_error_of_the_file),
 	    TEST(names_of_the_format_and_names_that_are_taken_are_refused),
 	    TEST(a_resume_without_the_kind_is_refused),

@@ -285,9 +285,9 @@ static void use_sluice_settings_limits(void)
 	assert_null(sluice_settings_limits(NULL));
 }
 
-static void use_sluice_setting_at(void)
+static void use_sluice_setting_about(void)
 {
-	assert_null(sluice_setting_at(SIZE_MAX));
+	assert_null(sluice_setting_about(SIZE_MAX));
 }
 
 static void use_sluice_schema(void)
@@ -312,7 +312,7 @@ static const struct misuse rows[] = {
     ROW(sluice_reindex),       ROW(sluice_doctor),
     ROW(sluice_settings_read), ROW(sluice_settings_free),
     ROW(sluice_setting),       ROW(sluice_settings_limits),
-    ROW(sluice_setting_at),
+    ROW(sluice_setting_about),
 };
 
 static void s13_wrong_use_is_an_error_and_never_a_crash(void **state)
