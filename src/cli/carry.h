@@ -4,7 +4,7 @@
 #define CLI_CARRY_H
 
 #include "cli/cli.h"
-#include "cli/progress.h"
+#include "cli/live/progress.h"
 
 struct carry {
 	struct cli *cli;

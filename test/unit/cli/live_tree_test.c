@@ -1,5 +1,5 @@
 /* live_tree_test.c - the shape of the live tree */
-#include "cli/live_tree.h"
+#include "cli/live/tree.h"
 
 #include "base/buf.h"
 #include "base/mem.h"

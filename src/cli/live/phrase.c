@@ -1,0 +1,224 @@
+/* phrase.c - see phrase.h */
+#include "cli/live/phrase.h"
+
+#include "base/mem.h"
+#include "base/timefmt.h"
+#include "cli/print.h"
+
+static void clock_put(struct buf *out, int64_t utc_ms)
+{
+	char stamp[STAMP_BYTES + 1];
+
+	stamp_write(utc_ms, stamp);
+	buf_put(out, stamp + sizeof("2026-01-31T") - 1, sizeof("12:00:00") - 1);
+}
+
+/* On one line, escaped for the terminal. */
+static void reason_put(struct buf *out, const struct said *said)
+{
+	size_t from = out->len;
+
+	if (said->reason.len == 0)
+		return;
+	buf_text(out, ": ");
+	print_outside(out, said->reason);
+	for (size_t i = from; i < out->len; i++) {
+		if (out->ptr[i] == '\n')
+			out->ptr[i] = ' ';
+	}
+}
+
+static void duration_put(struct buf *out, const struct said *said)
+{
+	if (said->duration_ms < 0)
+		return;
+	buf_text(out, " in ");
+	duration_human(out, said->duration_ms * NS_PER_MS);
+}
+
+static void started_put(struct buf *out, const struct said *said)
+{
+	buf_fmt(out, " started (attempt %lld)", (long long)said->attempt);
+}
+
+static void succeeded_put(struct buf *out, const struct said *said)
+{
+	print_style(out, STYLE_GOOD, STR(" succeeded"));
+	duration_put(out, said);
+}
+
+static void failed_put(struct buf *out, const struct said *said)
+{
+	print_style(out, STYLE_BAD, STR(" failed"));
+	duration_put(out, said);
+	buf_fmt(out, " [%.*s]", STR_ARG(said->class));
+	reason_put(out, said);
+}
+
+static void retried_put(struct buf *out, const struct said *said)
+{
+	buf_fmt(out, " retries as attempt %lld in ", (long long)said->attempt);
+	duration_human(out, (said->delay_ms > 0 ? said->delay_ms : 0) * NS_PER_MS);
+}
+
+static void waiting_put(struct buf *out, const struct said *said)
+{
+	print_style(out, STYLE_WARN, STR(" waits"));
+	reason_put(out, said);
+}
+
+static void skipped_put(struct buf *out, const struct said *said)
+{
+	print_style(out, STYLE_DIM, STR(" skipped"));
+	reason_put(out, said);
+}
+
+static void lost_put(struct buf *out, const struct said *said)
+{
+	print_style(out, STYLE_BAD, STR(" lost"));
+	reason_put(out, said);
+}
+
+static void undo_started_put(struct buf *out, const struct said *said)
+{
+	buf_fmt(out, " is undone (attempt %lld)", (long long)said->attempt);
+}
+
+static void undone_put(struct buf *out, const struct said *said)
+{
+	print_style(out, STYLE_GOOD, STR(" undone"));
+	duration_put(out, said);
+}
+
+static void undo_failed_put(struct buf *out, const struct said *said)
+{
+	print_style(out, STYLE_BAD, STR(" could not be undone"));
+	duration_put(out, said);
+	buf_fmt(out, " [%.*s]", STR_ARG(said->class));
+	reason_put(out, said);
+	if (said->delay_ms < 0)
+		return;
+	buf_text(out, ", again in ");
+	duration_human(out, said->delay_ms * NS_PER_MS);
+}
+
+static void rollback_put(struct buf *out, const struct said *said)
+{
+	buf_text(out, "rollback");
+	reason_put(out, said);
+}
+
+static void gate_failed_put(struct buf *out, const struct said *said)
+{
+	print_style(out, said->is_soft ? STYLE_WARN : STYLE_BAD,
+		    said->is_soft ? STR(" soft gate failed") : STR(" gate failed"));
+	reason_put(out, said);
+}
+
+static void gate_passed_put(struct buf *out, const struct said *said)
+{
+	(void)said;
+	buf_text(out, " gate passed");
+}
+
+/* "manual:anna" did it. */
+static void actor_put(struct buf *out, const struct said *said)
+{
+	buf_text(out, " by ");
+	print_outside(out, said->actor);
+	reason_put(out, said);
+}
+
+static void approved_put(struct buf *out, const struct said *said)
+{
+	print_style(out, STYLE_GOOD, STR(" approved"));
+	actor_put(out, said);
+}
+
+static void rejected_put(struct buf *out, const struct said *said)
+{
+	print_style(out, STYLE_BAD, STR(" rejected"));
+	actor_put(out, said);
+}
+
+static void state_put(struct buf *out, const struct said *said)
+{
+	buf_fmt(out, "run %.*s", STR_ARG(said->state));
+	reason_put(out, said);
+}
+
+static void resumed_put(struct buf *out, const struct said *said)
+{
+	buf_text(out, "run resumed");
+	reason_put(out, said);
+}
+
+static void stop_put(struct buf *out, const struct said *said)
+{
+	buf_text(out, "stop requested");
+	actor_put(out, said);
+	if (said->is_now)
+		buf_text(out, ", what runs is killed");
+	else if (str_is(said->actor, "runner")) /* by a signal: a second one kills (S7.5) */
+		buf_text(out, ": what runs may end; press Ctrl-C again to kill it");
+}
+
+static void repaired_put(struct buf *out, const struct said *said)
+{
+	(void)said;
+	buf_text(out, "the log's torn tail was moved aside");
+}
+
+static void projection_put(struct buf *out, const struct said *said)
+{
+	print_style(out, STYLE_WARN, STR("a projection could not be written"));
+	reason_put(out, said);
+}
+
+/* What each event says; the step's name comes before the text of the rows that are about one. On a
+ * terminal the live tree already says what the rows with `live` false would. */
+static const struct phrase {
+	const char *type;
+	bool is_step;
+	bool live;
+	void (*put)(struct buf *out, const struct said *said);
+} phrases[] = {
+    {"step.started", true, false, started_put},
+    {"step.succeeded", true, false, succeeded_put},
+    {"step.failed", true, true, failed_put},
+    {"step.retried", true, true, retried_put},
+    {"step.waiting", true, true, waiting_put},
+    {"step.skipped", true, false, skipped_put},
+    {"step.lost", true, true, lost_put},
+    {"gate.failed", true, true, gate_failed_put},
+    {"gate.passed", true, false, gate_passed_put},
+    {"gate.approved", true, true, approved_put},
+    {"gate.rejected", true, true, rejected_put},
+    {"run.state_changed", false, false, state_put},
+    {"run.rollback_started", false, true, rollback_put},
+    {"compensation.started", true, false, undo_started_put},
+    {"step.compensated", true, true, undone_put},
+    {"compensation.failed", true, true, undo_failed_put},
+    {"run.resumed", false, true, resumed_put},
+    {"run.stop_requested", false, true, stop_put},
+    {"log.repaired", false, true, repaired_put},
+    {"projection.failed", false, true, projection_put},
+};
+
+bool phrase_put(struct buf *out, const struct said *said, bool is_live)
+{
+	for (size_t i = 0; i < ARRAY_LEN(phrases); i++) {
+		if (!said_is(said, phrases[i].type))
+			continue;
+		if (is_live && !phrases[i].live)
+			return false;
+		clock_put(out, said->utc_ms);
+		buf_byte(out, ' ');
+		if (phrases[i].is_step)
+			print_outside(out, said->step);
+		phrases[i].put(out, said);
+		buf_byte(out, '\n');
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,43 @@
+/* lint.c - sluice lint: is a pipeline file valid? */
+#include "cli/cli.h"
+
+static int run(struct cli *cli)
+{
+	struct sluice_pipeline *pipeline;
+	struct sluice_error err;
+	char *diagnostics = NULL;
+
+	if (sluice_pipeline_load(cli->sluice, cli->options.words[0], &pipeline, &diagnostics,
+				 &err) != SLUICE_OK) {
+		if (diagnostics)
+			print_note("%s", diagnostics);
+		sluice_free(diagnostics);
+		return print_error(&err);
+	}
+	if (!cli->options.given[OPT_QUIET])
+		print_note("%s: valid, %zu steps\n", cli->options.words[0],
+			   sluice_pipeline_steps(pipeline));
+	sluice_pipeline_free(pipeline);
+	return CLI_OK;
+}
+
+static const enum option lint_options[] = {OPT_END};
+
+const struct cli_verb verb_lint = {
+    .name = "lint",
+    .usage = "FILE",
+    .summary = "check a pipeline file; nothing is written",
+    .help = "  sluice lint deliverable.yaml\n"
+	    "  sluice lint deliverable.yaml && git commit deliverable.yaml\n"
+	    "\n"
+	    "All errors are told in one pass, each with its place and a hint; `sluice explain "
+	    "SLUnnn` says\n"
+	    "more. The exit status is 0 for a valid file, 2 for one that is not, 9 if there is no "
+	    "such file.\n",
+    .options = lint_options,
+    .words_min = 1,
+    .words_max = 1,
+    .opens = true,
+    .is_homeless = true,
+    .run = run,
+};

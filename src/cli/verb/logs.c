@@ -1,0 +1,46 @@
+/* logs.c - sluice logs: what the steps of a run wrote */
+#include "cli/cli.h"
+
+static int run(struct cli *cli)
+{
+	const struct options *given = &cli->options;
+	struct sluice_logs_opts options = {.step =
+						  given->words_count > 1 ? given->words[1] : NULL,
+					      .attempt = -1,
+					      .failed = given->given[OPT_FAILED],
+					      .follow = given->given[OPT_FOLLOW]};
+	struct option_error wrong;
+	struct sluice_error err;
+	uint64_t attempt;
+
+	if (!options_number(given, OPT_ATTEMPT, 0, UINT32_MAX, 0, &attempt, &wrong))
+		return cli_usage(cli, wrong.text, wrong.hint);
+	if (given->given[OPT_ATTEMPT])
+		options.attempt = (int64_t)attempt;
+	if (options.follow)
+		print_at_once();
+	if (sluice_logs(cli->sluice, given->words[0], &options, print_sink, NULL, &err) !=
+	    SLUICE_OK)
+		return print_error(&err);
+	return CLI_OK;
+}
+
+static const enum option logs_options[] = {OPT_FOLLOW, OPT_FAILED, OPT_ATTEMPT, OPT_END};
+
+const struct cli_verb verb_logs = {
+    .name = "logs",
+    .usage = "RUN [STEP] [-f] [--failed] [--attempt N]",
+    .summary = "what the steps of a run wrote",
+    .help = "  sluice logs @failed --failed\n"
+	    "  sluice logs @latest load -f\n"
+	    "  sluice logs nightly load --attempt 0\n"
+	    "\n"
+	    "Without STEP all steps, each under a heading. Attempts count from 0; the last one is "
+	    "shown\n"
+	    "unless --attempt names another.\n",
+    .options = logs_options,
+    .words_min = 1,
+    .words_max = 2,
+    .opens = true,
+    .run = run,
+};
