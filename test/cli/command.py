@@ -1,7 +1,7 @@
 """The command line in a directory of its own, for black-box tests of what a user sees.
 
 The binary is $SLUICE_BIN, else build/sluice. Each test has a state directory and a working directory
-of its own. Test names carry the rule that they prove (S13, S20 ...).
+of its own. Test names carry the rule that they prove (S5.4, S13 ...).
 """
 import os
 import pathlib

@@ -1,6 +1,11 @@
 """Bad input: refused with its place and a hint, exit 2, and nothing is written."""
+import pathlib
+import re
+
 import pytest
 
+FORMAT = (pathlib.Path(__file__).resolve().parents[2] / "docs/pipeline-format.md").read_text()
+LATER = FORMAT.split("<!-- later: ")[1].split("<!-- end -->")[0]
 BAD = {
     "unknown_key": (b"pipeline: x\nsteps:\n  a: {run: 'true', retires: 3}\n", 3),
     "wrong_type": (b"pipeline: x\nconcurrency: many\nsteps:\n  a: {run: 'true'}\n", 2),
@@ -92,3 +97,15 @@ def test_a_bad_parameter_or_option_is_refused_and_nothing_is_written_S13(sluice,
     done = sluice.run("run", path, *words, check=2)
     assert part in done.stderr
     assert not list(sluice.home.glob("runs/*"))
+
+
+@pytest.mark.parametrize("place, key", [
+    (place, key) for place, line in re.findall(r"^- of (the file|a step): (.*)$", LATER, re.M)
+    for key in re.findall(r"`(\w+)`", line)])
+@pytest.mark.parametrize("verb", ["lint", "run"])
+def test_a_key_of_a_later_version_is_refused_never_ignored_S1_3(sluice, verb, place, key):
+    own = f"{key}: {{}}\n" if place == "the file" else ""
+    of_step = f", {key}: {{}}" if place == "a step" else ""
+    path = sluice.write("later.yaml", f"pipeline: x\n{own}steps:\n  a: {{run: 'true'{of_step}}}\n")
+    said = sluice.run(verb, path, check=2).stderr
+    assert "SLU014" in said and key in said and not sluice.home.exists()

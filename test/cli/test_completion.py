@@ -94,7 +94,7 @@ def test_it_is_quiet_about_what_it_cannot_read(with_run):
     assert offered(with_run, "status", "") == ["@latest", "@failed"]
 
 
-def test_hostile_names_are_not_offered_S20(with_run):
+def test_hostile_names_are_not_offered(with_run):
     for name in ("x$(touch pwned)", "a b", "\x1b[31mred", "x;reboot", "q'x", "`id`"):
         os.mkdir(with_run.home / "runs" / name)
         os.symlink("newer", with_run.home / "runs" / ("l" + name))

@@ -1,4 +1,4 @@
-"""Text of files, steps and runs reaches a terminal harmless, through whatever verb it comes (S20, S21).
+"""Text of files, steps and runs reaches a terminal harmless, through whatever verb it comes.
 
 Every place that a stranger's text can come from is filled with sequences that would do something to a
 terminal; then every verb that shows it is run on one."""
@@ -79,7 +79,7 @@ QUERIES = [
 
 
 @pytest.mark.parametrize("words", QUERIES, ids=" ".join)
-def test_what_is_shown_of_a_hostile_run_is_harmless_S20(hostile, words):
+def test_what_is_shown_of_a_hostile_run_is_harmless(hostile, words):
     shows = words[0] in ("summary", "events", "plan") and "--tail" not in words or words == ["logs", "h"]
     words = [hostile.file if word == "FILE" else word for word in words]
     for env in (DUMB, {"NO_COLOR": ""}):
@@ -89,7 +89,7 @@ def test_what_is_shown_of_a_hostile_run_is_harmless_S20(hostile, words):
         assert b"PWN" in seen or not shows, "it was not put to the test"
 
 
-def test_the_run_itself_is_shown_harmless_S20(hostile):
+def test_the_run_itself_is_shown_harmless(hostile):
     for env in (DUMB, {"TERM": "xterm", "NO_COLOR": ""}):
         for words in (["-v"], []):
             _, seen = hostile.on_terminal("run", *words, hostile.file, "--reason", HOSTILE, env=env)
@@ -115,7 +115,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("index", range(len(WRONG)))
-def test_a_refusal_shows_hostile_words_harmless_S21(hostile, index):
+def test_a_refusal_shows_hostile_words_harmless(hostile, index):
     words = [hostile.file if word == "FILE" else word for word in WRONG[index]]
     code, seen = hostile.on_terminal(*words)
     harmless(seen)
@@ -124,7 +124,7 @@ def test_a_refusal_shows_hostile_words_harmless_S21(hostile, index):
 
 @pytest.mark.parametrize("env", ["SLUICE_SYNC", "SLUICE_COLOR", "SLUICE_HOME", "SLUICE_KEEPER", "SLUICE_CONFIG", "SLUICE_AS",
                                  "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "HOME", "PATH"])
-def test_hostile_variables_are_shown_harmless_S21(hostile, env):
+def test_hostile_variables_are_shown_harmless(hostile, env):
     for value in (HOSTILE, "/" + HOSTILE):
         for words in (["list"], ["doctor", "-v"], ["run", hostile.file], ["status", "h"]):
             _, seen = hostile.on_terminal(*words, env={env: value})
@@ -132,7 +132,7 @@ def test_hostile_variables_are_shown_harmless_S21(hostile, env):
     shutil.rmtree(hostile.work / HOSTILE, ignore_errors=True)
 
 
-def test_a_hostile_settings_file_is_shown_harmless_S21(hostile):
+def test_a_hostile_settings_file_is_shown_harmless(hostile):
     for text in (YAML + ": 1\n", "color: " + YAML + "\n", "limits: {" + YAML + ": 1}\n", "gc: {keep: " + YAML + "}\n", HOSTILE,
                  "keeper: /" + HOSTILE, "keeper: " + json.dumps("/" + HOSTILE), "state_dir: " + json.dumps("/proc/" + HOSTILE)):
         path = hostile.write(f"c{HOSTILE.replace('/', '')}.conf", text)
@@ -141,7 +141,7 @@ def test_a_hostile_settings_file_is_shown_harmless_S21(hostile):
             harmless(seen)
 
 
-def test_hostile_directories_and_records_are_shown_harmless_S21(hostile):
+def test_hostile_directories_and_records_are_shown_harmless(hostile):
     runs = hostile.home / "runs"
     for name in ("x" + HOSTILE.replace("/", ""), ".new-" + HOSTILE.replace("/", ""), HOSTILE.replace("/", "")):
         os.mkdir(runs / name)
@@ -161,7 +161,7 @@ def test_hostile_directories_and_records_are_shown_harmless_S21(hostile):
 
 
 @pytest.mark.slow
-def test_logs_with_hostile_bytes_anywhere_are_shown_harmless_S21(hostile):
+def test_logs_with_hostile_bytes_anywhere_are_shown_harmless(hostile):
     """The files of a run with hostile bytes put in at random places: whatever is told, it is harmless."""
     rng = random.Random(20)
     run = hostile.home / "runs" / "h"

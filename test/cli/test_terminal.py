@@ -1,4 +1,4 @@
-"""S20: a terminal never obeys bytes that came from outside, through whatever verb they are shown."""
+"""A terminal never obeys bytes that came from outside, through whatever verb they are shown."""
 import re
 
 import pytest
@@ -39,20 +39,20 @@ steps:
     ["summary", "r", "--json"], ["list"], ["list", "--json"], ["list", "-o", "csv"],
     ["verify", "r"], ["resume", "r"], ["run", "p.yaml"], ["run", "-v", "p.yaml"], ["plan", "p.yaml"],
 ], ids=" ".join)
-def test_no_verb_passes_control_bytes_to_a_terminal_S20(hostile, words):
+def test_no_verb_passes_control_bytes_to_a_terminal(hostile, words):
     for env in ({}, {"NO_COLOR": "1"}):
         _, seen = hostile.on_terminal(*words, env=env)
         assert harmless(seen), seen
 
 
-def test_hostile_output_is_shown_escaped_S20(hostile):
+def test_hostile_output_is_shown_escaped(hostile):
     _, seen = hostile.on_terminal("logs", "r", "talk")
     text = seen.decode()
     for part in SHOWN:
         assert part in text, (part, text)
 
 
-def test_hostile_names_and_files_S20(sluice):
+def test_hostile_names_and_files(sluice):
     name = "\x1b[31mevil\x9b\u202e.yaml"
     sluice.write(name, b"pipeline: x\nsteps:\n  \"\x1b[2Ja\": {run: 'true'}\n# \x1b]0;t\x07\n")
     for words in (["lint", name], ["run", name], ["lint", "none" + name], ["status", name],

@@ -84,7 +84,7 @@ def test_top_shows_runs_steps_output_and_takes_a_decision(watched, terminal):
     window.shows("├─ ▸ slow", "└─ ✗ broken", "[unknown] exit code 3", "· publish")
     window.keys("Down", "Enter")
     text = window.shows("output of slow", "hello from slow")
-    assert r"\x1b[31mred\x1b]0;title\x07" in text  # S20
+    assert r"\x1b[31mred\x1b]0;title\x07" in text
     window.keys("Escape")
     (watched.work / "go").touch()
     window.shows("? publish")

@@ -22,7 +22,7 @@ def count(sluice):
     return (sluice.root / "count").read_text().split("\n")[:-1]
 
 
-def test_s10_a_failure_under_compensate_undoes_what_succeeded_last_first(sluice):
+def test_s10_1_a_failure_under_compensate_undoes_what_succeeded_last_first(sluice):
     log = two(sluice, last={"run": "exit 1", "on_failure": "compensate"})
     assert log.outcome == "rolled_back" and count(sluice) == ["a", "b", "undo b", "undo a"]
     assert log.types()[-7:] == ["run.rollback_started", "compensation.started", "step.compensated",
@@ -36,7 +36,7 @@ def test_s10_a_failure_under_compensate_undoes_what_succeeded_last_first(sluice)
     sluice("verify", sluice.id, code=0)
 
 
-def test_s10_rollback_by_a_person_is_recorded_and_exits_0(sluice):
+def test_s10_1_rollback_by_a_person_is_recorded_and_exits_0(sluice):
     two(sluice)
     assert "sluice rollback" in sluice("status", sluice.id).stdout
     sluice("rollback", sluice.id, "--reason", "wrong input", "--as", "anna", code=0)
@@ -46,7 +46,7 @@ def test_s10_rollback_by_a_person_is_recorded_and_exits_0(sluice):
     assert count(sluice) == ["a", "b", "undo b", "undo a"]
 
 
-def test_s10_a_compensation_sees_the_outputs_of_its_step_and_its_own_keys(sluice):
+def test_s10_2_a_compensation_sees_the_outputs_of_its_step_and_its_own_keys(sluice):
     (sluice.root / "sub").mkdir()
     sluice.go({
         "a": {"run": 'echo n=7 >"$SLUICE_OUTPUT"', "outputs": {"n": {"type": "int"}}, "cwd": "sub",
@@ -63,7 +63,7 @@ def test_s10_a_compensation_sees_the_outputs_of_its_step_and_its_own_keys(sluice
         f"8 {sluice.root}\n7 q s undo {sluice.root}/sub 0 {sluice.id}/a.comp\n"
 
 
-def test_s10_a_failed_compensation_is_retried_then_told_and_rollback_goes_on_from_it(sluice):
+def test_s10_4_a_failed_compensation_is_retried_then_told_and_rollback_goes_on_from_it(sluice):
     undo = {"run": 'echo "try $SLUICE_ATTEMPT" >>count; [ -e ok ] || exit 75',
             "retry": {"max_attempts": 2, "initial": "1ms"}}
     log = two(sluice, last={"run": "exit 1", "on_failure": "compensate"}, undo_b=undo)
@@ -87,13 +87,13 @@ def test_s10_a_failed_compensation_is_retried_then_told_and_rollback_goes_on_fro
     ({"run": "kill -9 $$"}, "unknown"),
     ({"run": "true", "cwd": "/no/such/folder"}, "configuration"),
 ], ids=["program", "expression", "timeout", "own-words", "signal", "cwd"])
-def test_s10_however_a_compensation_fails_the_run_stays_failed(sluice, undo, error_class):
+def test_s10_3_however_a_compensation_fails_the_run_stays_failed(sluice, undo, error_class):
     log = two(sluice, last={"run": "exit 1", "on_failure": "compensate"}, undo_b=undo)
     assert log.outcome == "failed" and log.of("compensation.failed", "b")[0]["error_class"] == error_class
     assert count(sluice) == ["a", "b"]
 
 
-def test_s10_a_stopped_and_a_blocked_run_are_rolled_back(sluice):
+def test_s10_5_a_stopped_and_a_blocked_run_are_rolled_back(sluice):
     run = sluice.start("run", sluice.pipeline({
         "a": {"run": "echo a >>count", "compensate": UNDO}, "b": "sleep 60"}), "--run-id", sluice.id)
     sluice.wait_event("step.started", "b")
@@ -111,14 +111,14 @@ def test_s10_a_stopped_and_a_blocked_run_are_rolled_back(sluice):
     assert "Next:" not in sluice("status", "blocked").stdout
 
 
-def test_s10_a_run_with_a_failed_gate_is_rolled_back_without_an_override(sluice):
+def test_s10_1_a_run_with_a_failed_gate_is_rolled_back_without_an_override(sluice):
     sluice.go({"a": {"run": "echo a >>count", "compensate": UNDO}, "g": {"gate": "hard", "run": "false"},
                "z": "echo z >>count"}, code=1)
     sluice("rollback", sluice.id, code=0)
     assert count(sluice) == ["a", "undo a"]
 
 
-def test_s10_what_cannot_be_rolled_back_is_refused_and_nothing_is_written(sluice):
+def test_s10_1_what_cannot_be_rolled_back_is_refused_and_nothing_is_written(sluice):
     sluice.go({"a": {"run": "true", "compensate": UNDO}})
     before = sluice.raw()
     assert "succeeded" in sluice("rollback", sluice.id, code=3).stderr
@@ -131,7 +131,7 @@ def test_s10_what_cannot_be_rolled_back_is_refused_and_nothing_is_written(sluice
     assert sluice.raw() == before
 
 
-def test_s10_a_live_run_is_locked(sluice):
+def test_s10_1_a_live_run_is_locked(sluice):
     sluice.start("run", sluice.pipeline({"a": "sleep 60"}), "--run-id", sluice.id)
     sluice.wait_event("step.started", "a")
     before = sluice.raw()
@@ -139,7 +139,7 @@ def test_s10_a_live_run_is_locked(sluice):
     assert sluice.raw() == before
 
 
-def test_s10_a_damaged_log_is_not_rolled_back(sluice):
+def test_s10_1_a_damaged_log_is_not_rolled_back(sluice):
     two(sluice)
     path = sluice.run_dir() / "events.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"exit_code":1', b'"exit_code":2'))
@@ -172,7 +172,7 @@ def test_s8_3_a_lost_compensation_waits_for_a_person(sluice):
     assert count(sluice) == ["a", "b", "undo 0", "undo 1", "undo a"]
 
 
-def test_s10_a_stop_ends_the_rollback_and_another_one_goes_on(sluice):
+def test_s10_4_a_stop_ends_the_rollback_and_another_one_goes_on(sluice):
     undo = {"run": 'echo "undo $SLUICE_STEP" >>count; until [ -e go ]; do sleep 0.01; done'}
     two(sluice, undo_b=undo)
     engine = sluice.start("rollback", sluice.id)
@@ -186,7 +186,7 @@ def test_s10_a_stop_ends_the_rollback_and_another_one_goes_on(sluice):
     assert count(sluice) == ["a", "b", "undo b", "undo a"]
 
 
-def test_s10_output_of_a_compensation_is_in_a_log_of_its_own(sluice):
+def test_s10_2_output_of_a_compensation_is_in_a_log_of_its_own(sluice):
     two(sluice, undo_b={"run": "echo took it back"})
     sluice("rollback", sluice.id, code=0)
     assert sluice.output("b.comp") == b"took it back\n"
@@ -215,3 +215,145 @@ def test_s7_5_a_stop_now_reaches_what_runs_after_its_engine_died(sluice):
     sluice("resume", sluice.id, code=6)
     log = sluice.log()
     assert log.state == "stopped" and log.of("step.failed", "a")[0]["error_class"] == "cancelled"
+
+
+@pytest.mark.parametrize("gate", ["hard", "manual"])
+@pytest.mark.parametrize("where", ["step", "defaults"])
+def test_s10_1_a_gate_that_a_person_decides_on_is_not_undone_by_itself(sluice, gate, where):
+    """Whatever the step says (S5.4, S5.7)."""
+    steps = {"a": {"run": "true", "compensate": UNDO}, "g": {"run": "exit 1", "gate": gate}}
+    top = {"defaults": {"on_failure": "compensate"}} if where == "defaults" else {}
+    if where == "step":
+        steps["g"]["on_failure"] = "compensate"
+    sluice.go(steps, code=4 if gate == "manual" else 1, **top)
+    if gate == "manual":
+        sluice("reject", sluice.id, "g", "--reason", "no", code=0)
+        sluice("resume", sluice.id, code=1)
+    log = sluice.log(ended="failed")
+    assert not log.of("run.rollback_started") and log.steps["a"].state == "succeeded"
+
+
+def test_s10_1_what_is_cancelled_or_asked_to_stop_is_not_undone_by_itself(sluice):
+    steps = {"a": {"run": "true", "compensate": UNDO},
+             "b": {"run": "until [ -e go ]; do sleep 0.01; done; exit 1", "on_failure": "compensate"}}
+    for run_id, order in (("cancelled", ["--now"]), ("asked", [])):
+        run = sluice.start("run", sluice.pipeline(steps), "--run-id", run_id)
+        sluice.wait_event("step.started", "b", run_id=run_id)
+        sluice("stop", run_id, *order, code=0)
+        (sluice.root / "go").touch()
+        run.wait()
+        (sluice.root / "go").unlink()
+        log = sluice.log(run_id)
+        assert not log.of("run.rollback_started") and log.steps["a"].state == "succeeded", run_id
+        assert log.state == ("stopped" if run_id == "cancelled" else log.state)
+        sluice("rollback", run_id, code=0)
+        sluice.log(run_id, ended="rolled_back")
+
+
+def test_s10_1_only_the_last_failure_undoes(sluice):
+    """A retry comes first."""
+    log = two(sluice, last={"run": "[ $SLUICE_ATTEMPT = 1 ] || exit 75", "on_failure": "compensate",
+                            "retry": {"max_attempts": 2, "initial": "1ms"}}, code=0)
+    assert log.state == "succeeded" and count(sluice) == ["a", "b"]
+
+
+def test_s10_2_what_failed_or_has_no_compensation_is_left_as_it_is(sluice):
+    log = sluice.go({
+        "a": {"run": "true", "compensate": UNDO}, "plain": "true",
+        "bad": {"run": "exit 1", "on_failure": "continue", "compensate": UNDO},
+        "left": {"needs": ["a"], "run": "true", "compensate": UNDO}, "right": {"needs": ["a"], "run": "true", "compensate": UNDO},
+        "last": {"needs": ["left", "right", "plain", "bad"], "run": "exit 1", "on_failure": "compensate"}}, code=1)
+    undone = [e["step_id"] for e in log.of("step.compensated")]
+    assert sorted(undone) == ["a", "left", "right"] and undone[-1] == "a", "reverse topological order"
+    assert log.steps["plain"].state == "succeeded" and log.steps["bad"].state == "failed"
+    assert count(sluice) == [f"undo {name}" for name in undone]
+
+
+def test_s10_2_a_retry_of_a_compensation_is_announced_with_its_delay(sluice):
+    undo = {"run": "[ $SLUICE_ATTEMPT = 1 ] || exit 75", "retry": {"max_attempts": 2, "initial": "30ms", "jitter": "0%"}}
+    log = two(sluice, last={"run": "exit 1", "on_failure": "compensate"}, undo_b=undo)
+    assert log.outcome == "rolled_back"
+    assert [e.get("delay_ms") for e in log.of("compensation.failed", "b")] == [30]
+    assert [e["attempt"] for e in log.of("compensation.started", "b")] == [0, 1]
+
+
+def test_s10_2_the_deadline_of_the_run_does_not_bound_a_compensation(sluice):
+    path = sluice.pipeline({"a": {"run": "true", "compensate": {"run": "sleep 0.6; echo undone >>count"}}, "b": "sleep 60"},
+                           timeout="300ms")
+    sluice("run", path, "--run-id", sluice.id, code=1)
+    sluice("rollback", sluice.id, code=0)
+    assert count(sluice) == ["undone"]
+
+
+@pytest.mark.parametrize("undo, where", [({"run": "exit 3"}, "failed"), ({"run": "true"}, "rolled_back")])
+def test_s10_3_exit_codes_and_the_reason(sluice, undo, where):
+    log = two(sluice, undo_b=undo)
+    done = sluice("rollback", sluice.id, code=0 if where == "rolled_back" else 1)
+    log = sluice.log(ended=where)
+    assert log.outcome == where
+    if where == "failed":
+        assert log.of("run.completed")[-1]["reason"] == "Compensation failed: b" and "b" in done.stderr
+        assert log.steps["a"].state == "succeeded"
+
+
+def test_s10_3_a_stopped_run_stays_stopped_when_a_compensation_fails(sluice):
+    run = sluice.start("run", sluice.pipeline({"a": {"run": "true", "compensate": {"run": "exit 3"}}, "b": "sleep 60"}),
+                       "--run-id", sluice.id)
+    sluice.wait_event("step.started", "b")
+    sluice("stop", sluice.id, "--now", code=0)
+    assert run.wait() == 6
+    sluice("rollback", sluice.id, code=1)
+    log = sluice.log()
+    assert log.state == "stopped" and log.outcome == "failed"
+
+
+def test_s10_4_a_rollback_that_was_cut_off_takes_nothing_new(sluice):
+    undo = {"run": 'echo "undo $SLUICE_STEP" >>count; until [ -e go ]; do sleep 0.01; done'}
+    log = sluice.go({"a": {"run": "echo a >>count", "compensate": undo}, "g": {"gate": "hard", "run": "exit 1"}}, code=1,
+                    params={"p": {"type": "int", "default": 1}})
+    engine = sluice.start("rollback", sluice.id)
+    until(lambda: count(sluice)[-1:] == ["undo a"])
+    sluice.cut(engine)
+    (sluice.root / "go").touch()
+    for words in (["--from", "a"], ["-p", "p=2"], ["--override", "g", "--reason", "x"]):
+        before = sluice.raw()
+        assert "roll" in sluice("resume", sluice.id, *words, code=3).stderr
+        assert sluice.raw() == before
+    sluice("resume", sluice.id, code=1)
+    log = sluice.log(ended="rolled_back")
+    assert count(sluice) == ["a", "undo a"]
+    assert "rolled_back" in sluice("rollback", sluice.id, code=3).stderr and sluice("resume", sluice.id, code=3)
+    assert log.events == sluice.log().events
+
+
+def test_s10_4_stop_now_kills_a_compensation_and_starts_no_other(sluice):
+    undo = {"run": 'echo "undo $SLUICE_STEP" >>count; sleep 60'}
+    two(sluice, undo_b=undo)
+    engine = sluice.start("rollback", sluice.id)
+    until(lambda: count(sluice)[-1:] == ["undo b"])
+    sluice("stop", sluice.id, "--now", code=0)
+    assert engine.wait() == 1
+    assert count(sluice) == ["a", "b", "undo b"] and sluice.log().steps["a"].state == "succeeded"
+
+
+def test_s10_5_what_still_runs_ends_first_and_the_rest_has_no_events(sluice):
+    log = sluice.go({
+        "a": {"needs": [], "run": "true", "compensate": UNDO},
+        "long": {"needs": [], "run": "until [ -e failed ]; do sleep 0.01; done; sleep 0.1; echo long >>count", "compensate": UNDO},
+        "bad": {"needs": ["a"], "run": "touch failed; exit 1", "on_failure": "compensate"},
+        "never": {"needs": ["long"], "run": "echo never >>count"}}, code=1, concurrency=4)
+    assert log.outcome == "rolled_back" and count(sluice)[0] == "long" and sorted(count(sluice)[1:]) == ["undo a", "undo long"]
+    kinds = log.types()
+    assert kinds.index("run.rollback_started") < kinds.index("compensation.started")
+    at = [i for i, e in enumerate(log.events) if e.get("step_id") == "long" and e["event_type"] == "step.succeeded"][0]
+    assert at < kinds.index("compensation.started") and not log.of("step.started", "never")
+
+
+def test_s10_5_a_blocked_run_that_is_rolled_back_asks_nobody(sluice):
+    sluice.go({"a": {"run": "true", "compensate": UNDO}, "m": {"gate": "manual", "run": "true"}, "z": "true"}, code=4)
+    sluice("rollback", sluice.id, code=0)
+    log = sluice.log(ended="rolled_back")
+    before = sluice.raw()
+    for verb in ("approve", "reject"):
+        assert "rolled back" in sluice(verb, sluice.id, "m", "--reason", "x", code=3).stderr
+    assert sluice.raw() == before and log.sequence("z") == []

@@ -1,5 +1,7 @@
 """S11: the log on disk: chain, damage, torn tails, newer formats, readers."""
+import hashlib
 import json
+import re
 import subprocess
 
 import pytest
@@ -18,6 +20,26 @@ def half(sluice):
 
 def write(sluice, raw):
     sluice.rewrite(raw)
+
+
+def test_s11_1_numbers_times_actors_and_the_chain_over_resumes(sluice):
+    """Computed here from the rule alone."""
+    sluice.go({"a": "[ -e ok ]", "m": {"gate": "manual", "run": "true"}}, code=1)
+    (sluice.root / "ok").touch()
+    sluice("resume", sluice.id, code=4)
+    sluice("approve", sluice.id, "m", "--as", "anna", "--reason", "yes", code=0)
+    sluice("resume", sluice.id, "--as", "bob", code=0)
+    hashed = hashlib.sha256(sluice.id.encode()).digest()
+    lines = sluice.raw().split(b"\n")
+    assert lines.pop() == b""
+    for number, line in enumerate(lines, 1):
+        event = json.loads(line)
+        assert list(event)[0] == "event_id" and event["event_id"] == f"evt_{number}" and event["run_id"] == sluice.id
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", event["timestamp_utc"])
+        assert re.fullmatch(r"runner|manual:.+", event["actor"]) and None not in event.values()
+        hashed = hashlib.sha256(hashed + line[:-24]).digest()
+        assert line[-24:] == b',"h":"' + hashed.hex()[:16].encode() + b'"}'
+    assert sluice.log().of("gate.approved")[0]["actor"] == "manual:anna"
 
 
 def test_d07_every_prefix_of_the_last_line_is_repaired(half):

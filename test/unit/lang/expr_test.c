@@ -1,4 +1,4 @@
-/* expr_test.c - expressions: what they can say, and what they cannot do (S18) */
+/* expr_test.c - expressions: what they can say, and what they cannot do */
 #include "base/mem.h"
 #include "lang/expr.h"
 #include "lang/lang.h"
@@ -272,7 +272,6 @@ static void checks_give_luas_words(void **state)
 	assert_int_equal(expr_check(world.expr, STR("a > -- why\n 3"), &err), ERR_OK);
 }
 
-/* S18 */
 static void nothing_dangerous_has_a_name(void **state)
 {
 	static const char *const names[] = {"io",
@@ -312,7 +311,7 @@ static void nothing_dangerous_has_a_name(void **state)
 		gives(names[i], "null");
 }
 
-/* S18: getmetatable("").__index tampering, writes to libraries. */
+/* getmetatable("").__index tampering, writes to libraries. */
 static void the_libraries_cannot_be_changed(void **state)
 {
 	(void)state;
@@ -375,7 +374,7 @@ static void endless_work_ends(void **state)
 	gives("1 + 1", "2"); /* the sandbox lives on */
 }
 
-/* S18: error objects, tostring, order of tables. */
+/* error objects, tostring, order of tables. */
 static void results_do_not_depend_on_addresses(void **state)
 {
 	(void)state;

@@ -94,7 +94,6 @@ static void the_smallest_pipeline_is_a_name_and_a_step(void **state)
 	assert_int_equal(loaded.model->steps[0].retry->max_attempts, 1);
 }
 
-/* S16 */
 static void json_is_yaml(void **state)
 {
 	(void)state;
@@ -104,7 +103,6 @@ static void json_is_yaml(void **state)
 	expect("%YAML 1.2\n---\npipeline: p\n" STEPS, "");
 }
 
-/* S16 */
 static void what_makes_yaml_ambiguous_is_refused(void **state)
 {
 	(void)state;
@@ -171,7 +169,7 @@ static void syntax_errors_have_a_place_and_a_hint(void **state)
 	    "a text with a colon and a blank needs quotes; or the line is indented too far");
 }
 
-/* S16: libyaml overflows its stack at `[` x 100000 when it composes; events do not. */
+/* libyaml overflows its stack at `[` x 100000 when it composes; events do not. */
 static void deep_nesting_stops_at_the_limit_at_once(void **state)
 {
 	AUTO(buf_fini) struct buf text = BUF_INIT;
@@ -236,7 +234,7 @@ static void more_errors_than_the_limit_are_counted(void **state)
 	assert_string_equal(loaded.err.text, "the pipeline has 300 errors");
 }
 
-/* S16: YAML 1.2 knows no yes, no, on, off; octal is 0o17; nothing is sexagesimal. */
+/* YAML 1.2 knows no yes, no, on, off; octal is 0o17; nothing is sexagesimal. */
 static void only_scalars_of_the_core_schema_are_numbers_and_booleans(void **state)
 {
 #define PARAM(type, value) "pipeline: p\nparams: {x: {type: " type ", default: " value "}}\n" STEPS

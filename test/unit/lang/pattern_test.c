@@ -191,7 +191,7 @@ static void a_whole_match_covers_all_of_the_text(void **state)
 	assert_int_equal(pattern_whole(STR(""), STR("a")), PATTERN_NONE);
 }
 
-/* S18: backtracking ends at the budget. */
+/* backtracking ends at the budget. */
 static void backtracking_without_end_is_given_up(void **state)
 {
 	static char subject[4000];
