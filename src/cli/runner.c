@@ -8,11 +8,26 @@
  * else that is not an answer. */
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "sys/file.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define RUNNER_FAILED 1
+
+/* Append the last name of a path, without the slashes behind it. */
+static void last_name(const char *path, struct buf *out)
+{
+	size_t end = strlen(path);
+	size_t begin;
+
+	while (end > 1 && path[end - 1] == '/')
+		end--;
+	begin = end;
+	while (begin > 0 && path[begin - 1] != '/')
+		begin--;
+	buf_put(out, path + begin, end - begin);
+}
 
 /* System A started runs from Python code; it refused when there was none, which is always the case
  * here. */
@@ -20,10 +35,14 @@ static int start(struct cli *cli)
 {
 	const char *dir = cli->options.words[0];
 	const char *id = cli->options.value[OPT_RUN_ID];
-	const char *slash = strrchr(dir, '/');
+	AUTO(buf_fini) struct buf name = BUF_INIT;
 
-	if (!id)
-		id = slash && slash[1] ? slash + 1 : dir;
+	if (!id) {
+		last_name(dir, &name);
+		if (name.failed != ERR_OK)
+			return RUNNER_FAILED;
+		id = name.ptr ? name.ptr : dir;
+	}
 	print_out("Run ID: ");
 	print_out(id);
 	print_out("\nRun directory: ");
@@ -34,14 +53,39 @@ static int start(struct cli *cli)
 	return RUNNER_FAILED;
 }
 
+/* Is there a log with anything in it? Says which is missing, in system A's words. Whatever else is
+ * wrong with it is found when it is read. */
+static bool has_log(const struct cli *cli)
+{
+	AUTO(buf_fini) struct buf path = BUF_INIT;
+	AUTO(buf_fini) struct buf byte = BUF_INIT;
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+	struct err err = ERR_INIT;
+	enum err_code code;
+
+	buf_fmt(&path, "%s/events.jsonl", cli->options.words[0]);
+	if (path.failed != ERR_OK)
+		return true;
+	code = file_read(path.ptr, 1, &byte, &err);
+	if (code != ERR_NOT_FOUND && (code != ERR_OK || byte.len > 0))
+		return true;
+	buf_fmt(&text, "%s: %s", code == ERR_OK ? "Event log is empty" : "Event log not found",
+		path.ptr);
+	print_problem(text.failed == ERR_OK ? text.ptr : "Event log not found",
+		      "a run is a directory with its events.jsonl");
+	return false;
+}
+
 static int check(struct cli *cli)
 {
 	const struct sluice_resume_opts options = {.from = NULL};
 	struct sluice_error err;
 	char *text = NULL;
-	enum sluice_code code =
-	    sluice_resume_check(cli->sluice, cli->options.words[0], &options, &text, &err);
+	enum sluice_code code;
 
+	if (!has_log(cli))
+		return RUNNER_FAILED;
+	code = sluice_resume_check(cli->sluice, cli->options.words[0], &options, &text, &err);
 	return cli_answer_or_error(code, text, &err);
 }
 
@@ -62,12 +106,17 @@ static int status(struct cli *cli)
 
 static int run_verb_events(struct cli *cli)
 {
-	return verb_events.run(cli);
+	struct option_error wrong;
+	uint64_t tail;
+
+	if (!options_number(&cli->options, OPT_TAIL, 0, UINT64_MAX, 0, &tail, &wrong))
+		return cli_usage(cli, wrong.text, wrong.hint);
+	return has_log(cli) ? verb_events.run(cli) : RUNNER_FAILED;
 }
 
 static int run_verb_summary(struct cli *cli)
 {
-	return verb_summary.run(cli);
+	return has_log(cli) ? verb_summary.run(cli) : RUNNER_FAILED;
 }
 
 static const enum option none[] = {OPT_END};

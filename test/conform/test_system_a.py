@@ -599,3 +599,291 @@ def test_defect_a_j_follow_follows(sluice):
     out, err = follower.communicate(timeout=20)
     engine.wait(20)
     assert out.encode() == sluice.raw(), err
+
+
+# ------------------------------------------------- the rows of its manual that no test above has
+
+@pytest.mark.parametrize("state", sorted(WAY))
+def test_run_states_no_state_changes_to_itself(sluice, state):
+    said = moved(sluice, state, state)
+    assert said.code == 7 and (said.stdout + said.stderr).count(state) >= 2, "both states are named"
+
+
+def test_step_state_failed_may_run_again(sluice):
+    """failed -> running is a retry, with its own event between."""
+    log = sluice.go({"a": {"run": "[ $SLUICE_ATTEMPT = 1 ] || exit 75", "retry": {"max_attempts": 2, "initial": "1ms"}}})
+    assert [kind for kind, _ in log.sequence("a")] == ["step.started", "step.failed", "step.retried", "step.started", "step.succeeded"]
+    assert step_moved(sluice_again(sluice), "failed", "step.started") == 7, "not without"
+
+
+@pytest.mark.parametrize("event", sorted(STEP_EVENTS))
+def test_step_state_compensated_is_terminal(sluice, event):
+    log = sluice.go({"a": {"run": "true", "compensate": {"run": "true"}}, "b": {"run": "exit 1", "on_failure": "compensate"}}, code=1)
+    last = [e for e in log.events if e["event_type"] == "step.compensated"][0]
+    line = {key: last[key] for key in ("run_id", "timestamp_utc", "actor", "attempt", "step_id")}
+    line = {"event_type": event, **line, **STEP_EVENTS[event]}
+    order = ["event_type", "run_id", "timestamp_utc", "actor", "attempt", "step_id", "error_class", "reason", "new_state"]
+    events = log.events[:log.events.index(last) + 1]
+    sluice.rewrite(forge(sluice.id, [dict(e) for e in events]))
+    sluice("verify", sluice.id, code=0)
+    sluice.rewrite(forge(sluice.id, [*(dict(e) for e in events), {key: line[key] for key in order if key in line}]))
+    assert "line 12" in sluice("verify", sluice.id, code=7).stderr
+
+
+@pytest.mark.parametrize("step, error_class, attempts", [
+    ({"run": "exit 75"}, "transient_io", 3),
+    ({"run": "true", "inputs": ["none"]}, "contract_input_missing", 1),
+    ({"run": 'echo n=1 >"$SLUICE_OUTPUT"', "outputs": {"n": {"type": "int"}}, "gate": "hard", "pass": "output.n > 1"},
+     "hard_gate_failed", 1),
+    ({"run": "true", "outputs": {"n": {"type": "int", "required": True}}}, "validation_failed", 1),
+    ({"run": "exit 1"}, "unknown", 1),
+    ({"run": "exit 75", "gate": "hard"}, "transient_io", 3),
+], ids=["transient_io", "contract_input_missing", "hard_gate_failed", "validation_failed", "unknown", "a hard gate's transient_io"])
+def test_error_classes_and_what_is_retried(sluice, step, error_class, attempts):
+    log = sluice.go({"a": {**step, "retry": {"max_attempts": 3, "initial": "1ms"}}}, code=1)
+    assert log.steps["a"].started == list(range(attempts))
+    assert {e["error_class"] for e in log.of("step.failed")} == {error_class}
+
+
+def test_retry_order_and_reason(sluice):
+    log = sluice.go({"a": {"run": "[ $SLUICE_ATTEMPT = 1 ] || exit 75", "retry": {"max_attempts": 2, "initial": "1ms"}}})
+    retried = log.of("step.retried")[0]
+    assert retried["reason"] == "Retrying after transient_io" and retried["attempt"] == 1
+    assert log.sequence("a") == [("step.started", 0), ("step.failed", 0), ("step.retried", 1), ("step.started", 1), ("step.succeeded", 1)]
+
+
+def test_default_reason_of_a_failure(sluice):
+    """What is known of the command, instead of `Step failed` (docs/compat.md); its own words when it gives any."""
+    log = sluice.go({"a": {"run": "exit 1", "on_failure": "continue"},
+                     "b": 'echo \'{"error_class": "dependency", "reason": "no peer"}\' >"$SLUICE_OUTPUT"; exit 1'}, code=(1, 5))
+    assert [e["reason"] for e in log.of("step.failed")] == ["exit code 1", "no peer"]
+
+
+EVENT_ROWS = {
+    "run.created": {"new_state": "created", "reason": "by hand"},
+    "run.state_changed": {"previous_state": "created", "new_state": "preflight_validated", "reason": "Pre-execution validation passed"},
+    "step.started": {"step_id": "a", "attempt": 0, "new_state": "running"},
+    "step.succeeded": {"step_id": "a", "attempt": 1, "new_state": "succeeded"},
+    "step.failed": {"step_id": "a", "attempt": 0, "error_class": "transient_io", "reason": "exit code 75", "new_state": "failed"},
+    "step.retried": {"step_id": "a", "attempt": 1, "reason": "Retrying after transient_io"},
+    "gate.failed": {"step_id": "g", "error_class": "unknown", "reason": "exit code 1", "attempt": 0},
+    "artifact.emitted": {"step_id": "a", "attempt": 1, "name": "made"},
+    "run.completed": {"new_state": "failed", "reason": "Hard gate failed: g"},
+    "run.override_applied": {"override_reason": "seen"},
+}
+
+
+@pytest.mark.parametrize("kind", EVENT_ROWS)
+def test_events_and_their_fields(sluice, kind):
+    sluice.go({"a": {"run": "[ $SLUICE_ATTEMPT = 1 ] || exit 75; echo x >made", "retry": {"max_attempts": 2, "initial": "1ms"},
+                     "artifacts": [{"name": "made", "path": "made"}]},
+               "g": {"gate": "hard", "run": "exit 1"}}, "--reason", "by hand", code=1)
+    sluice("resume", sluice.id, "--override", "g", "--reason", "seen", "--as", "anna", code=(0, 5))
+    event = sluice.log().of(kind)[0]
+    assert {name: event.get(name) for name in EVENT_ROWS[kind]} == EVENT_ROWS[kind]
+    assert re.fullmatch(r"runner|manual:.+", event["actor"]) and None not in event.values()
+    if kind == "artifact.emitted":
+        assert event["artifact_path"] == str(sluice.root / "made") and re.fullmatch("[0-9a-f]{64}", event["outputs_hash"])
+
+
+def test_event_log_path_and_mode(sluice):
+    sluice.go({"a": "true"})
+    path = sluice.run_dir() / "events.jsonl"
+    assert path.stat().st_mode & 0o777 == 0o600 and path.read_bytes().endswith(b"\n")
+
+
+def test_event_log_torn_last_line_is_read_up_to_it(sluice):
+    """The predecessor could read nothing of it (docs/compat.md)."""
+    sluice.go({"a": "true"})
+    whole = sluice.raw()
+    sluice.rewrite(whole + b'{"event_id":"evt')
+    said = sluice.runner("events", sluice.run_dir(), "--json", code=0)
+    assert said.stdout.encode() == whole
+    for verb in ("status", "events", "summary"):
+        assert "torn tail" in sluice.runner(verb, sluice.run_dir(), code=0).stdout
+
+
+def test_event_log_malformed_line_fails_closed(sluice):
+    sluice.go({"a": "true"})
+    lines = sluice.raw().splitlines(True)
+    sluice.rewrite(b"".join([*lines[:3], b"{broken}\n", *lines[4:]]))
+    for verb in ("status", "events", "summary", "resume"):
+        assert "Error: " in sluice.runner(verb, sluice.run_dir(), code=1).stderr
+
+
+def test_default_steps_with_the_manual_gate_at_their_end(sluice):
+    """The predecessor never read the flag of a manual gate (docs/compat.md)."""
+    steps = eight()
+    steps["publish_internal"]["gate"] = "manual"
+    log = sluice.go(steps, code=4)
+    assert log.state == "blocked" and log.steps["verify_artifacts"].state == "succeeded"
+    sluice("approve", sluice.id, "publish_internal", "--as", "anna", "--reason", "read", code=0)
+    sluice("resume", sluice.id, code=0)
+    assert [e["step_id"] for e in sluice.log(ended="succeeded").of("step.started")] == EIGHT
+
+
+def test_dag_unknown_step(sluice):
+    sluice.go(eight(publish_internal="exit 1"), code=1)
+    assert "nobody" in sluice("resume", sluice.id, "--from", "nobody", code=9).stderr
+
+
+def sequence(log):
+    """Types with the attempt where there is a step: started0 failed0 ..."""
+    return [e["event_type"].split(".")[1] + (str(e["attempt"]) if "step_id" in e else "") for e in log.events]
+
+
+def test_sequence_of_n_steps_that_succeed(sluice):
+    log = sluice.go({"a": "true", "b": "true", "c": "true"})
+    assert sequence(log) == ["created", "state_changed", "state_changed"] + ["started0", "succeeded0"] * 3 + ["state_changed", "completed"]
+    assert log.of("run.completed")[0]["reason"] == "All steps succeeded"
+
+
+def test_sequence_of_a_gate_that_fails(sluice):
+    """With an event for each step that is skipped (docs/compat.md)."""
+    log = sluice.go({"a": "true", "g": {"gate": "hard", "run": "exit 1"}, "z": "true"}, code=1)
+    kinds = [kind for kind in sequence(log) if kind != "skipped0"]
+    assert kinds[-5:] == ["started0", "failed0", "failed0", "state_changed", "completed"]
+    assert log.types()[-5:] == ["step.failed", "gate.failed", "step.skipped", "run.state_changed", "run.completed"]
+    assert log.of("run.state_changed")[-1]["reason"] == "Hard gate failed: g"
+
+
+def test_sequence_of_a_step_that_is_retried_twice(sluice):
+    log = sluice.go({"a": {"run": "[ $SLUICE_ATTEMPT = 2 ] || exit 75", "retry": {"max_attempts": 4, "initial": "1ms"}}})
+    assert sequence(log)[3:-2] == ["started0", "failed0", "retried1", "started1", "failed1", "retried2", "started2", "succeeded2"]
+
+
+def test_sequence_of_an_interruption(sluice):
+    """step.started is the last line, the run stays executing, and it can be gone on with."""
+    engine = sluice.start("run", sluice.pipeline({"a": "until [ -e go ]; do sleep 0.01; done"}), "--run-id", sluice.id)
+    sluice.wait_event("step.started", "a")
+    sluice.cut(engine)
+    assert sequence(sluice.log())[-1] == "started0"
+    assert "State: executing" in sluice.runner("status", sluice.run_dir(), code=0).stdout
+    assert "Run is resumable" in sluice.runner("resume", sluice.run_dir(), code=0).stdout
+    (sluice.root / "go").touch()
+    sluice("resume", sluice.id, code=0)
+    sluice.log(ended="succeeded")
+
+
+def test_replay_of_each_event(sluice):
+    """The state of the step after each line of its log."""
+    log = sluice.go({"a": {"run": "[ $SLUICE_ATTEMPT = 1 ] || exit 75", "retry": {"max_attempts": 2, "initial": "1ms"}}})
+    states = {"run.created": "pending", "step.started": "running", "step.failed": "failed", "step.retried": "pending",
+              "step.succeeded": "succeeded"}
+    expected, runs = "pending", None
+    for number, event in enumerate(log.events, 1):
+        expected = states.get(event["event_type"], expected)
+        runs = event.get("new_state") if event["event_type"].startswith("run.") else runs
+        said = sluice("status", sluice.id, "--at", number, code=0).stdout
+        assert f"State: {runs}\n" in said and re.search(rf"^  a {{30}}{expected}\b", said, re.M), (number, said)
+
+
+@pytest.mark.parametrize("verb", ["resume", "events", "summary"])
+def test_replay_needs_a_log_and_its_first_event(sluice, verb):
+    sluice.go({"a": "true"})
+    lines = sluice.raw().splitlines(True)
+    (sluice.root / "nothing").mkdir()
+    for folder in ("nothing", "nowhere"):
+        assert "Error: Event log not found" in sluice.runner(verb, sluice.root / folder, code=1).stderr
+    sluice.rewrite(b"")
+    assert "Error: Event log is empty" in sluice.runner(verb, sluice.run_dir(), code=1).stderr
+    sluice.rewrite(b"".join(lines[1:]))
+    assert "Error: " in sluice.runner(verb, sluice.run_dir(), code=1).stderr
+
+
+@pytest.mark.parametrize("state, lines, code, text", [
+    ("created", 1, 0, "Run is resumable"), ("preflight_validated", 2, 0, "Run is resumable"), ("executing", 3, 0, "Run is resumable"),
+    ("succeeded", None, 1, "terminal state")])
+def test_resume_guards_by_state(sluice, state, lines, code, text):
+    sluice.go({"a": "true", "b": "true"})
+    if lines:
+        sluice.rewrite(b"".join(sluice.raw().splitlines(True)[:lines]))
+    said = sluice.runner("resume", sluice.run_dir(), code=code)
+    assert text in said.stdout + said.stderr and state in said.stdout + said.stderr
+    if code == 0:
+        sluice("resume", sluice.id, code=0)
+        moves = [e["new_state"] for e in sluice.log(ended="succeeded").of("run.state_changed")]
+        assert moves == ["preflight_validated", "executing", "succeeded"]
+
+
+def test_resume_guard_rolled_back(sluice):
+    sluice.go({"a": {"run": "true", "compensate": {"run": "true"}}, "b": "exit 1"}, code=1)
+    sluice("rollback", sluice.id, code=0)
+    assert "terminal state" in sluice.runner("resume", sluice.run_dir(), code=1).stderr
+
+
+def test_resume_point_passes_over_what_succeeded_or_was_skipped(sluice):
+    sluice.go({"a": "true", "b": {"when": "false", "run": "true"}, "c": "exit 1", "d": "true"}, code=1)
+    assert "Resume point: c" in sluice.runner("resume", sluice.run_dir(), code=0).stdout
+
+
+def test_summary_text_of_a_failure(sluice):
+    sluice.go({"g": {"needs": [], "gate": "hard", "run": "exit 1"}, "z": "true"}, code=1)
+    lines = sluice.runner("summary", sluice.run_dir(), code=0).stdout.splitlines()
+    assert lines[2] == "Status: \u2717 FAILED" and re.fullmatch(r"Duration: \d+\.\d\ds", lines[5])
+    assert lines[6:10] == ["", "Steps: 2 total (0 completed, 1 failed, 1 skipped)", "Retries: 0", "Hard gate failures: g"]
+    assert lines[10:13] == ["", "Steps:", "-" * 60]
+    assert lines[13] == "  \u2717 " + "g".ljust(30) + " failed" and lines[14] == "      Error: exit code 1"
+    assert lines[15].startswith("  \u2298 " + "z".ljust(30) + " skipped")
+
+
+def test_summary_text_of_a_run_that_is_rolled_back(sluice):
+    sluice.go({"a": {"run": "true", "compensate": {"run": "true"}}, "b": {"run": "exit 1", "on_failure": "compensate"}}, code=1)
+    text = sluice.runner("summary", sluice.run_dir(), code=0).stdout
+    assert "Status: \u21ba ROLLED_BACK" in text and "  \u21ba " + "a".ljust(30) + " compensated" in text
+
+
+def test_summary_of_a_run_that_is_not_at_its_end(sluice):
+    log = sluice.go({"a": "true", "b": "true"})
+    sluice.rewrite(b"".join(sluice.raw().splitlines(True)[:6]))
+    told = summary(sluice)
+    assert told["final_state"] == "executing" and told["created_at"] == log.events[0]["timestamp_utc"]
+    assert [s["state"] for s in told["steps"]] == ["succeeded", "running"]
+    text = sluice.runner("summary", sluice.run_dir(), code=0).stdout
+    assert "Status: \u2022 EXECUTING" in text and "  \u2022 " + "b".ljust(30) + " running" in text
+
+
+def test_summary_numbers_come_from_the_log(sluice):
+    log = sluice.go({"b": {"run": "[ $SLUICE_ATTEMPT = 1 ] || exit 75", "retry": {"max_attempts": 2, "initial": "1ms"}},
+                     "a": "true", "c": {"when": "false", "run": "true"}})
+    told = summary(sluice)
+    assert told["completed_at"] == log.of("run.completed")[-1]["timestamp_utc"]
+    assert [s["step_id"] for s in told["steps"]] == ["a", "b", "c"], "sorted by id"
+    assert told["stats"] == {"total_steps": 3, "completed": 2, "failed": 0, "skipped": 1, "total_attempts": 3, "total_retries": 1}
+    assert [s["attempts"] for s in told["steps"]] == [1, 2, 0]
+
+
+@pytest.mark.parametrize("place", ["into", "into/"])
+def test_cli_start(sluice, place):
+    """The run id is the name of the directory unless it is given; nothing is written, exit 1."""
+    said = sluice.runner("start", place, "--reason", "by hand", code=1)
+    assert "Run ID: into\n" in said.stdout and "no step implementations" in said.stderr
+    assert "Run ID: mine\n" in sluice.runner("start", place, "--run-id", "mine", code=1).stdout
+    assert not (sluice.root / "into").exists() and not sluice.home.exists()
+
+
+def test_cli_resume_never_executes(sluice):
+    sluice.go({"a": "echo x >>count; exit 1"}, code=1)
+    sluice.runner("resume", sluice.run_dir(), code=0)
+    assert (sluice.root / "count").read_text() == "x\n"
+    assert sluice.runner("resume", sluice.run_dir(), "--from", "a", code=2).stderr
+
+
+def test_cli_status_tells_attempts(sluice):
+    sluice.go({"a": {"run": "[ $SLUICE_ATTEMPT = 1 ] || exit 75", "retry": {"max_attempts": 2, "initial": "1ms"}}})
+    assert "  " + "a".ljust(30) + " succeeded (attempt 1)" in sluice.runner("status", sluice.run_dir(), code=0).stdout
+
+
+def test_cli_events_tail_beats_follow(sluice):
+    engine = sluice.start("run", sluice.pipeline({"a": "sleep 60"}), "--run-id", sluice.id)
+    sluice.wait_event("step.started", "a")
+    for follow in ("--follow", "-f"):
+        assert len(sluice.runner("events", sluice.run_dir(), "--tail", "2", follow, code=0).stdout.splitlines()) == 2
+    assert engine.poll() is None
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["status"], ["status", "a", "b"], ["events", "a", "--tail"], ["events", "a", "--tail", "x"],
+                                   ["resume", "a", "--run-id", "x"], ["summary", "a", "--tail", "2"], ["start"]], ids=" ".join)
+def test_cli_wrong_words(sluice, words):
+    said = sluice.runner(*words, code=2)
+    assert said.stdout == "" and said.stderr
