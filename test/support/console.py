@@ -9,10 +9,13 @@
 A line after `$ ` is a command, `> ` continues it. What follows is its output, both streams: `...` alone on a
 line stands for any lines, within a line for any text. A block that begins with ```console file=NAME writes
 nothing: blocks with file=NAME (```yaml file=NAME, ```sh file=NAME) are put into the folder first, in
-their order with the commands. `$ command  # exit 3` says which status it must have; without it 0."""
+their order with the commands. `$ command  # exit 3` says which status it must have; without it 0.
+As in a terminal, `cd` and `export` hold for what follows."""
 import pathlib
 import re
+import shlex
 import subprocess
+import tempfile
 
 FENCE = re.compile(r"^```(\w+)?(?: +file=(\S+))? *\n(.*?)^```", re.M | re.S)
 STATUS = re.compile(r"\s+# exit (\d+)$")
@@ -60,8 +63,27 @@ def pattern_of(shown):
         if line.strip() == "...":
             parts.append(r"(?:[^\n]*\n)*?")
         else:
-            parts.append(r"[^\n]*?".join(re.escape(part) for part in line.split("...")).rstrip() + r"[ \t]*\n")
+            parts.append(r"[^\n]*?".join(re.escape(part) for part in line.rstrip().split("...")) + r"[ \t]*\n")
     return "".join(parts)
+
+
+def is_shown(shown, printed):
+    """Is this what the document shows? A command under which nothing is shown prints nothing."""
+    if printed and not printed.endswith("\n"):
+        printed += "\n"
+    return bool(re.fullmatch(pattern_of(shown), printed)) if shown else not printed
+
+
+def perform(command, folder, env, timeout):
+    """One command in a shell: what it did, and folder and environment after it."""
+    with tempfile.NamedTemporaryFile() as after:
+        keep = f"{command}\nstatus=$?; {{ printf '%s\\0' \"$PWD\"; env -0; }} > {shlex.quote(after.name)}; exit $status"
+        done = subprocess.run(["bash", "-c", keep], cwd=folder, env=env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout)
+        kept = pathlib.Path(after.name).read_text(encoding="utf-8").split("\0")[:-1]
+    if kept:
+        folder, env = kept[0], dict(entry.split("=", 1) for entry in kept[1:])
+    return done, folder, env
 
 
 def run(document, folder, env, timeout=60):
@@ -76,11 +98,8 @@ def run(document, folder, env, timeout=60):
                 path.chmod(0o755)
             continue
         count += 1
-        done = subprocess.run(["bash", "-c", step.command], cwd=folder, env=env, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout)
+        done, folder, env = perform(step.command, folder, env, timeout)
         where = f"{document}:{step.line}: $ {step.command}"
         assert done.returncode == step.status, f"{where}\nexit {done.returncode}\n{done.stdout}"
-        output = done.stdout if done.stdout.endswith("\n") or not done.stdout else done.stdout + "\n"
-        if step.text:
-            assert re.fullmatch(pattern_of(step.text), output), f"{where}\nprinted\n{output}\ninstead of\n{step.text}"
+        assert is_shown(step.text, done.stdout), f"{where}\nprinted\n{done.stdout}\ninstead of\n{step.text}"
     return count
