@@ -12,6 +12,11 @@ def test_a_valid_file(sluice):
     assert not sluice.home.exists()
 
 
+def test_one_step_is_one_step(sluice):
+    path = sluice.write("one.yaml", "pipeline: x\nsteps:\n  a: {run: 'true'}\n")
+    assert sluice.run("lint", path, check=0).stderr == f"{path}: valid, 1 step\n"
+
+
 def test_all_errors_are_told_in_one_pass(sluice):
     path = sluice.write("bad.yaml", "pipeline: x\nsteps:\n  a: {rnu: 'true'}\n  b: {run: 'true', needs: [zz]}\n")
     done = sluice.run("lint", path, check=2)

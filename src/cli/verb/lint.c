@@ -6,6 +6,7 @@ static int run(struct cli *cli)
 	struct sluice_pipeline *pipeline;
 	struct sluice_error err;
 	char *diagnostics = NULL;
+	size_t steps;
 
 	if (sluice_pipeline_load(cli->sluice, cli->options.words[0], &pipeline, &diagnostics,
 				 &err) != SLUICE_OK) {
@@ -14,9 +15,10 @@ static int run(struct cli *cli)
 		sluice_free(diagnostics);
 		return print_error(&err);
 	}
+	steps = sluice_pipeline_steps(pipeline);
 	if (!cli->options.given[OPT_QUIET])
-		print_note("%s: valid, %zu steps\n", cli->options.words[0],
-			   sluice_pipeline_steps(pipeline));
+		print_note("%s: valid, %zu step%s\n", cli->options.words[0], steps,
+			   steps == 1 ? "" : "s");
 	sluice_pipeline_free(pipeline);
 	return CLI_OK;
 }
