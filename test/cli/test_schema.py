@@ -110,12 +110,13 @@ def judge():
     return jsonschema.Draft202012Validator(schema())
 
 
-def document_blocks():
-    """Whole pipelines in the documents."""
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        for index, block in enumerate(re.findall(r"```yaml\n(.*?)```", path.read_text(), re.S)):
-            if re.search(r"^pipeline:", block, re.M) and re.search(r"^steps:", block, re.M):
-                yield pytest.param(block, id=f"{path.name}-{index}")
+def document_pipelines():
+    """Whole pipelines in the documents: where they stand, and their text."""
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]:
+        text = path.read_text()
+        for match in re.finditer(r"^```yaml(?: +file=\S+)? *\n(.*?)^```", text, re.M | re.S):
+            if all(re.search(f"^{key}:", match[1], re.M) for key in ("pipeline", "steps")):
+                yield f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, match.start()) + 1}", match[1]
 
 
 def test_the_committed_schema_is_what_the_program_prints(sluice):
@@ -148,9 +149,15 @@ def test_every_example_is_taken(path):
     judge().validate(core_yaml.load(path.read_text()))
 
 
-@pytest.mark.parametrize("block", document_blocks())
-def test_every_pipeline_of_the_documents_is_taken(block):
-    judge().validate(core_yaml.load(block))
+def test_every_pipeline_of_the_documents_is_taken_by_lint_and_schema(sluice):
+    found = set()
+    for place, text in document_pipelines():
+        found.add(place.split(":")[0])
+        done = sluice.run("lint", sluice.write("document.yaml", text))
+        assert done.returncode == 0, f"{place}: {done.stderr}"
+        errors = [error.message for error in judge().iter_errors(core_yaml.load(text))]
+        assert not errors, f"{place}: {errors}"
+    assert {"README.md", "docs/tutorial.md"} <= found
 
 
 def test_a_file_with_every_key_is_taken(sluice):
