@@ -157,7 +157,8 @@ def test_every_pipeline_of_the_documents_is_taken_by_lint_and_schema(sluice):
         assert done.returncode == 0, f"{place}: {done.stderr}"
         errors = [error.message for error in judge().iter_errors(core_yaml.load(text))]
         assert not errors, f"{place}: {errors}"
-    assert {"README.md", "docs/tutorial.md"} <= found
+    newcomers = {str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "coming-from").glob("*.md")}
+    assert {"README.md", "docs/tutorial.md"} | newcomers <= found and len(newcomers) == 4
 
 
 def test_a_file_with_every_key_is_taken(sluice):
