@@ -171,29 +171,6 @@ static void tell_failed(const struct carry *carry, const char *run_name)
 	}
 }
 
-/* The commands that move the run on, out of its status. */
-static void tell_next(const struct carry *carry, const char *run_name)
-{
-	char *status = NULL;
-	struct sluice_error ignored; /* advice only */
-	struct str list;
-	struct str item;
-	size_t at = 0;
-
-	if (sluice_status(carry->cli->sluice, run_name, SLUICE_JSON, &status, &ignored) !=
-	    SLUICE_OK)
-		goto out;
-	list = json_get(str_of(status), "next");
-	while (list.ptr && json_item(list, &at, &item)) {
-		AUTO(buf_fini) struct buf command = BUF_INIT;
-
-		json_decode(item, &command);
-		print_note("next: %.*s\n", STR_ARG(buf_view(&command)));
-	}
-out:
-	sluice_free(status);
-}
-
 static void tell_summary(const struct carry *carry, const char *run_name)
 {
 	char *summary = NULL;
@@ -220,7 +197,7 @@ static int tell_end(const struct carry *carry, const char *run_id, const char *r
 	print_out(end->receipt);
 	print_out("\n");
 	tell_failed(carry, run_name);
-	tell_next(carry, run_name);
+	cli_next(carry->cli, run_name);
 	return end->exit_status;
 }
 

@@ -59,6 +59,12 @@ bool cli_since(const struct cli *cli, int64_t *ret_utc_ms);
 /* Tell what the library says about its last answer (sluice_note), unless --quiet. */
 void cli_note(const struct cli *cli);
 
+/* `next:` and the commands that move a run on, out of its status. */
+void cli_next(const struct cli *cli, const char *run_name);
+/* Tell what became of a decision on `step`, or, NULL, of a request to stop: what was decided ("approved"),
+ * how many more answers it takes, and what to type next when nobody owns the run. */
+void cli_decided(const struct cli *cli, const char *run_name, const char *step, const char *what);
+
 /* Print a text of the library and free it; NULL prints nothing. */
 void cli_answer(char *text);
 /* Print it and the error, if any; answers the exit status. For calls that answer in spite of an

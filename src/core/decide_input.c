@@ -532,6 +532,29 @@ static enum err_code check_asked(const struct ask *ask, struct err *err)
 		       at->is_approved ? "approved already" : step_state_name(at->state));
 }
 
+static bool has_approved(const struct ask *ask, struct str name)
+{
+	for (const struct approver *other = state_of(ask)->approvers; other; other = other->next) {
+		if (str_eq(str_cut(other->name, strlen("manual:"), other->name.len), name))
+			return true;
+	}
+	return false;
+}
+
+/* Say who may decide and has not yet; nothing when that is anybody. */
+static enum err_code hint_approvers(const struct ask *ask, struct err *err)
+{
+	const struct approval *approval = step_of(ask)->approval;
+	AUTO(buf_fini) struct buf names = BUF_INIT;
+
+	for (uint32_t i = 0; approval && i < approval->by_count; i++) {
+		if (!has_approved(ask, approval->by[i]))
+			buf_fmt(&names, "%s%.*s", names.len > 0 ? ", " : "", STR_ARG(approval->by[i]));
+	}
+	return names.len > 0 ? err_hint(err, "who may: %.*s (--as NAME)", STR_ARG(buf_view(&names)))
+			     : err->code;
+}
+
 static enum err_code check_may_approve(const struct ask *ask, struct err *err)
 {
 	const struct approval *approval = step_of(ask)->approval;
@@ -540,10 +563,11 @@ static enum err_code check_may_approve(const struct ask *ask, struct err *err)
 
 	for (uint32_t i = 0; approval && i < approval->by_count; i++)
 		is_allowed = is_allowed || str_eq(approval->by[i], person->name);
-	if (!is_allowed)
-		return err_set(err, ERR_REFUSED, "'%.*s' is not among those who may decide on '%.*s'",
-			       STR_ARG(person->name), STR_ARG(step_of(ask)->id));
-	return ERR_OK;
+	if (is_allowed)
+		return ERR_OK;
+	(void)err_set(err, ERR_REFUSED, "'%.*s' is not among those who may decide on '%.*s'",
+		      STR_ARG(person->name), STR_ARG(step_of(ask)->id));
+	return hint_approvers(ask, err);
 }
 
 static enum err_code on_approve(const struct ask *ask, struct err *err)
@@ -553,10 +577,10 @@ static enum err_code on_approve(const struct ask *ask, struct err *err)
 	if (check_person(ask, err) != ERR_OK || check_asked(ask, err) != ERR_OK ||
 	    check_may_approve(ask, err) != ERR_OK)
 		return err->code;
-	for (const struct approver *other = state_of(ask)->approvers; other; other = other->next) {
-		if (str_eq(str_cut(other->name, strlen("manual:"), other->name.len), person->name))
-			return err_set(err, ERR_REFUSED, "'%.*s' has approved '%.*s' already",
-				       STR_ARG(person->name), STR_ARG(step_of(ask)->id));
+	if (has_approved(ask, person->name)) {
+		(void)err_set(err, ERR_REFUSED, "'%.*s' has approved '%.*s' already",
+			      STR_ARG(person->name), STR_ARG(step_of(ask)->id));
+		return hint_approvers(ask, err);
 	}
 	put_person(ask, add_step(ask, EVENT_GATE_APPROVED));
 	return ERR_OK;

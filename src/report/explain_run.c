@@ -41,7 +41,9 @@ static void tell_start(const struct explaining *x)
 			  STR_ARG(trail->resumed_from));
 	if (trail->stopped > 0)
 		facts_add(x->facts, 1, "stop_requested", STR_NONE, trail->stopped,
-			  "asked to stop by %.*s%s%.*s", STR_ARG(trail->stop_by),
+			  "asked to stop by %.*s%s%.*s",
+			  STR_ARG(str_is(trail->stop_by, "runner") ? STR("a signal to its process")
+								   : person_of(trail->stop_by)),
 			  trail->stop_reason.len > 0 ? ": " : "", STR_ARG(trail->stop_reason));
 	if (trail->overrides > 0)
 		facts_add(x->facts, 1, "overridden", STR_NONE, trail->overridden,
@@ -64,6 +66,25 @@ static void tell_counts(const struct explaining *x)
 	if (run->warnings > 0)
 		facts_add(x->facts, 1, "warnings", STR_NONE, 0, "%u warning%s", run->warnings,
 			  run->warnings == 1 ? "" : "s");
+}
+
+/* The soft gates that failed: warnings that say why. */
+static void tell_soft_gates(const struct explaining *x)
+{
+	const struct run_state *run = &x->trail->fold.state;
+	unsigned shown = 0;
+
+	for (uint32_t i = 0; i < run->model->steps_count && shown < STEPS_SHOWN; i++) {
+		const struct trail_step *step = &x->trail->steps[i];
+
+		if (run->steps[i].state != STEP_SUCCEEDED || step->gate_failed <= step->started ||
+		    step->gate_failed < step->gate_passed)
+			continue;
+		facts_add(x->facts, 2, "soft_gate_failed", id_of(x, i), step->gate_failed,
+			  "soft gate %.*s failed: %.*s", STR_ARG(id_of(x, i)),
+			  STR_ARG(step->gate_reason));
+		shown++;
+	}
 }
 
 /* The first steps that are in the state, with a line or two of their causes; first of all the one
@@ -98,6 +119,7 @@ void explain_run(const struct explaining *x)
 
 	tell_start(x);
 	tell_counts(x);
+	tell_soft_gates(x);
 	tell_steps(x, STEP_FAILED);
 	tell_steps(x, STEP_WAITING);
 	if (!run_state_is_end(run->state))
@@ -142,7 +164,8 @@ static void next_put(const struct trail *trail, const struct run_lock_info *owne
 		buf_cut(out, end);
 		return;
 	}
-	if ((run->steps[step].state == STEP_WAITING && !run->steps[step].is_approved) ||
+	if ((run->steps[step].state == STEP_WAITING && !run->steps[step].is_approved &&
+	     !run->steps[step].is_rejected) ||
 	    run->steps[step].is_held)
 		buf_fmt(out, "sluice approve %.*s %.*s --reason TEXT\n", STR_ARG(run->run_id),
 			STR_ARG(id_of(&(struct explaining){.trail = trail}, step)));

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/timefmt.h"
+#include "report/run_report.h"
 
 #include <string.h>
 
@@ -32,12 +33,6 @@ static struct str id_of(const struct explaining *x, uint32_t step)
 
 #define ADD(x, depth, code, step, event, ...) \
 	facts_add((x)->facts, (depth), (code), id_of((x), (step)), (event), __VA_ARGS__)
-
-/* `manual:anna` is anna to a person. */
-static struct str name_of(struct str actor)
-{
-	return str_starts(actor, "manual:") ? str_cut(actor, 7, actor.len) : actor;
-}
 
 /* ----------------------------------------------------------------------------- conditions */
 
@@ -97,7 +92,7 @@ static void tell_consequence(const struct explaining *x, uint32_t step, unsigned
 
 	if (at->is_waived) {
 		ADD(x, depth, "overridden", step, trail->overridden,
-		    "its effect is waived by %.*s: %.*s", STR_ARG(name_of(trail->override_by)),
+		    "its effect is waived by %.*s: %.*s", STR_ARG(person_of(trail->override_by)),
 		    STR_ARG(trail->override_reason));
 		return;
 	}
@@ -110,6 +105,9 @@ static void tell_consequence(const struct explaining *x, uint32_t step, unsigned
 			    STR_ARG(trail->evidence));
 		return;
 	}
+	if ((at->class == CLASS_CANCELLED || at->class == CLASS_INTERRUPTED) &&
+	    run_ends_stopped(run_of(x)))
+		return; /* the stop decided about the rest, not its failure */
 	ADD(x, depth, "on_failure", step, 0, "on_failure: %s: %s", on_failure_name(def->on_failure),
 	    step_stops_run(run_of(x), step) ? "nothing new started, the rest was skipped"
 	    : def->on_failure == ON_FAILURE_SKIP_DOWNSTREAM
@@ -129,7 +127,7 @@ static void tell_failure(const struct explaining *x, uint32_t step, unsigned dep
 		ADD(x, depth + 1, "rejected", step, trail->rejected, "rejected by %.*s",
 		    STR_ARG(str_is(trail->rejected_by, "runner")
 				? STR("the deadline of its approval")
-				: name_of(trail->rejected_by)));
+				: person_of(trail->rejected_by)));
 	if (at->is_held) {
 		ADD(x, depth + 1, "held", step, trail->ended,
 		    "on_lost: ask: a person decides: approve runs it again, reject gives it up");
@@ -200,7 +198,12 @@ static void tell_plain(const struct explaining *x, uint32_t step, unsigned depth
 	    is_open      ? "is "
 	    : is_done_to ? "was "
 			 : "",
-	    state, at->state == STEP_PENDING && at->is_retry ? ", a retry comes" : "",
+	    state,
+	    at->state == STEP_PENDING && at->is_retry ? ", a retry comes"
+	    : at->state != STEP_WAITING               ? ""
+	    : at->is_approved                         ? ", approved"
+	    : at->is_rejected                         ? ", rejected"
+						      : " for approval",
 	    at->is_given ? " (given at the start)" : "", at->state == STEP_SKIPPED ? ": " : "",
 	    at->state == STEP_SKIPPED ? skip_reason_name(at->skip) : "");
 }
@@ -319,7 +322,7 @@ static void tell_why_it_ran(const struct explaining *x, uint32_t step)
 	tell_condition(x, step, 1, true);
 	for (size_t i = 0; i < x->trail->approvals_count; i++)
 		ADD(x, 1, "approved", step, x->trail->approvals[i].seq, "approved by %.*s: %.*s",
-		    STR_ARG(name_of(x->trail->approvals[i].by)),
+		    STR_ARG(person_of(x->trail->approvals[i].by)),
 		    STR_ARG(x->trail->approvals[i].reason));
 }
 
@@ -346,7 +349,9 @@ static void explain_succeeded(const struct explaining *x, uint32_t step)
 		    STR_ARG(trail->evidence));
 	else if (trail->gate_failed > trail->started)
 		ADD(x, 1, "soft_gate_failed", step, trail->gate_failed,
-		    "its soft gate failed, which is a warning: %.*s", STR_ARG(trail->evidence));
+		    "its soft gate failed, which is a warning: %.*s%s%.*s",
+		    STR_ARG(trail->gate_reason), trail->gate_reason.len > 0 ? ": " : "",
+		    STR_ARG(trail->evidence));
 	tell_why_it_ran(x, step);
 }
 
@@ -379,11 +384,12 @@ static void tell_approval(const struct explaining *x, uint32_t step)
 	uint32_t given = 0;
 
 	for (const struct approver *who = at->approvers; who; who = who->next)
-		buf_fmt(&names, "%s%.*s", given++ > 0 ? ", " : "", STR_ARG(name_of(who->name)));
+		buf_fmt(&names, "%s%.*s", given++ > 0 ? ", " : "", STR_ARG(person_of(who->name)));
 	if (at->is_approved) {
 		ADD(x, 1, "approved", step, x->trail->steps[step].approved,
-		    "approved by %.*s; it starts when what it needs and a slot are there",
-		    STR_ARG(buf_view(&names)));
+		    "approved by %.*s; it starts when %s", STR_ARG(buf_view(&names)),
+		    x->owner->is_held ? "what it needs and a slot are there"
+				      : "a resume goes on with the run");
 		return;
 	}
 	ADD(x, 1, "approval_missing", step, x->trail->steps[step].waiting,
@@ -401,12 +407,13 @@ static void explain_waiting(const struct explaining *x, uint32_t step)
 	const struct step_state *at = state_of(x, step);
 	char stamp[STAMP_BYTES + 1];
 
-	ADD(x, 0, "waiting", step, x->trail->steps[step].waiting, "%.*s waits: %.*s",
-	    STR_ARG(id_of(x, step)), STR_ARG(at->reason));
+	ADD(x, 0, "waiting", step, x->trail->steps[step].waiting, "%.*s %s: %.*s",
+	    STR_ARG(id_of(x, step)), at->is_rejected ? "was rejected" : "waits",
+	    STR_ARG(at->reason));
 	if (at->is_rejected)
 		ADD(x, 1, "rejected", step, x->trail->steps[step].rejected,
 		    "rejected by %.*s: it will fail",
-		    STR_ARG(name_of(x->trail->steps[step].rejected_by)));
+		    STR_ARG(person_of(x->trail->steps[step].rejected_by)));
 	else if (def_of(x, step)->gate == GATE_MANUAL)
 		tell_approval(x, step);
 	if (at->due_ms > 0) {
@@ -428,7 +435,7 @@ static void tell_ready(const struct explaining *x, uint32_t step)
 		    "the run was stopped%s%.*s before it started",
 		    x->trail->stop_by.ptr && !str_is(x->trail->stop_by, "runner") ? " by " : "",
 		    STR_ARG(str_is(x->trail->stop_by, "runner") ? STR_NONE
-								: name_of(x->trail->stop_by)));
+								: person_of(x->trail->stop_by)));
 	else if (!x->owner->is_held && !run_state_is_end(run->state))
 		ADD(x, 1, "not_owned", step, 0,
 		    "nobody owns the run: `sluice resume` goes on with it");

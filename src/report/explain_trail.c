@@ -205,6 +205,9 @@ static enum err_code note_step_event(struct trail *trail, const struct run_state
 	if ((event->type == EVENT_GATE_PASSED || event->type == EVENT_GATE_FAILED) &&
 	    keep(trail, event_text(event, EVENT_FIELD_EVIDENCE), &step->evidence, err) != ERR_OK)
 		return err->code;
+	if (event->type == EVENT_GATE_FAILED &&
+	    keep(trail, event_text(event, EVENT_FIELD_REASON), &step->gate_reason, err) != ERR_OK)
+		return err->code;
 	if (event->type == EVENT_GATE_REJECTED &&
 	    keep(trail, event->actor, &step->rejected_by, err) != ERR_OK)
 		return err->code;

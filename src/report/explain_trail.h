@@ -14,6 +14,7 @@ struct trail_step {
 	struct str override_by, override_reason; /* actor and words; of an override that holds */
 	struct str rejected_by;
 	struct str evidence;    /* JSON, of the last verdict of `pass` */
+	struct str gate_reason; /* why the gate failed, in its own words */
 	struct str cached_from; /* ptr NULL = it was executed */
 	struct str conditions;  /* "params.full = false, ..." when its condition was decided */
 	int64_t retry_delay_ms;

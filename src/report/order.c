@@ -5,6 +5,7 @@
 #include "report/run_report.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct named {
 	struct str id;
@@ -61,6 +62,11 @@ void failed_gates_member(struct buf *out, const struct run_state *run, const uin
 	buf_byte(out, ']');
 }
 
+struct str person_of(struct str actor)
+{
+	return str_starts(actor, "manual:") ? str_cut(actor, strlen("manual:"), actor.len) : actor;
+}
+
 int64_t run_duration_ms(const struct run_state *run)
 {
 	if (run->changed_ms == 0)
@@ -102,7 +108,8 @@ static void blocked_commands(const struct fold_run *fold, struct buf *out)
 	bool is_held = false;
 
 	for (uint32_t i = 0; i < run->model->steps_count; i++) {
-		if (run->steps[i].state == STEP_WAITING && !run->steps[i].is_approved)
+		if (run->steps[i].state == STEP_WAITING && !run->steps[i].is_approved &&
+		    !run->steps[i].is_rejected)
 			buf_fmt(out, "sluice approve %.*s %.*s --reason TEXT\n",
 				STR_ARG(run->run_id), STR_ARG(run->model->steps[i].id));
 		is_held = is_held || run->steps[i].is_held;

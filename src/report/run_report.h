@@ -36,6 +36,9 @@ void reading_note(const struct log_reading *reading, struct buf *out);
 /* The commands that move the run on, one a line, most likely first; none when it is over. */
 void next_commands(const struct fold_run *fold, const struct run_lock_info *owner, struct buf *out);
 
+/* The name in an actor: `manual:anna` is anna to a person; others as they are. Borrowed. */
+struct str person_of(struct str actor);
+
 /* Indexes of the steps in the order of their ids (byte order); model->steps_count of them. */
 MUST_CHECK enum err_code steps_by_id(const struct model *model, uint32_t **ret_order,
 				     struct err *err);

@@ -53,11 +53,33 @@ static void rollback_line(struct buf *out, const struct run_state *run)
 	buf_byte(out, '\n');
 }
 
-/* Who may approve what a step waits for. */
+/* What people have answered so far. */
+static void answers_put(struct buf *out, const struct step_state *at)
+{
+	const char *before = at->is_approved ? ", approved by " : ", so far approved by ";
+
+	for (const struct approver *who = at->approvers; who; who = who->next) {
+		buf_fmt(out, "%s%.*s", before, STR_ARG(person_of(who->name)));
+		before = ", ";
+	}
+}
+
+/* A request to stop that is not carried out yet. */
+static void stop_line(struct buf *out, const struct run_state *run)
+{
+	if (run->is_stopping && !run_state_is_end(run->state))
+		buf_fmt(out, "Stop: requested%s\n", run->is_stop_now ? ", running steps are killed" : "");
+}
+
+/* Who may approve what a step waits for, and who has. */
 static void wait_line(struct buf *out, const struct step *step, const struct step_state *at)
 {
 	char stamp[STAMP_BYTES + 1];
 
+	if (at->is_rejected) {
+		buf_fmt(out, "Rejected: %.*s (%.*s)\n", STR_ARG(step->id), STR_ARG(at->reason));
+		return;
+	}
 	buf_fmt(out, "Waiting: %.*s", STR_ARG(step->id));
 	if (at->reason.len > 0)
 		buf_fmt(out, " (%.*s)", STR_ARG(at->reason));
@@ -71,6 +93,7 @@ static void wait_line(struct buf *out, const struct step *step, const struct ste
 		if (step->approval->count > 1)
 			buf_fmt(out, ", %u needed", step->approval->count);
 	}
+	answers_put(out, at);
 	if (at->due_ms > 0) {
 		stamp_write(at->due_ms, stamp);
 		buf_fmt(out, ", until %s", stamp);
@@ -124,6 +147,7 @@ static enum err_code put_text(const struct fold_run *fold, const struct run_lock
 	if (run->reason.len > 0)
 		buf_fmt(out, "Reason: %.*s\n", STR_ARG(run->reason));
 	rollback_line(out, run);
+	stop_line(out, run);
 	if (owner)
 		owner_line(out, run, owner);
 	for (uint32_t i = 0; i < run->model->steps_count; i++) {
@@ -197,6 +221,10 @@ static void step_member(struct buf *out, const struct run_state *run, uint32_t i
 	if (at->quality.ptr)
 		field_raw(out, "quality", at->quality);
 	names_member(out, "approved_by", at);
+	field_known(out, "approvals_needed",
+		    step->gate != GATE_MANUAL ? -1
+		    : step->approval          ? (int64_t)step->approval->count
+					      : 1);
 	buf_byte(out, '}');
 }
 

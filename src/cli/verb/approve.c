@@ -14,8 +14,7 @@ static int run(struct cli *cli)
 	if (sluice_approve(cli->sluice, given->words[0], given->words[1], &options, &err) !=
 	    SLUICE_OK)
 		return print_error(&err);
-	if (!given->given[OPT_QUIET])
-		print_note("%s approved\n", given->words[1]);
+	cli_decided(cli, given->words[0], given->words[1], "approved");
 	return CLI_OK;
 }
 

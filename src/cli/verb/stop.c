@@ -10,8 +10,7 @@ static int run(struct cli *cli)
 
 	if (sluice_stop(cli->sluice, cli->options.words[0], &options, &err) != SLUICE_OK)
 		return print_error(&err);
-	if (!cli->options.given[OPT_QUIET])
-		print_note("stop requested\n");
+	cli_decided(cli, cli->options.words[0], NULL, "stop requested");
 	return CLI_OK;
 }
 
