@@ -50,10 +50,12 @@ sluice_events(struct sluice *sluice, const char *run_name,
 	      const struct sluice_events_opts *options, sluice_sink_fn *sink, void *arg,
 	      struct sluice_error *err);
 
+/* What the steps of a run wrote; then, each under a heading, what their compensations did. */
 struct sluice_logs_opts {
 	const char *step;  /* NULL = all steps, each with a heading */
-	int64_t attempt;   /* -1 = the last one of each; NOT_FOUND when no step has this one */
-	bool failed;       /* only failed steps */
+	int64_t attempt;   /* -1 = the last one of each; NOT_FOUND when no step and no compensation has
+			    * this one */
+	bool failed;       /* only failed steps and compensations */
 	bool follow;
 	uint64_t tail_bytes; /* begin so many bytes before the end of each; 0 = at its beginning */
 };

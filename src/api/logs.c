@@ -6,7 +6,7 @@
 
 #define PIECE_BYTES ((size_t)65536)
 
-/* How far a step's output was shown. */
+/* How far an output was shown. */
 struct shown {
 	bool is_begun;
 	uint32_t attempt;
@@ -19,10 +19,13 @@ struct reader {
 	struct attempt_choice choice;
 	sluice_sink_fn *sink;
 	void *arg;
-	struct shown *shown; /* by step */
-	uint32_t last;       /* the step whose output was shown last; STEP_NONE at the start */
-	bool is_over;        /* the sink wants no more */
-	bool has_chosen;     /* some attempt was meant */
+	/* By stream: the number of a step is its own output, that behind all steps its
+	 * compensation's. */
+	struct shown *shown;
+	struct attempt_undo *undos; /* by step; made again by each look */
+	uint32_t last;              /* the stream that was shown last; STEP_NONE at the start */
+	bool is_over;               /* the sink wants no more */
+	bool has_chosen;            /* some attempt was meant */
 	struct buf bytes;
 	uint64_t tail_bytes; /* 0 = from the beginning */
 };
@@ -30,6 +33,7 @@ struct reader {
 static void reader_fini(struct reader *reader)
 {
 	mem_free(reader->shown);
+	mem_free(reader->undos);
 	buf_fini(&reader->bytes);
 }
 
@@ -39,30 +43,36 @@ static void give(struct reader *reader, const char *bytes, size_t len)
 		reader->is_over = true;
 }
 
-/* Whose output follows: with one step asked for that is known. */
-static enum err_code give_heading(struct reader *reader, const struct run_state *run, uint32_t step,
-				  uint32_t attempt, struct err *err)
+/* Whose output follows: with one step asked for that is known, but for its compensation. */
+static enum err_code give_heading(struct reader *reader, const struct run_state *run,
+				  uint32_t stream, struct err *err)
 {
 	AUTO(buf_fini) struct buf heading = BUF_INIT;
+	uint32_t steps = run->model->steps_count;
+	uint32_t attempt = reader->shown[stream].attempt;
 
-	if (reader->choice.step.ptr || reader->last == step)
+	if (reader->last == stream)
 		return ERR_OK;
 	if (reader->last != STEP_NONE)
 		buf_byte(&heading, '\n');
-	attempt_log_heading(&heading, run, step, attempt);
+	if (stream >= steps)
+		attempt_undo_heading(&heading, &run->model->steps[stream - steps],
+				     &reader->undos[stream - steps], attempt);
+	else
+		attempt_log_heading(&heading, run, stream, attempt);
 	if (buf_check(&heading, "heading", err) != ERR_OK)
 		return err->code;
-	give(reader, heading.ptr, heading.len);
-	reader->last = step;
+	if (stream >= steps || !reader->choice.step.ptr)
+		give(reader, heading.ptr, heading.len);
+	reader->last = stream;
 	return ERR_OK;
 }
 
 /* Show what the file has beyond what was shown. */
-static enum err_code give_open(struct reader *reader, const struct run_state *run, uint32_t step,
+static enum err_code give_open(struct reader *reader, const struct run_state *run, uint32_t stream,
 			       unsigned file, int fd, struct err *err)
 {
-	struct shown *shown = &reader->shown[step];
-	uint64_t *offset = &shown->offsets[file];
+	uint64_t *offset = &reader->shown[stream].offsets[file];
 	size_t got = PIECE_BYTES;
 
 	while (got > 0 && !reader->is_over) {
@@ -72,10 +82,10 @@ static enum err_code give_open(struct reader *reader, const struct run_state *ru
 		room = buf_room(&reader->bytes, PIECE_BYTES);
 		if (!room)
 			return buf_check(&reader->bytes, "output", err);
-		if (vfs_read(rundir_vfs(reader->dir), fd, room, PIECE_BYTES, *offset, &got,
-			     err) != ERR_OK)
+		if (vfs_read(rundir_vfs(reader->dir), fd, room, PIECE_BYTES, *offset, &got, err) !=
+		    ERR_OK)
 			return err->code;
-		if (got > 0 && give_heading(reader, run, step, shown->attempt, err) != ERR_OK)
+		if (got > 0 && give_heading(reader, run, stream, err) != ERR_OK)
 			return err->code;
 		give(reader, room, got);
 		*offset += got;
@@ -97,7 +107,21 @@ static enum err_code skip_to_tail(const struct reader *reader, uint64_t *offset,
 	return ERR_OK;
 }
 
-static enum err_code give_file(struct reader *reader, const struct run_state *run, uint32_t step,
+/* False when a stream has no such file. */
+static bool path_of(const struct reader *reader, const struct run_state *run, uint32_t stream,
+		    unsigned file, struct buf *out)
+{
+	uint32_t steps = run->model->steps_count;
+	uint32_t attempt = reader->shown[stream].attempt;
+
+	if (stream < steps)
+		return attempt_log_path(out, &run->model->steps[stream], attempt, file);
+	if (file == 0)
+		attempt_undo_path(out, &run->model->steps[stream - steps], attempt);
+	return file == 0;
+}
+
+static enum err_code give_file(struct reader *reader, const struct run_state *run, uint32_t stream,
 			       unsigned file, struct err *err)
 {
 	AUTO(buf_fini) struct buf path = BUF_INIT;
@@ -106,7 +130,7 @@ static enum err_code give_file(struct reader *reader, const struct run_state *ru
 	enum err_code code;
 	int fd;
 
-	if (!attempt_log_path(&path, &run->model->steps[step], reader->shown[step].attempt, file))
+	if (!path_of(reader, run, stream, file, &path))
 		return ERR_OK;
 	if (buf_check(&path, "path", err) != ERR_OK)
 		return err->code;
@@ -117,25 +141,25 @@ static enum err_code give_file(struct reader *reader, const struct run_state *ru
 		*err = missing;
 		return err->code;
 	}
-	code = skip_to_tail(reader, &reader->shown[step].offsets[file], fd, err);
+	code = skip_to_tail(reader, &reader->shown[stream].offsets[file], fd, err);
 	if (code == ERR_OK)
-		code = give_open(reader, run, step, file, fd, err);
+		code = give_open(reader, run, stream, file, fd, err);
 	vfs_close(vfs, fd);
 	return code;
 }
 
-static enum err_code give_step(struct reader *reader, const struct run_state *run, uint32_t step,
-			       uint32_t attempt, struct err *err)
+static enum err_code give_stream(struct reader *reader, const struct run_state *run,
+				 uint32_t stream, uint32_t attempt, struct err *err)
 {
-	struct shown *shown = &reader->shown[step];
+	struct shown *shown = &reader->shown[stream];
 
 	if (!shown->is_begun || shown->attempt != attempt) {
 		*shown = (struct shown){.is_begun = true, .attempt = attempt};
-		if (reader->last == step)
+		if (reader->last == stream)
 			reader->last = STEP_NONE;
 	}
 	for (unsigned file = 0; file < ATTEMPT_LOGS; file++) {
-		if (give_file(reader, run, step, file, err) != ERR_OK)
+		if (give_file(reader, run, stream, file, err) != ERR_OK)
 			return err->code;
 	}
 	return ERR_OK;
@@ -162,6 +186,51 @@ static enum err_code no_attempt(const struct reader *reader, struct err *err)
 	return err_hint(err, "`sluice summary RUN` counts them; the first one is 0");
 }
 
+static enum err_code note_event(void *arg, const struct run_state *run, const struct event *event,
+				struct str line, struct err *err)
+{
+	struct reader *reader = arg;
+
+	(void)line;
+	if (!reader->undos) {
+		reader->undos = mem_new(run->model->steps_count, sizeof(*reader->undos));
+		if (!reader->undos)
+			return mem_err(err);
+	}
+	attempt_undo_note(reader->undos, run, event);
+	return ERR_OK;
+}
+
+/* What the steps wrote, in their order; then what undid them, last step first. */
+static enum err_code give_new(struct reader *reader, const struct run_state *run, struct err *err)
+{
+	uint32_t steps = run->model->steps_count;
+	uint32_t attempt;
+
+	for (uint32_t i = 0; i < 2 * steps && !reader->is_over; i++) {
+		bool is_undo = i >= steps;
+		uint32_t step = run->model->order[is_undo ? 2 * steps - 1 - i : i];
+
+		if (!(is_undo ? attempt_undo_chosen(run, step, &reader->undos[step],
+						    &reader->choice, &attempt)
+			      : attempt_chosen(run, step, &reader->choice, &attempt)))
+			continue;
+		reader->has_chosen = true;
+		if (give_stream(reader, run, is_undo ? steps + step : step, attempt, err) != ERR_OK)
+			return err->code;
+	}
+	return ERR_OK;
+}
+
+/* Can the step still write: it, or what is about to undo it? */
+static bool may_write(const struct run_state *run, uint32_t step)
+{
+	const struct step_state *at = &run->steps[step];
+
+	return !step_is_resolved(at) || (at->state == STEP_SUCCEEDED && run_is_undoing(run) &&
+					 run->model->steps[step].compensate);
+}
+
 /* One look at the run: show what is new. *ret_is_done: nothing more can come. */
 static enum err_code look(struct reader *reader, bool *ret_is_done, struct err *err)
 {
@@ -170,36 +239,26 @@ static enum err_code look(struct reader *reader, bool *ret_is_done, struct err *
 	const struct run_state *run = &fold.state;
 	bool is_at_rest;
 
+	mem_free(reader->undos);
+	reader->undos = NULL;
 	if (run_lock_look(rundir_vfs(reader->dir), rundir_fd(reader->dir), &owner, err) != ERR_OK ||
-	    fold_read(reader->dir, &reader->sluice->limits, NULL, NULL, &fold, err) != ERR_OK)
+	    fold_read(reader->dir, &reader->sluice->limits, note_event, reader, &fold, err) !=
+		ERR_OK)
 		return err->code;
 	if (!reader->shown) {
-		reader->shown = mem_new(run->model->steps_count, sizeof(*reader->shown));
+		reader->shown =
+		    mem_new(2 * (size_t)run->model->steps_count, sizeof(*reader->shown));
 		if (!reader->shown)
 			return mem_err(err);
 	}
 	if (reader->choice.step.ptr && model_find(run->model, reader->choice.step) == STEP_NONE)
 		return no_step(reader, run, err);
-	for (uint32_t i = 0; i < run->model->steps_count && !reader->is_over; i++) {
-		uint32_t step = run->model->order[i];
-		uint32_t attempt;
-
-		if (!attempt_chosen(run, step, &reader->choice, &attempt))
-			continue;
-		reader->has_chosen = true;
-		if (give_step(reader, run, step, attempt, err) != ERR_OK)
-			return err->code;
-	}
-	if (api_check_reading(&fold, err) != ERR_OK)
+	if (give_new(reader, run, err) != ERR_OK || api_check_reading(&fold, err) != ERR_OK)
 		return err->code;
 	is_at_rest = run->is_completed || run->state == RUN_BLOCKED;
 	*ret_is_done = reader->is_over || (is_at_rest && !owner.is_held);
-	if (reader->choice.step.ptr && !*ret_is_done) {
-		const struct step_state *at =
-		    &run->steps[model_find(run->model, reader->choice.step)];
-
-		*ret_is_done = step_is_resolved(at);
-	}
+	if (reader->choice.step.ptr && !*ret_is_done)
+		*ret_is_done = !may_write(run, model_find(run->model, reader->choice.step));
 	return ERR_OK;
 }
 

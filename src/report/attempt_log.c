@@ -35,3 +35,53 @@ void attempt_log_heading(struct buf *out, const struct run_state *run, uint32_t 
 	buf_fmt(out, "==> %.*s (attempt %u, %s) <==\n", STR_ARG(run->model->steps[step].id),
 		attempt, step_state_name(run->steps[step].state));
 }
+
+void attempt_undo_note(struct attempt_undo *undos, const struct run_state *run,
+		       const struct event *event)
+{
+	bool is_start = event->type == EVENT_COMPENSATION_STARTED;
+	struct attempt_undo *undo;
+	uint32_t step;
+
+	if (!is_start && event->type != EVENT_COMPENSATION_FAILED &&
+	    event->type != EVENT_STEP_COMPENSATED)
+		return;
+	step = model_find(run->model, event_text(event, EVENT_FIELD_STEP_ID));
+	BUG_IF(step == STEP_NONE); /* apply has found it */
+	undo = &undos[step];
+	undo->is_running = is_start;
+	if (is_start)
+		undo->count = event->attempt + 1;
+	else
+		undo->is_failed = event->type == EVENT_COMPENSATION_FAILED;
+}
+
+bool attempt_undo_chosen(const struct run_state *run, uint32_t step,
+			 const struct attempt_undo *undo, const struct attempt_choice *choice,
+			 uint32_t *ret_attempt)
+{
+	if (choice->step.ptr && !str_eq(choice->step, run->model->steps[step].id))
+		return false;
+	if (undo->count == 0 || (choice->failed && (undo->is_running || !undo->is_failed)) ||
+	    choice->attempt >= (int64_t)undo->count)
+		return false;
+	*ret_attempt = choice->attempt >= 0 ? (uint32_t)choice->attempt : undo->count - 1;
+	return true;
+}
+
+void attempt_undo_path(struct buf *out, const struct step *step, uint32_t attempt)
+{
+	buf_fmt(out, "logs/%.*s.comp.%u.log", STR_ARG(step->id), attempt);
+}
+
+void attempt_undo_heading(struct buf *out, const struct step *step, const struct attempt_undo *undo,
+			  uint32_t attempt)
+{
+	bool is_last = attempt + 1 == undo->count;
+
+	/* One after which there was another has failed. */
+	buf_fmt(out, "==> %.*s, compensation (attempt %u, %s) <==\n", STR_ARG(step->id), attempt,
+		is_last && undo->is_running   ? "running"
+		: is_last && !undo->is_failed ? "succeeded"
+					      : "failed");
+}

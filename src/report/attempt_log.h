@@ -24,4 +24,24 @@ bool attempt_log_path(struct buf *out, const struct step *step, uint32_t attempt
 void attempt_log_heading(struct buf *out, const struct run_state *run, uint32_t step,
 			 uint32_t attempt);
 
+/* What the log tells of the compensation of a step (S10). */
+struct attempt_undo {
+	uint32_t count; /* attempts that were started */
+	bool is_running;
+	bool is_failed; /* the last one that ended */
+};
+
+/* Note an event that was just applied; `undos` has one for each step, zeroed before the first event. */
+void attempt_undo_note(struct attempt_undo *undos, const struct run_state *run,
+		       const struct event *event);
+/* As attempt_chosen, of the compensation: those that failed are meant by `failed`. */
+bool attempt_undo_chosen(const struct run_state *run, uint32_t step,
+			 const struct attempt_undo *undo, const struct attempt_choice *choice,
+			 uint32_t *ret_attempt);
+/* Append `logs/<step>.comp.<attempt>.log`. */
+void attempt_undo_path(struct buf *out, const struct step *step, uint32_t attempt);
+/* Append `==> <step>, compensation (attempt n, <running, succeeded or failed>) <==` and a newline. */
+void attempt_undo_heading(struct buf *out, const struct step *step, const struct attempt_undo *undo,
+			  uint32_t attempt);
+
 #endif

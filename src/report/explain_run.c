@@ -1,12 +1,11 @@
 /* explain_run.c - how a run came to where it is, in a few lines; and the two forms of an
  * explanation */
-#include "report/explain_step.h"
+#include "report/explain_intern.h"
 
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "report/pretty.h"
-#include "report/run_report.h"
 
 #include <string.h>
 
@@ -15,9 +14,17 @@
 #define FACTS_MAX   12
 #define NEXT_MAX    3 /* commands: with them the story of a run has 15 lines at most */
 
-static struct str id_of(const struct explaining *x, uint32_t step)
+static void tell_undoing(const struct explaining *x)
 {
-	return x->trail->fold.model->steps[step].id;
+	const struct undo_state *undo = &run_of(x)->undo;
+
+	tell_rollback(x);
+	if (undo->step != STEP_NONE && (undo->is_failed || undo->is_retry))
+		facts_add(x->facts, 2, "compensation_failed", id_of(x, undo->step),
+			  x->trail->steps[undo->step].undo_failed,
+			  "compensation of %.*s failed (%s): %.*s", STR_ARG(id_of(x, undo->step)),
+			  error_class_name(undo->class),
+			  STR_ARG(undo->reason.len > 0 ? undo->reason : STR("no reason given")));
 }
 
 static void tell_start(const struct explaining *x)
@@ -45,6 +52,7 @@ static void tell_start(const struct explaining *x)
 			  STR_ARG(str_is(trail->stop_by, "runner") ? STR("a signal to its process")
 								   : person_of(trail->stop_by)),
 			  trail->stop_reason.len > 0 ? ": " : "", STR_ARG(trail->stop_reason));
+	tell_undoing(x);
 	if (trail->overrides > 0)
 		facts_add(x->facts, 1, "overridden", STR_NONE, trail->overridden,
 			  "%u override%s of failed gates", trail->overrides,
@@ -149,11 +157,25 @@ static enum err_code explain(const struct trail *trail, const struct run_lock_in
 	return facts_check(facts, err);
 }
 
+bool cached_place(struct str from, struct str *ret_run_id, struct str *ret_step_id)
+{
+	size_t first = from.ptr ? str_find(from, "/", 0) : SIZE_MAX;
+	size_t last = first == SIZE_MAX ? SIZE_MAX : str_find(from, "/", first + 1);
+
+	if (last == SIZE_MAX)
+		return false;
+	*ret_run_id = str_cut(from, 0, first);
+	*ret_step_id = str_cut(from, first + 1, last);
+	return true;
+}
+
 /* What a person types next: the commands that are about the step, else those about the run. */
 static void next_put(const struct trail *trail, const struct run_lock_info *owner, struct buf *out)
 {
 	const struct run_state *run = &trail->fold.state;
 	uint32_t step = trail->step;
+	struct str run_id;
+	struct str other;
 
 	if (step == STEP_NONE) {
 		size_t end = 0;
@@ -164,11 +186,16 @@ static void next_put(const struct trail *trail, const struct run_lock_info *owne
 		buf_cut(out, end);
 		return;
 	}
-	if ((run->steps[step].state == STEP_WAITING && !run->steps[step].is_approved &&
-	     !run->steps[step].is_rejected) ||
-	    run->steps[step].is_held)
+	if (run->undo.is_begun && run->state != RUN_ROLLED_BACK && !owner->is_held)
+		buf_fmt(out, "sluice rollback %.*s\n", STR_ARG(run->run_id));
+	else if ((run->steps[step].state == STEP_WAITING && !run->steps[step].is_approved &&
+		  !run->steps[step].is_rejected) ||
+		 run->steps[step].is_held)
 		buf_fmt(out, "sluice approve %.*s %.*s --reason TEXT\n", STR_ARG(run->run_id),
 			STR_ARG(id_of(&(struct explaining){.trail = trail}, step)));
+	if (run->steps[step].state == STEP_SUCCEEDED &&
+	    cached_place(run->steps[step].cached_from, &run_id, &other))
+		buf_fmt(out, "sluice explain %.*s %.*s\n", STR_ARG(run_id), STR_ARG(other));
 	if (run->steps[step].attempts > 0)
 		buf_fmt(out, "sluice logs %.*s %.*s\n", STR_ARG(run->run_id),
 			STR_ARG(run->model->steps[step].id));

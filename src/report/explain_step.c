@@ -1,38 +1,14 @@
 /* explain_step.c - why a step is as it is: one function for each state, its causes below it */
-#include "report/explain_step.h"
+#include "report/explain_intern.h"
 
 #include "base/mem.h"
 #include "base/timefmt.h"
-#include "report/run_report.h"
 
 #include <string.h>
 
 #define DEPTH_MAX      32 /* of a chain of causes */
 #define NEEDS_SHOWN    6
 #define ATTEMPTS_SHOWN 6
-
-static const struct run_state *run_of(const struct explaining *x)
-{
-	return &x->trail->fold.state;
-}
-
-static const struct step *def_of(const struct explaining *x, uint32_t step)
-{
-	return &x->trail->fold.model->steps[step];
-}
-
-static const struct step_state *state_of(const struct explaining *x, uint32_t step)
-{
-	return &run_of(x)->steps[step];
-}
-
-static struct str id_of(const struct explaining *x, uint32_t step)
-{
-	return def_of(x, step)->id;
-}
-
-#define ADD(x, depth, code, step, event, ...) \
-	facts_add((x)->facts, (depth), (code), id_of((x), (step)), (event), __VA_ARGS__)
 
 /* ----------------------------------------------------------------------------- conditions */
 
@@ -89,6 +65,8 @@ static void tell_consequence(const struct explaining *x, uint32_t step, unsigned
 	const struct step_state *at = state_of(x, step);
 	const struct trail_step *trail = &x->trail->steps[step];
 	const struct step *def = def_of(x, step);
+	bool is_undone = def->on_failure == ON_FAILURE_COMPENSATE &&
+			 (run_of(x)->undo.is_begun || run_of(x)->undo.is_wanted);
 
 	if (at->is_waived) {
 		ADD(x, depth, "overridden", step, trail->overridden,
@@ -109,7 +87,8 @@ static void tell_consequence(const struct explaining *x, uint32_t step, unsigned
 	    run_ends_stopped(run_of(x)))
 		return; /* the stop decided about the rest, not its failure */
 	ADD(x, depth, "on_failure", step, 0, "on_failure: %s: %s", on_failure_name(def->on_failure),
-	    step_stops_run(run_of(x), step) ? "nothing new started, the rest was skipped"
+	    is_undone ? "nothing new started, and what succeeded is to be undone"
+	    : step_stops_run(run_of(x), step) ? "nothing new started, the rest was skipped"
 	    : def->on_failure == ON_FAILURE_SKIP_DOWNSTREAM
 		? "what needs it was skipped, the rest went on"
 		: "what needs it went on without its outputs");
@@ -237,7 +216,8 @@ static void put_ending(struct buf *out, const struct trail_end *end)
 	}
 }
 
-static void tell_attempt(const struct explaining *x, const struct trail_end *end)
+static void tell_end(const struct explaining *x, const struct trail_end *end, const char *code,
+		     const char *what)
 {
 	AUTO(buf_fini) struct buf ending = BUF_INIT;
 	AUTO(buf_fini) struct buf delay = BUF_INIT;
@@ -245,13 +225,13 @@ static void tell_attempt(const struct explaining *x, const struct trail_end *end
 
 	put_ending(&ending, end);
 	if (end->ended == 0)
-		ADD(x, 1, "attempt", step, end->started, "attempt %u runs", end->attempt);
+		ADD(x, 1, code, step, end->started, "%s %u runs", what, end->attempt);
 	else if (end->is_ok)
-		ADD(x, 1, "attempt", step, end->ended, "attempt %u succeeded%.*s", end->attempt,
+		ADD(x, 1, code, step, end->ended, "%s %u succeeded%.*s", what, end->attempt,
 		    STR_ARG(buf_view(&ending)));
 	else
-		ADD(x, 1, "attempt", step, end->ended, "attempt %u %s (%.*s%.*s): %.*s",
-		    end->attempt, end->is_lost ? "was lost" : "failed", STR_ARG(end->class_text),
+		ADD(x, 1, code, step, end->ended, "%s %u %s (%.*s%.*s): %.*s", what, end->attempt,
+		    end->is_lost ? "was lost" : "failed", STR_ARG(end->class_text),
 		    STR_ARG(buf_view(&ending)), STR_ARG(end->reason));
 	if (end->retried == 0)
 		return;
@@ -262,10 +242,10 @@ static void tell_attempt(const struct explaining *x, const struct trail_end *end
 			 : "its class is one of `retry`, and attempts were left");
 }
 
-/* The attempts of the step that is looked at: the first and the last ones. */
-static void tell_attempts(const struct explaining *x)
+void tell_ends(const struct explaining *x, const struct trail_ends *ends, const char *code,
+	       const char *what)
 {
-	size_t count = x->trail->ends_count;
+	size_t count = ends->count;
 
 	for (size_t i = 0; i < count; i++) {
 		if (count > ATTEMPTS_SHOWN && i > 0 && i < count - ATTEMPTS_SHOWN + 1) {
@@ -275,8 +255,13 @@ static void tell_attempts(const struct explaining *x)
 			i = count - ATTEMPTS_SHOWN;
 			continue;
 		}
-		tell_attempt(x, &x->trail->ends[i]);
+		tell_end(x, &ends->items[i], code, what);
 	}
+}
+
+static void tell_attempts(const struct explaining *x)
+{
+	tell_ends(x, &x->trail->ends, "attempt", "attempt");
 }
 
 /* -------------------------------------------------------------------------- why it may run */
@@ -328,6 +313,23 @@ static void tell_why_it_ran(const struct explaining *x, uint32_t step)
 
 /* --------------------------------------------------------------------------------- by state */
 
+/* A success that was taken is never taken again (ADR 0012), so one link is the whole chain. */
+static void tell_cached(const struct explaining *x, uint32_t step)
+{
+	struct str from = x->trail->steps[step].cached_from;
+	struct str run_id;
+	struct str other;
+
+	if (!from.ptr)
+		return;
+	ADD(x, 1, "cached", step, x->trail->steps[step].ended, "its result was taken from %.*s",
+	    STR_ARG(from));
+	if (cached_place(from, &run_id, &other))
+		ADD(x, 2, "cached_origin", step, 0,
+		    "%.*s of run %.*s executed it: the chain ends there", STR_ARG(other),
+		    STR_ARG(run_id));
+}
+
 static void explain_succeeded(const struct explaining *x, uint32_t step)
 {
 	const struct step_state *at = state_of(x, step);
@@ -340,10 +342,10 @@ static void explain_succeeded(const struct explaining *x, uint32_t step)
 		return;
 	}
 	ADD(x, 0, "succeeded", step, trail->ended, "%.*s succeeded", STR_ARG(id_of(x, step)));
-	if (trail->cached_from.ptr)
-		ADD(x, 1, "cached", step, trail->ended, "its result was taken from %.*s",
-		    STR_ARG(trail->cached_from));
+	tell_undo(x, step);
+	tell_cached(x, step);
 	tell_attempts(x);
+	tell_quality(x, step, 1);
 	if (trail->gate_passed > trail->gate_failed)
 		ADD(x, 1, "gate_passed", step, trail->gate_passed, "its gate passed: %.*s",
 		    STR_ARG(trail->evidence));
@@ -552,6 +554,20 @@ static void tell_resume(const struct explaining *x, uint32_t step)
 
 	if (x->owner->is_held || run->state == RUN_SUCCEEDED || run->state == RUN_ROLLED_BACK)
 		return; /* there is nothing to resume */
+	if (run_is_undoing(run)) {
+		ADD(x, 0, "resume", step, 0, "a resume would go on with the rollback, and %s",
+		    state_of(x, step)->state == STEP_SUCCEEDED && def_of(x, step)->compensate
+			? "undo this step"
+			: "leave this step as it is");
+		return;
+	}
+	if (run->undo.is_begun) {
+		ADD(x, 0, "resume_refused", step, x->trail->rollback,
+		    "a resume is refused: a rollback was begun, and `sluice rollback %.*s` goes on "
+		    "with it",
+		    STR_ARG(run->run_id));
+		return;
+	}
 	for (uint32_t i = 0; i < run->model->steps_count && run->gates_barred > 0; i++) {
 		if (!run->steps[i].is_gate_failed)
 			continue;
@@ -576,6 +592,7 @@ void explain_step(const struct explaining *x, uint32_t step)
 	case STEP_FAILED:
 		tell_failure(x, step, 0);
 		tell_attempts(x);
+		tell_quality(x, step, 1);
 		break;
 	case STEP_SKIPPED:
 		tell_skip(x, step, 0);
@@ -593,6 +610,7 @@ void explain_step(const struct explaining *x, uint32_t step)
 	case STEP_COMPENSATED:
 		ADD(x, 0, "compensated", step, x->trail->steps[step].compensated,
 		    "%.*s was undone by its compensation", STR_ARG(id_of(x, step)));
+		tell_undo(x, step);
 		tell_attempts(x);
 		break;
 	}

@@ -22,6 +22,9 @@ void explain_cause(const struct explaining *x, uint32_t step, unsigned depth);
 /* Say how the run came to where it is. */
 void explain_run(const struct explaining *x);
 
+/* `run/step/attempt` of a cached success, taken apart; false when it is not of that form. */
+bool cached_place(struct str from, struct str *ret_run_id, struct str *ret_step_id);
+
 /* Read the run in `dir` and explain `step` (ptr NULL = the run), as text, or as one JSON object. */
 MUST_CHECK enum err_code explain_text(const struct trail *trail, const struct run_lock_info *owner,
 				      struct buf *out, struct err *err);

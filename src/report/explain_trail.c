@@ -20,7 +20,8 @@ void trail_fini(struct trail *trail)
 	fold_fini(&trail->fold);
 	arena_fini(&trail->arena);
 	mem_free(trail->steps);
-	mem_free(trail->ends);
+	mem_free(trail->ends.items);
+	mem_free(trail->undos.items);
 	mem_free(trail->approvals);
 	*trail = (struct trail){.steps = NULL};
 }
@@ -79,6 +80,15 @@ static enum err_code note_run_event(struct trail *trail, const struct run_state 
 			return err->code;
 		return keep(trail, event_text(event, EVENT_FIELD_REASON), &trail->stop_reason, err);
 	}
+	if (event->type == EVENT_RUN_ROLLBACK_STARTED) {
+		trail->rollback = event->seq;
+		trail->completed = 0;
+		trail->stopped = 0;
+		if (keep(trail, event->actor, &trail->rollback_by, err) != ERR_OK)
+			return err->code;
+		return keep(trail, event_text(event, EVENT_FIELD_REASON), &trail->rollback_reason,
+			    err);
+	}
 	if (event->type == EVENT_RUN_RESUMED) {
 		trail->resumed = event->seq;
 		trail->resumes++;
@@ -119,6 +129,10 @@ static uint64_t *place_of(struct trail_step *step, enum event_type type)
 		return &step->retried;
 	case EVENT_STEP_COMPENSATED:
 		return &step->compensated;
+	case EVENT_COMPENSATION_FAILED:
+		return &step->undo_failed;
+	case EVENT_QUALITY_RECORDED:
+		return &step->quality;
 	case EVENT_GATE_PASSED:
 		return &step->gate_passed;
 	case EVENT_GATE_FAILED:
@@ -132,11 +146,40 @@ static uint64_t *place_of(struct trail_step *step, enum event_type type)
 	}
 }
 
+static enum err_code ends_add(struct trail_ends *ends, const struct event *event, bool is_start,
+			      struct err *err)
+{
+	void *list = ends->items;
+
+	if (mem_grow(&list, &ends->capacity, ends->count + 1, sizeof(*ends->items), err) != ERR_OK)
+		return err->code;
+	ends->items = list;
+	ends->items[ends->count++] = (struct trail_end){
+	    .attempt = event->attempt,
+	    .started = is_start ? event->seq : 0,
+	};
+	return ERR_OK;
+}
+
+static enum err_code note_ending(struct trail *trail, struct trail_end *end,
+				 const struct event *event, struct err *err)
+{
+	end->ended = event->seq;
+	end->exit_code = event_int(event, EVENT_FIELD_EXIT_CODE, -1);
+	end->signal = event_int(event, EVENT_FIELD_SIGNAL, 0);
+	end->system_errno = event_int(event, EVENT_FIELD_ERRNO, 0);
+	end->duration_ms = event_int(event, EVENT_FIELD_DURATION_MS, -1);
+	if (keep(trail, event_text(event, EVENT_FIELD_ERROR_CLASS), &end->class_text, err) !=
+	    ERR_OK)
+		return err->code;
+	return keep(trail, event_text(event, EVENT_FIELD_REASON), &end->reason, err);
+}
+
 static enum err_code note_end(struct trail *trail, const struct event *event, struct err *err)
 {
 	bool is_start = event->type == EVENT_STEP_STARTED;
-	struct trail_end *end = trail->ends_count > 0 ? &trail->ends[trail->ends_count - 1] : NULL;
-	void *list = trail->ends;
+	struct trail_ends *ends = &trail->ends;
+	struct trail_end *end = ends->count > 0 ? &ends->items[ends->count - 1] : NULL;
 
 	if (event->type == EVENT_STEP_RETRIED && end) {
 		end->retried = event->seq;
@@ -147,27 +190,35 @@ static enum err_code note_end(struct trail *trail, const struct event *event, st
 	    event->type != EVENT_STEP_LOST && !is_start)
 		return ERR_OK;
 	if (is_start || !end || end->ended > 0) { /* a rejected step fails without a start */
-		if (mem_grow(&list, &trail->ends_capacity, trail->ends_count + 1, sizeof(*end),
-			     err) != ERR_OK)
+		if (ends_add(ends, event, is_start, err) != ERR_OK)
 			return err->code;
-		trail->ends = list;
-		end = &trail->ends[trail->ends_count++];
-		*end = (struct trail_end){.attempt = event->attempt,
-					  .started = is_start ? event->seq : 0};
+		end = &ends->items[ends->count - 1];
 	}
 	if (is_start)
 		return ERR_OK;
-	end->ended = event->seq;
 	end->is_ok = event->type == EVENT_STEP_SUCCEEDED;
 	end->is_lost = event->type == EVENT_STEP_LOST;
-	end->exit_code = event_int(event, EVENT_FIELD_EXIT_CODE, -1);
-	end->signal = event_int(event, EVENT_FIELD_SIGNAL, 0);
-	end->system_errno = event_int(event, EVENT_FIELD_ERRNO, 0);
-	end->duration_ms = event_int(event, EVENT_FIELD_DURATION_MS, -1);
-	if (keep(trail, event_text(event, EVENT_FIELD_ERROR_CLASS), &end->class_text, err) !=
-	    ERR_OK)
-		return err->code;
-	return keep(trail, event_text(event, EVENT_FIELD_REASON), &end->reason, err);
+	return note_ending(trail, end, event, err);
+}
+
+/* An attempt to undo it: its failure says whether another one follows. */
+static enum err_code note_undo(struct trail *trail, const struct event *event, struct err *err)
+{
+	struct trail_ends *undos = &trail->undos;
+	struct trail_end *end;
+
+	if (event->type == EVENT_COMPENSATION_STARTED)
+		return ends_add(undos, event, true, err);
+	if (event->type != EVENT_STEP_COMPENSATED && event->type != EVENT_COMPENSATION_FAILED)
+		return ERR_OK;
+	BUG_IF(undos->count == 0); /* apply has seen its start */
+	end = &undos->items[undos->count - 1];
+	end->is_ok = event->type == EVENT_STEP_COMPENSATED;
+	if (event_has(event, EVENT_FIELD_DELAY_MS)) {
+		end->retried = event->seq;
+		end->delay_ms = event_int(event, EVENT_FIELD_DELAY_MS, 0);
+	}
+	return note_ending(trail, end, event, err);
 }
 
 static enum err_code note_approval(struct trail *trail, const struct event *event, struct err *err)
@@ -218,6 +269,8 @@ static enum err_code note_step_event(struct trail *trail, const struct run_state
 	if (index != trail->step)
 		return ERR_OK;
 	if (event->type == EVENT_GATE_APPROVED && note_approval(trail, event, err) != ERR_OK)
+		return err->code;
+	if (note_undo(trail, event, err) != ERR_OK)
 		return err->code;
 	return note_end(trail, event, err);
 }

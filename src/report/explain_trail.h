@@ -11,6 +11,8 @@
 struct trail_step {
 	uint64_t started, ended, skipped, waiting, retried;
 	uint64_t gate_passed, gate_failed, rejected, approved, overridden, compensated;
+	uint64_t undo_failed;                    /* compensation.failed */
+	uint64_t quality;                        /* quality.recorded */
 	struct str override_by, override_reason; /* actor and words; of an override that holds */
 	struct str rejected_by;
 	struct str evidence;    /* JSON, of the last verdict of `pass` */
@@ -20,7 +22,7 @@ struct trail_step {
 	int64_t retry_delay_ms;
 };
 
-/* One end of an attempt of the step that is looked at. */
+/* One end of an attempt of the step that is looked at, or of its compensation. */
 struct trail_end {
 	uint64_t started, ended; /* events; ended 0 = it runs */
 	uint32_t attempt;
@@ -35,6 +37,11 @@ struct trail_end {
 	int64_t delay_ms;
 };
 
+struct trail_ends {
+	struct trail_end *items; /* in order of events */
+	size_t count, capacity;
+};
+
 /* An approval or its withdrawal by a resume is not told apart: those that count are in the fold. */
 struct trail_approval {
 	uint64_t seq;
@@ -47,8 +54,8 @@ struct trail {
 	struct arena arena; /* owns the texts */
 	struct trail_step *steps;
 	uint32_t step; /* that is looked at; STEP_NONE = the run */
-	struct trail_end *ends;
-	size_t ends_count, ends_capacity;
+	struct trail_ends ends;
+	struct trail_ends undos; /* of its compensation */
 	struct trail_approval *approvals;
 	size_t approvals_count, approvals_capacity;
 	struct str created_reason; /* of run.created; ptr NULL = none */
@@ -61,6 +68,8 @@ struct trail {
 	uint64_t completed;
 	uint32_t overrides;  /* all of them, also those of gates that passed since */
 	uint64_t overridden; /* the last one */
+	uint64_t rollback;   /* the last run.rollback_started; 0 = none */
+	struct str rollback_by, rollback_reason;
 	int64_t created_ms;
 };
 

@@ -92,8 +92,17 @@ static void one_line(struct buf *out, struct str text)
 		buf_byte(out, text.ptr[i] == '\n' || text.ptr[i] == '\r' ? ' ' : text.ptr[i]);
 }
 
-static void step_line(struct buf *out, const struct step *step, const struct step_state *at)
+/* Did the last try to undo the step fail, with nothing known to be better since? */
+static bool is_undo_failed(const struct run_state *run, uint32_t step)
 {
+	return run->undo.step == step && (run->undo.is_failed || run->undo.is_retry);
+}
+
+static void step_line(struct buf *out, const struct run_state *run, uint32_t index)
+{
+	const struct step *step = &run->model->steps[index];
+	const struct step_state *at = &run->steps[index];
+
 	buf_fmt(out, "  %s %-*.*s %s", step_mark(at->state), ID_COLUMNS, STR_ARG(step->id),
 		step_state_name(at->state));
 	if (at->attempts > 1)
@@ -108,6 +117,12 @@ static void step_line(struct buf *out, const struct step *step, const struct ste
 	if (step_shows_error(at) && at->reason.len > 0) {
 		buf_text(out, "      Error: ");
 		one_line(out, at->reason);
+		buf_byte(out, '\n');
+	}
+	if (is_undo_failed(run, index)) {
+		buf_fmt(out, "      Compensation failed (attempt %u, %s): ", run->undo.attempt,
+			error_class_name(run->undo.class));
+		one_line(out, run->undo.reason);
 		buf_byte(out, '\n');
 	}
 }
@@ -152,7 +167,7 @@ enum err_code summary_text(const struct fold_run *fold, struct buf *out, struct 
 	buf_text(out, "\nSteps:\n");
 	rule(out, '-');
 	for (uint32_t i = 0; i < run->model->steps_count; i++)
-		step_line(out, &run->model->steps[order[i]], &run->steps[order[i]]);
+		step_line(out, run, order[i]);
 	if (fold->reading.end != LOG_END_WHOLE) {
 		buf_text(out, "\nNote: ");
 		reading_note(&fold->reading, out);
@@ -161,8 +176,10 @@ enum err_code summary_text(const struct fold_run *fold, struct buf *out, struct 
 	return buf_check(out, "summary", err);
 }
 
-static void step_member(struct buf *out, const struct step *step, const struct step_state *at)
+static void step_member(struct buf *out, const struct run_state *run, uint32_t index)
 {
+	const struct step *step = &run->model->steps[index];
+	const struct step_state *at = &run->steps[index];
 	bool is_error = step_shows_error(at);
 
 	field_comma(out);
@@ -177,6 +194,13 @@ static void step_member(struct buf *out, const struct step *step, const struct s
 		field_str(out, "cached_from", at->cached_from);
 	if (at->quality.ptr) /* only where there is one: the other members are those of system A */
 		field_raw(out, "quality", at->quality);
+	if (is_undo_failed(run, index)) {
+		field_open(out, "compensation_error", '{');
+		field_i64(out, "attempt", run->undo.attempt);
+		field_str(out, "error_class", str_of(error_class_name(run->undo.class)));
+		field_str(out, "error_reason", run->undo.reason);
+		buf_byte(out, '}');
+	}
 	buf_byte(out, '}');
 }
 
@@ -211,7 +235,7 @@ enum err_code summary_json(const struct fold_run *fold, struct buf *out, struct 
 	field_known(&json, "duration_ms", duration_ms);
 	field_open(&json, "steps", '[');
 	for (uint32_t i = 0; i < run->model->steps_count; i++)
-		step_member(&json, &run->model->steps[order[i]], &run->steps[order[i]]);
+		step_member(&json, run, order[i]);
 	buf_byte(&json, ']');
 	stats_member(&json, run);
 	failed_gates_member(&json, run, order);

@@ -32,3 +32,14 @@ pipeline: slow
 steps:
   long: {run: 'echo begun; sleep 30', on_stop: cancel}
 """
+
+UNDO = """\
+pipeline: undo
+steps:
+  a: {run: 'echo made a', compensate: {run: 'echo undoing a'}}
+  plain: {noop: true}
+  b:
+    run: 'echo made b'
+    compensate: {run: 'echo "try $SLUICE_ATTEMPT"; [ -e ok ] || exit 75', retry: {max_attempts: 2, initial: 1ms}}
+  c: {run: 'exit 1', on_failure: compensate}
+"""

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from pipelines import UNDO
 from support.checker import forge
 
 CLASSES = ["transient_io", "timeout", "dependency", "contract_input_missing", "configuration",
@@ -458,3 +459,87 @@ def test_a_reason_with_line_ends_is_one_line(sluice):
           "reason: \"two\\nlines \\u001b[31m\"}\n", 1)
     out = sluice.run("explain", "r1", "a", check=0).stdout
     assert "two lines" in out and "\x1b" not in out
+
+
+# ----------------------------------------------------------------------------------- rollbacks
+
+def test_s10_a_compensation_that_failed_is_told_with_its_attempts(sluice):
+    start(sluice, UNDO, 1)
+    told = explain(sluice, "b")
+    proves(sluice, fact(told, "compensation_failed"), "compensation.failed")
+    assert fact(told, "rollback")["text"] == "a rollback began: on_failure: compensate"
+    attempts = [f for f in told["facts"] if f["code"] == "compensation_attempt"]
+    assert [f["text"].split(" (")[0] for f in attempts] == [f"compensation attempt {n} failed" for n in (0, 1)]
+    proves(sluice, fact(told, "retried"), "compensation.failed")
+    assert fact(told, "resume_refused") and told["next"][0] == "sluice rollback r1"
+    sluice.run("resume", "r1", check=3)
+    assert fact(explain(sluice, "a"), "not_undone")["text"].endswith("ended before its turn")
+    assert fact(explain(sluice, "plain"), "no_compensation")
+    assert "is to be undone" in fact(explain(sluice, "c"), "on_failure")["text"]
+    whole = explain(sluice)
+    assert fact(whole, "compensation_failed", "b")["text"] == "compensation of b failed (transient_io): exit code 75"
+    (sluice.work / "ok").touch()
+    sluice.run("rollback", "r1", "--reason", "mended", "--as", "anna", check=0)
+    told = explain(sluice, "b")
+    proves(sluice, fact(told, "compensated"), "step.compensated")
+    assert fact(told, "rollback")["text"] == "a rollback began, asked for by anna: mended"
+    assert len([f for f in told["facts"] if f["code"] == "compensation_attempt"]) == 3
+    assert not [f for f in told["facts"] if f["code"].startswith("resume")]
+
+
+def test_s10_a_rollback_that_was_cut_off_is_gone_on_with(sluice):
+    process = sluice.start("run", sluice.write("u.yaml", UNDO.replace("[ -e ok ] || exit 75", "touch begun; sleep 30")),
+                           "--run-id", "r1")
+    end = time.monotonic() + 20
+    while not (sluice.work / "begun").exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    assert fact(explain(sluice, "b"), "compensation_running")["text"].endswith("attempt 0")
+    told = explain(sluice, "a")
+    assert fact(told, "not_undone")["text"] == "it is not undone yet: b comes first"
+    assert fact(told, "resume")["text"] == "a resume would go on with the rollback, and undo this step"
+    assert fact(explain(sluice, "c"), "resume")["text"].endswith("and leave this step as it is")
+    sluice.run("stop", "r1", "--now")
+    sluice.run("resume", "r1")
+
+
+# ------------------------------------------------------------------------------ quality, cache
+
+QUALITY = """\
+pipeline: p
+steps:
+  q:
+    run: 'echo "{\\"quality\\": {\\"record_count\\": 100, \\"null_count\\": 3}}" >"$SLUICE_OUTPUT"'
+    quality: {min_record_count: 10, max_null_rate: 0.01, %s}
+"""
+
+
+@pytest.mark.parametrize("severity, code", [("hard", 1), ("soft", 0)])
+def test_s6_data_are_told_threshold_by_threshold(sluice, severity, code):
+    start(sluice, QUALITY % f"severity: {severity}", code)
+    told = explain(sluice, "q")
+    proves(sluice, fact(told, "quality"), "quality.recorded")
+    assert fact(told, "quality")["text"] == "its data: record_count 100, null_count 3, null_rate 0.03"
+    assert fact(told, "threshold_met")["text"] == "met: min_record_count 10"
+    missed = fact(told, "threshold_missed")
+    proves(sluice, missed, "quality.recorded")
+    assert missed["text"] == ("missed: " if code else "missed, which is a warning: ") + \
+        "max_null_rate: 3 of 100 records are null, 0.03 is above 0.01"
+
+
+def test_a_threshold_without_its_figure_says_so(sluice):
+    start(sluice, QUALITY % "min_valid_rate: 0.5", 1)
+    assert any("min_valid_rate needs valid_count" in f["text"]
+               for f in explain(sluice, "q")["facts"] if f["code"] == "threshold_missed")
+
+
+def test_a_cached_success_leads_to_where_it_was_executed(sluice):
+    text = "pipeline: p\nsteps:\n  a: {run: 'true', cache: true, inputs: []}\n"
+    for run in ("r1", "r2", "r3"):
+        start(sluice, text, 0, run=run)
+    told = explain(sluice, "a", run="r3")
+    assert fact(told, "cached")["text"] == "its result was taken from r1/a/0"
+    assert fact(told, "cached_origin")["text"] == "a of run r1 executed it: the chain ends there"
+    assert told["next"][0] == "sluice explain r1 a"
+    assert not [f for f in explain(sluice, "a")["facts"] if f["code"].startswith("cached")]

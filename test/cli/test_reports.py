@@ -4,10 +4,11 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 
-from pipelines import APPROVAL, FAILING, GATE, GOOD, SLOW
+from pipelines import APPROVAL, FAILING, GATE, GOOD, SLOW, UNDO
 
 
 def events_of(sluice, run):
@@ -136,6 +137,52 @@ def test_logs(failed):
                     "==> second (attempt 0, failed) <==\nbroken\n")
     assert failed.run("logs", "r", "--failed").stdout == "==> second (attempt 0, failed) <==\nbroken\n"
     assert "has no attempt 1" in failed.run("logs", "r", "first", "--attempt", "1", check=9).stderr
+
+
+def test_s10_logs_show_what_a_compensation_wrote(sluice):
+    sluice.run("run", sluice.write("u.yaml", UNDO), "--run-id", "u", check=1)
+    of_b = "==> b, compensation (attempt 1, failed) <==\ntry 1\n"
+    assert sluice.run("logs", "u", "b").stdout == "made b\n\n" + of_b
+    assert sluice.run("logs", "u", "b", "--attempt", "1").stdout == of_b
+    assert sluice.run("logs", "u", "b", "--attempt", "0").stdout == (
+        "made b\n\n==> b, compensation (attempt 0, failed) <==\ntry 0\n")
+    assert sluice.run("logs", "u", "b", "--attempt", "2", check=9).stdout == ""
+    assert sluice.run("logs", "u", "--failed").stdout == of_b
+    assert sluice.run("logs", "u", "a").stdout == "made a\n"
+    (sluice.work / "ok").touch()
+    sluice.run("rollback", "u", check=0)
+    assert sluice.run("logs", "u").stdout == (
+        "==> a (attempt 0, compensated) <==\nmade a\n\n==> b (attempt 0, compensated) <==\nmade b\n\n"
+        "==> b, compensation (attempt 2, succeeded) <==\ntry 2\n\n"
+        "==> a, compensation (attempt 0, succeeded) <==\nundoing a\n")
+    assert sluice.run("logs", "u", "--failed").stdout == ""
+
+
+def test_s10_logs_follow_a_step_while_it_is_undone(sluice):
+    text = UNDO.replace("echo undoing a", "echo undoing a; touch there; until [ -e go ]; do sleep 0.02; done; echo done")
+    (sluice.work / "ok").touch()
+    sluice.run("run", sluice.write("u.yaml", text), "--run-id", "u", "--detach", check=0)
+    end = time.monotonic() + 20
+    while not (sluice.work / "there").exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    follower = sluice.start("logs", "u", "a", "-f")
+    for line in (b"made a\n", b"\n", b"==> a, compensation (attempt 0, running) <==\n", b"undoing a\n"):
+        assert follower.stdout.readline() == line
+    (sluice.work / "go").touch()
+    assert follower.communicate(timeout=20)[0] == b"done\n" and follower.returncode == 0
+
+
+def test_s10_summary_says_why_a_compensation_failed(sluice):
+    sluice.run("run", sluice.write("u.yaml", UNDO), "--run-id", "u", check=1)
+    lines = sluice.run("summary", "u", check=0).stdout.splitlines()
+    at = lines.index("      Compensation failed (attempt 1, transient_io): exit code 75")
+    assert lines[at - 1].split()[1] == "b"
+    steps = {step["step_id"]: step for step in json.loads(sluice.run("summary", "u", "--json").stdout)["steps"]}
+    assert steps["b"]["compensation_error"] == {"attempt": 1, "error_class": "transient_io", "error_reason": "exit code 75"}
+    assert "compensation_error" not in steps["a"]
+    (sluice.work / "ok").touch()
+    sluice.run("rollback", "u", check=0)
+    assert "Compensation failed" not in sluice.run("summary", "u").stdout
 
 
 def test_logs_follow_shows_what_comes(sluice):

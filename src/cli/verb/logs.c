@@ -37,7 +37,8 @@ const struct cli_verb verb_logs = {
 	    "\n"
 	    "Without STEP all steps, each under a heading. Attempts count from 0; the last one is "
 	    "shown\n"
-	    "unless --attempt names another.\n",
+	    "unless --attempt names another. What a compensation wrote follows under a heading of\n"
+	    "its own; --failed includes compensations that failed.\n",
     .options = logs_options,
     .words_min = 1,
     .words_max = 2,
