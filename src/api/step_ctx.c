@@ -360,7 +360,7 @@ int sluice_ctx_fail(struct sluice_step_ctx *ctx, const char *error_class, const 
 	}
 	ctx->class = arena_str(&ctx->texts, error_class ? str_of(error_class) : STR("unknown"));
 	ctx->reason = arena_str(
-	    &ctx->texts, str_cut(buf_view(&text), 0, ctx->host->sluice->limits.reason_bytes));
+	    &ctx->texts, utf8_cut(buf_view(&text), ctx->host->sluice->limits.reason_bytes));
 	if (!ctx->class.ptr || !ctx->reason.ptr || text.failed != ERR_OK) {
 		(void)mem_err(&err);
 		(void)refuse(ctx, &err);

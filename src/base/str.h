@@ -54,6 +54,9 @@ void hex_write(const void *bytes, size_t len, char *text);
 bool utf8_valid(struct str a);
 /* Length of the well-formed sequence at the start of `a` (1..4), 0 if it is malformed or cut. */
 size_t utf8_len(struct str a);
+/* The first `bytes_max` bytes at most, up to three fewer where they would end within a well-formed
+ * sequence. Malformed bytes are cut like any others. */
+struct str utf8_cut(struct str a, size_t bytes_max);
 
 /* `[A-Za-z_][A-Za-z0-9_]{0,63}`: names of steps, params, outputs, artifacts. */
 bool name_valid(struct str a);

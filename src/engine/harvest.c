@@ -230,7 +230,7 @@ static enum err_code keep_quality(struct gathering *g, const struct quality_figu
 		return err->code;
 	if (verdict == QUALITY_MET)
 		return ERR_OK;
-	g->result->quality_reason = keep(g, str_cut(buf_view(&reason), 0, 1000));
+	g->result->quality_reason = keep(g, utf8_cut(buf_view(&reason), 1000));
 	if (verdict == QUALITY_ABSENT)
 		fail(g, CLASS_VALIDATION_FAILED, say(g, "quality: %.*s", STR_ARG(buf_view(&reason))));
 	else if (!g->def->quality->is_soft)
@@ -242,10 +242,10 @@ static enum err_code keep_quality(struct gathering *g, const struct quality_figu
 static void take_own_words(struct gathering *g, const struct result_file *file)
 {
 	if (file->reason.len)
-		g->result->reason = keep(g, str_cut(file->reason, 0, g->engine->ports.limits->reason_bytes));
+		g->result->reason = keep(g, utf8_cut(file->reason, g->engine->ports.limits->reason_bytes));
 	if (file->error_class.len && !error_class_of(file->error_class, &g->result->class)) {
 		g->result->class = CLASS_UNKNOWN;
-		g->result->class_text = keep(g, str_cut(file->error_class, 0, 64));
+		g->result->class_text = keep(g, utf8_cut(file->error_class, 64));
 	}
 }
 

@@ -266,6 +266,27 @@ static void whatever_is_not_right_is_a_failure_with_its_class(void **state)
 	}
 }
 
+/* 4095 bytes, and an e with an accent of which only one byte would fit into reason_bytes. */
+static int fail_at_length(struct sluice_step_ctx *ctx, void *arg)
+{
+	(void)arg;
+	return sluice_ctx_fail(ctx, "dependency", "%4095s\xC3\xA9 and more", "no end");
+}
+
+static void a_long_reason_is_not_cut_within_a_letter(void **state)
+{
+	struct world *world = *state;
+	char *log;
+
+	add(world, "long", fail_at_length, NULL);
+	assert_int_equal(world_run(world, "pipeline: p\nsteps: {a: {call: long}}", "r1"),
+			 SLUICE_RUN_FAILED);
+	log = world_log(world, "r1");
+	assert_true(log_has(log, "\"step.failed\"", "    no end\"", NULL));
+	assert_null(strstr(log, "\xEF\xBF\xBD"));
+	free(log);
+}
+
 static void a_required_output_that_was_not_set_is_a_failure(void **state)
 {
 	struct world *world = *state;
@@ -714,6 +735,7 @@ static int tests(void)
 	    TEST(a_function_reads_the_context_and_leaves_outputs),
 	    TEST(a_class_says_whether_it_is_tried_again),
 	    TEST(whatever_is_not_right_is_a_failure_with_its_class),
+	    TEST(a_long_reason_is_not_cut_within_a_letter),
 	    TEST(a_required_output_that_was_not_set_is_a_failure),
 	    TEST(quality_is_judged_as_that_of_a_command),
 	    TEST(S5_4_a_function_can_be_a_hard_gate),

@@ -155,6 +155,43 @@ static void utf_8_is_that_of_table_3_7(void **state)
 	assert_int_equal(utf8_len(STR_NONE), 0);
 }
 
+static void a_text_is_cut_before_a_sequence_that_does_not_fit(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t max;
+		size_t len;
+	} rows[] = {
+		{"", 0, 0},
+		{"abc", 0, 0},
+		{"abc", 2, 2},
+		{"abc", 3, 3},
+		{"a\xC3\xA9", 3, 3},
+		{"a\xC3\xA9", 2, 1},
+		{"a\xC3\xA9", 1, 1},
+		{"\xC3\xA9", 1, 0},
+		{"\xE2\x82\xAC" "b", 3, 3},
+		{"\xE2\x82\xAC" "b", 2, 0},
+		{"\xE2\x82\xAC" "b", 1, 0},
+		{"a\xF0\x9F\x98\x80", 4, 1},
+		{"a\xF0\x9F\x98\x80", 3, 1},
+		{"a\xF0\x9F\x98\x80", 2, 1},
+		{"a\xF0\x9F\x98\x80", 5, 5},
+		{"\xBF\xBF\xBF\xBF\xBF", 4, 4}, /* malformed */
+		{"\xE2\x82", 1, 1},
+		{"a\xFF\xBF", 2, 2},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct str cut = utf8_cut(str_of(rows[i].bytes), rows[i].max);
+
+		assert_int_equal(cut.len, rows[i].len);
+	}
+	assert_int_equal(utf8_cut(STR_NONE, 5).len, 0);
+	assert_int_equal(utf8_cut(STR("abc"), SIZE_MAX).len, 3);
+}
+
 /* Nothing that a path, a line or a shell could take for something else. */
 static void ids_and_names_refuse_a_hostile_corpus(void **state)
 {
@@ -417,6 +454,7 @@ int main(void)
 	    cmocka_unit_test(doubles_are_finite_and_decimal),
 	    cmocka_unit_test(bytes_are_two_lower_case_digits_each),
 	    cmocka_unit_test(utf_8_is_that_of_table_3_7),
+	    cmocka_unit_test(a_text_is_cut_before_a_sequence_that_does_not_fit),
 	    cmocka_unit_test(ids_and_names_refuse_a_hostile_corpus),
 	    cmocka_unit_test(the_nearest_word_is_what_was_meant),
 	    cmocka_unit_test(stamps_go_there_and_back),
