@@ -47,7 +47,7 @@ struct sluice_run_opts {
 	const char *reason;              /* recorded in run.created */
 	const char *const *params;       /* "name=value", NULL-ended */
 	const char *params_file_json;    /* the text of a JSON object; `params` win */
-	uint32_t max_parallel;           /* steps at once; 0 = as the pipeline says */
+	uint32_t max_parallel;           /* steps at once, at most 65536; 0 = as the pipeline says */
 	const char *sync;                /* "always", "interval:10", "never"; NULL = as the pipeline says */
 	struct sluice_observer observer;
 	/* A part of the pipeline; the other steps are skipped by events that say so. `from`: this step and

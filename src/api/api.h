@@ -121,6 +121,9 @@ MUST_CHECK enum err_code api_check_reading(const struct fold_run *fold, struct e
 MUST_CHECK enum err_code api_texts(const char *const *texts, struct str **ret_texts,
 				   size_t *ret_count, struct err *err);
 
+/* USAGE when no run may have so many steps at once; 0 is as the pipeline says. */
+MUST_CHECK enum err_code api_parallel_check(uint32_t max_parallel, struct err *err);
+
 /* The name of the person who uses this process: its login name, else "uid<number>". */
 struct str api_login_name(char name[256]);
 

@@ -77,7 +77,7 @@ static enum err_code put_end(struct hosted_attempt *attempt, const struct sluice
 	report->signal = end->signal;
 	report->core = end->core;
 	report->cause = (enum exec_cause)end->cause;
-	report->duration_ns = end->duration_ms * NS_PER_MS;
+	report->duration_ns = end->duration_ms > 0 ? ns_of_ms(end->duration_ms) : 0;
 	if (end->error_class || end->reason)
 		return put_reason(attempt, end->error_class, end->reason, err);
 	if (!end->result_text)

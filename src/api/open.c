@@ -127,6 +127,14 @@ enum err_code api_log_err(const char *path, struct err *err)
 	return err->code;
 }
 
+enum err_code api_parallel_check(uint32_t max_parallel, struct err *err)
+{
+	if (max_parallel > CONCURRENCY_MAX)
+		return err_set(err, ERR_USAGE, "max_parallel is at most %d, not %u", CONCURRENCY_MAX,
+			       max_parallel);
+	return ERR_OK;
+}
+
 enum err_code api_texts(const char *const *texts, struct str **ret_texts, size_t *ret_count,
 			struct err *err)
 {

@@ -127,7 +127,8 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 	AUTO(partition_unlock) struct partition_lock lock = PARTITION_LOCK_INIT;
 	char login[256];
 
-	if (api_find_path(sluice, run_name, &path, err) != ERR_OK ||
+	if (api_parallel_check(options->max_parallel, err) != ERR_OK ||
+	    api_find_path(sluice, run_name, &path, err) != ERR_OK ||
 	    api_texts(options->params, &params, &resume.params_count, err) != ERR_OK ||
 	    api_texts(options->overrides, &overrides, &resume.resume.overrides_count, err) !=
 		ERR_OK)

@@ -273,6 +273,8 @@ static enum err_code prepare_rest(struct starting *starting, struct err *err)
 	const struct sluice_run_opts *options = starting->options;
 	struct model *model = &starting->model;
 
+	if (api_parallel_check(options->max_parallel, err) != ERR_OK)
+		return err->code;
 	if (options->max_parallel)
 		model->concurrency = options->max_parallel;
 	if ((options->sync && read_sync(options->sync, model, err) != ERR_OK) ||

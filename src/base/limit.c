@@ -46,6 +46,8 @@ enum err_code limits_set(struct limits *limits, struct str assignment, struct er
 		if (!str_to_u64(text, &value) && !(rows[i].is_bytes && size_read(text, &value)))
 			return err_set(err, ERR_USAGE, "limit '%s': '%.*s' is not a %s", rows[i].name,
 				       STR_ARG(text), rows[i].is_bytes ? "size (64MiB)" : "number");
+		if (value > LIMIT_VALUE_MAX)
+			value = LIMIT_VALUE_MAX;
 		*(uint64_t *)(void *)((char *)limits + rows[i].offset) = value;
 		return ERR_OK;
 	}

@@ -152,6 +152,24 @@ static const struct unit units[] = {
 	{"ns", 1},
 };
 
+int64_t time_after(int64_t time, int64_t span)
+{
+	int64_t sum;
+
+	if (__builtin_add_overflow(time, span, &sum))
+		return span < 0 ? INT64_MIN : INT64_MAX;
+	return sum;
+}
+
+int64_t ns_of_ms(int64_t ms)
+{
+	int64_t ns;
+
+	if (__builtin_mul_overflow(ms, NS_PER_MS, &ns))
+		return ms < 0 ? INT64_MIN : INT64_MAX;
+	return ns;
+}
+
 bool duration_read(struct str text, int64_t *ret_ns)
 {
 	int64_t total = 0;

@@ -13,6 +13,11 @@
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_S INT64_C(1000000000)
 
+/* A time and a span behind it, of one unit; a sum that does not fit is cut to the farthest time there is. */
+int64_t time_after(int64_t time, int64_t span);
+/* Milliseconds in nanoseconds, cut in the same way. */
+int64_t ns_of_ms(int64_t ms);
+
 #define STAMP_BYTES 24 /* "2026-01-31T12:00:00.000Z" */
 
 /* RFC 3339 in UTC with milliseconds; years 0000 to 9999, others are clamped. Writes STAMP_BYTES

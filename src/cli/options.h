@@ -14,6 +14,9 @@ enum option {
 #include "cli/option.def"
 	OPT_COUNT_OF
 };
+/* Most steps at once that --max-parallel can ask for, as in a pipeline file. */
+#define PARALLEL_MAX 65536
+
 #define OPT_END OPT_COUNT_OF /* ends a verb's list */
 
 struct options {

@@ -541,7 +541,7 @@ static enum err_code on_compensation_failed(const struct fold *f, struct err *er
 	undo->failures++;
 	if (event_has(f->event, EVENT_FIELD_DELAY_MS)) {
 		undo->is_retry = true;
-		undo->due_ms = f->event->time_utc_ms + event_int(f->event, EVENT_FIELD_DELAY_MS, 0);
+		undo->due_ms = time_after(f->event->time_utc_ms, event_int(f->event, EVENT_FIELD_DELAY_MS, 0));
 	} else {
 		undo->is_failed = true;
 	}
@@ -773,7 +773,7 @@ static enum err_code on_retried(const struct fold *f, struct err *err)
 	set_flag(&step->is_retry, true, &f->run->retries_due);
 	step->attempt = f->event->attempt;
 	step->retries++;
-	step->due_ms = f->event->time_utc_ms + event_int(f->event, EVENT_FIELD_DELAY_MS, 0);
+	step->due_ms = time_after(f->event->time_utc_ms, event_int(f->event, EVENT_FIELD_DELAY_MS, 0));
 	return ERR_OK;
 }
 

@@ -188,6 +188,8 @@ struct param {
 	struct str secret_name; /* variable, path or fd number */
 };
 
+#define CONCURRENCY_MAX 65536
+
 struct model {
 	struct arena arena; /* owns everything below */
 	uint32_t format;
@@ -200,7 +202,7 @@ struct model {
 	uint32_t params_count;
 	struct env_entry *env;
 	uint32_t env_count;
-	uint32_t concurrency; /* steps at once, at least 1 */
+	uint32_t concurrency; /* steps at once, 1 to CONCURRENCY_MAX */
 	int64_t timeout_ns;   /* of the run, 0 = none */
 	enum sync_kind sync;
 	int64_t sync_interval_ns;

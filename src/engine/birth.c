@@ -82,7 +82,7 @@ enum err_code engine_arm_deadline(struct engine *engine, int64_t left_ns, struct
 {
 	if (!engine->fold.model->timeout_ns || engine->ports.is_dry)
 		return ERR_OK;
-	engine->deadline_ns = engine->now_ns + (left_ns > 0 ? left_ns : 0);
+	engine->deadline_ns = time_after(engine->now_ns, left_ns > 0 ? left_ns : 0);
 	return engine_arm_timer(engine, TIMER_RUN, STEP_NONE, engine->deadline_ns, err);
 }
 

@@ -224,7 +224,7 @@ static enum err_code arm_step_timer(struct engine *engine, uint32_t step, struct
 	if (engine->ports.is_dry)
 		left_ms = 0; /* S14: nothing is waited for */
 	return engine_arm_timer(engine, kind, step,
-				engine->now_ns + (left_ms > 0 ? left_ms : 0) * NS_PER_MS, err);
+				time_after(engine->now_ns, ns_of_ms(left_ms > 0 ? left_ms : 0)), err);
 }
 
 static enum err_code perform(struct engine *engine, const struct effect *effect, struct err *err)

@@ -118,7 +118,7 @@ static int64_t left_ns(const struct engine *engine, int64_t due_ms)
 {
 	int64_t left_ms = due_ms - engine->now_ms;
 
-	return left_ms > 0 ? left_ms * NS_PER_MS : 0;
+	return left_ms > 0 ? ns_of_ms(left_ms) : 0;
 }
 
 /* Deadlines go on over a restart: max(0, wall difference), never longer than they were (S7.6). */
@@ -135,7 +135,8 @@ static enum err_code arm_timers(struct engine *engine, struct err *err)
 		if (!step->is_retry && !(step->state == STEP_WAITING && step->due_ms))
 			continue;
 		if (engine_arm_timer(engine, kind, i,
-				     engine->now_ns + left_ns(engine, step->due_ms), err) != ERR_OK)
+				     time_after(engine->now_ns, left_ns(engine, step->due_ms)),
+				     err) != ERR_OK)
 			return err->code;
 	}
 	if (run->undo.is_retry &&

@@ -113,7 +113,7 @@ enum err_code undo_arm_timer(struct engine *engine, int64_t left_ms, struct err 
 	if (left_ms < 0)
 		left_ms = 0;
 	return engine_arm_timer(engine, TIMER_UNDO, state_of(engine)->step,
-				engine->now_ns + left_ms * NS_PER_MS, err);
+				time_after(engine->now_ns, ns_of_ms(left_ms)), err);
 }
 
 /* A compensation is work that was begun on purpose: it ends by itself unless the stop is to be now.

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/timefmt.h"
 #include "keeper/mask.h"
 #include "sys/wake.h"
 #include "sys/worker.h"
@@ -231,7 +232,7 @@ static struct call_job *job_new(struct call_driver *driver, const struct exec_st
 	if (start->call->config.ptr)
 		job->start.config = arena_str(&job->texts, start->call->config);
 	if (start->timeout_ns)
-		job->deadline_ns = clock_boot_ns(driver->options.clock) + start->timeout_ns;
+		job->deadline_ns = time_after(clock_boot_ns(driver->options.clock), start->timeout_ns);
 	if (!job->path.ptr || !log.ptr || (start->call->config.ptr && !job->start.config.ptr)) {
 		job_free(job);
 		return NULL;

@@ -259,7 +259,7 @@ void key_top_concurrency(struct build *build, void *target, const struct node *k
 			 const struct node *value)
 {
 	(void)target;
-	(void)take_u32(build, key, value, 1, 65536, &build->model->concurrency);
+	(void)take_u32(build, key, value, 1, CONCURRENCY_MAX, &build->model->concurrency);
 }
 
 void key_top_timeout(struct build *build, void *target, const struct node *key,

@@ -14,7 +14,7 @@ static int run(struct cli *cli)
 	struct option_error wrong;
 	uint64_t parallel;
 
-	if (!options_number(options, OPT_MAX_PARALLEL, 1, 100000, 0, &parallel, &wrong))
+	if (!options_number(options, OPT_MAX_PARALLEL, 1, PARALLEL_MAX, 0, &parallel, &wrong))
 		return cli_usage(cli, wrong.text, wrong.hint);
 	begin.options = (struct sluice_run_opts){
 	    .run_id = options->value[OPT_RUN_ID],

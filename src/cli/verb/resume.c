@@ -18,7 +18,7 @@ static int run(struct cli *cli)
 	struct option_error wrong;
 	uint64_t parallel;
 
-	if (!options_number(given, OPT_MAX_PARALLEL, 1, 100000, 0, &parallel, &wrong))
+	if (!options_number(given, OPT_MAX_PARALLEL, 1, PARALLEL_MAX, 0, &parallel, &wrong))
 		return cli_usage(cli, wrong.text, wrong.hint);
 	options = (struct sluice_resume_opts){
 	    .from = given->value[OPT_FROM],

@@ -39,7 +39,7 @@ static int start_loaded(struct begin *begin)
 	uint64_t parallel;
 	int status;
 
-	if (!options_number(options, OPT_MAX_PARALLEL, 1, 100000, 0, &parallel, &wrong))
+	if (!options_number(options, OPT_MAX_PARALLEL, 1, PARALLEL_MAX, 0, &parallel, &wrong))
 		return cli_usage(begin->cli, wrong.text, wrong.hint);
 	if (!cli_params_file(begin->cli, &params_json, &status))
 		return status;

@@ -428,6 +428,36 @@ static void a_limit_is_set_by_its_name(void **state)
 	assert_int_equal(limits.blob_bytes, 9);
 }
 
+static void a_limit_over_the_largest_counts_as_that(void **state)
+{
+	struct limits limits;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	limits_default(&limits);
+	assert_ok(limits_set(&limits, STR("steps=18446744073709551615"), &err), &err);
+	assert_int_equal(limits.steps, LIMIT_VALUE_MAX);
+	assert_ok(limits_set(&limits, STR("line_bytes=9223372036854775807B"), &err), &err);
+	assert_int_equal(limits.line_bytes, LIMIT_VALUE_MAX);
+	assert_ok(limits_set(&limits, STR("steps=1152921504606846976"), &err), &err);
+	assert_int_equal(limits.steps, LIMIT_VALUE_MAX);
+}
+
+static void times_that_do_not_fit_are_the_farthest_there_is(void **state)
+{
+	(void)state;
+	assert_int_equal(time_after(1, 2), 3);
+	assert_int_equal(time_after(5, -7), -2);
+	assert_int_equal(time_after(1, INT64_MAX), INT64_MAX);
+	assert_int_equal(time_after(INT64_MAX, INT64_MAX), INT64_MAX);
+	assert_int_equal(time_after(-2, INT64_MIN), INT64_MIN);
+	assert_int_equal(ns_of_ms(3), 3000000);
+	assert_int_equal(ns_of_ms(-3), -3000000);
+	assert_int_equal(ns_of_ms(INT64_MAX / NS_PER_MS), INT64_MAX / NS_PER_MS * NS_PER_MS);
+	assert_int_equal(ns_of_ms(INT64_MAX / NS_PER_MS + 1), INT64_MAX);
+	assert_int_equal(ns_of_ms(INT64_MIN), INT64_MIN);
+}
+
 static void a_limit_that_is_unknown_or_malformed_is_refused(void **state)
 {
 	static const char *const bad[] = {"steps", "steps=", "steps=1KiB", "steps=-1",
@@ -464,6 +494,8 @@ int main(void)
 	    cmocka_unit_test(durations_read_well),
 	    cmocka_unit_test(sizes_need_a_unit_and_fit),
 	    cmocka_unit_test(a_limit_is_set_by_its_name),
+	    cmocka_unit_test(a_limit_over_the_largest_counts_as_that),
+	    cmocka_unit_test(times_that_do_not_fit_are_the_farthest_there_is),
 	    cmocka_unit_test(a_limit_that_is_unknown_or_malformed_is_refused),
 	};
 
