@@ -42,7 +42,7 @@ struct sim_undo {
 };
 
 struct sim_step {
-	char id[8];
+	char id[12]; /* `s` and its index */
 	bool is_noop;
 	bool has_needs; /* `needs` or `needs_any` is written; else the step before is needed */
 	uint32_t needs[SIM_STEPS_MAX], needs_count;

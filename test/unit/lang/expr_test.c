@@ -67,7 +67,7 @@ static int setup(void **state)
 	world.run.steps[1].outputs = STR("{\"rows\":5}");
 	world.run.steps[2].state = STEP_SUCCEEDED;
 	world.scope = (struct expr_scope){.run = &world.run, .step = 2, .env = environment};
-	return expr_new(&world.limits, &world.expr, &err);
+	return expr_new(&world.limits, &world.expr, &err) == ERR_OK ? 0 : -1;
 }
 
 static int teardown(void **state)

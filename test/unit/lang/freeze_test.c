@@ -150,8 +150,8 @@ static void what_is_not_a_frozen_form_is_corrupt(void **state)
 	    "{",
 	    "{}",
 	    "{\"format\":1,\"pipeline\":\"p\",\"concurrency\":2,\"steps\":{\"a\":{\"noop\":true}}}",
-	    "{\"format\":1,\"pipeline\":\"p\",\"folder\":\"/"
-	    "x\",\"steps\":{\"a\":{\"noop\":true}},\"x\":1}",
+	    ("{\"format\":1,\"pipeline\":\"p\",\"folder\":\"/x\","
+	     "\"steps\":{\"a\":{\"noop\":true}},\"x\":1}"),
 	    "{\"format\":2,\"pipeline\":\"p\",\"folder\":\"/x\",\"steps\":{\"a\":{\"noop\":true}}}",
 	};
 
