@@ -176,19 +176,112 @@ def test_s11_5_a_newer_format(half):
     half("events", half.id, "--json")
 
 
+def gated(sluice):
+    """One gate passed, one failed, one waived."""
+    rows = 'echo n=1 >"$SLUICE_OUTPUT"'
+    gate = {"run": rows, "outputs": {"n": {"type": "int"}}, "gate": "hard"}
+    sluice.go({"a": {**gate, "pass": "output.n == 1"}, "b": {**gate, "pass": "output.n == 2"}, "c": "true"}, code=1)
+    sluice("resume", sluice.id, "--override", "b", "--reason", "known", "--as", "anna", code=5)
+
+
+def decided(answer):
+    def scene(sluice):
+        sluice.go({"m": {"gate": "manual", "noop": True}}, code=4)
+        sluice(answer, sluice.id, "m", "--reason", "seen", "--as", "anna", code=(0, 1))
+    return scene
+
+
+def undone(sluice):
+    """A compensation that failed once."""
+    sluice.go({"a": {"run": "true", "compensate": {"run": "[ -e tried ] || { touch tried; exit 75; }",
+                                                   "retry": {"max_attempts": 2, "initial": "1ms"}}},
+               "b": {"run": "exit 1", "on_failure": "compensate"}}, code=1)
+
+
+def kept(sluice):
+    """A retry, quality figures, an artifact, and one that is missing."""
+    (sluice.root / "figures").write_text(json.dumps({"quality": {"record_count": 10, "valid_count": 10, "null_count": 0}}))
+    run = 'echo x >file; [ -e tried ] || { touch tried; exit 75; }; cat figures >"$SLUICE_OUTPUT"'
+    sluice.go({"a": {"run": run, "artifacts": [{"name": "file", "path": "file"}],
+                     "retry": {"max_attempts": 2, "initial": "1ms"}},
+               "b": {"run": "true", "artifacts": [{"name": "none", "path": "none"}]}}, code=1)
+
+
+def stopped(sluice):
+    engine = sluice.start("run", sluice.pipeline({"a": "sleep 60"}), "--run-id", sluice.id)
+    sluice.wait_event("step.started")
+    sluice("stop", sluice.id, "--now", "--reason", "enough", "--as", "anna", code=(0, 5))
+    engine.wait(20)
+
+
+def lost(sluice):
+    """The machine went down, and the log got its torn tail from that."""
+    engine = sluice.start("run", sluice.pipeline({"a": {"run": "[ -e ok ] || sleep 60", "on_lost": "rerun"}}),
+                          "--run-id", sluice.id)
+    sluice.wait_event("step.started")
+    sluice.kill_machine(engine)
+    (sluice.root / "ok").touch()
+    events = [dict(json.loads(line)) for line in sluice.raw().splitlines()]
+    events[0]["boot_id"] = "00000000-0000-4000-8000-000000000000"
+    sluice.rewrite(forge(sluice.id, events) + b'{"event_id')
+    sluice("resume", sluice.id, code=0)
+
+
+def unprojected(sluice):
+    (sluice.home / "runs.jsonl").mkdir(parents=True)
+    sluice.go({"a": {"run": "true"}})
+
+
+# How a log comes to hold an event of the type; every other type is in the log of `half`.
+SCENES = {
+    "run.resumed": gated, "run.override_applied": gated, "gate.passed": gated, "gate.failed": gated,
+    "step.waiting": decided("approve"), "gate.approved": decided("approve"), "gate.rejected": decided("reject"),
+    "run.rollback_started": undone, "compensation.started": undone, "compensation.failed": undone,
+    "step.compensated": undone, "artifact.emitted": kept, "artifact.quarantined": kept, "quality.recorded": kept,
+    "step.retried": kept, "run.stop_requested": stopped, "step.lost": lost, "log.repaired": lost,
+    "projection.failed": unprojected,
+}
+
+
+def failed(sluice):
+    sluice.go({"a": "true", "b": "exit 1", "c": "true"}, code=1)
+
+
 @pytest.mark.parametrize("event_type", sorted(FIELDS))
-def test_s11_a_missing_or_foreign_field_is_damage(half, event_type):
-    log = half.log()
-    at = next((i for i, e in enumerate(log.events) if e["event_type"] == event_type), None)
-    if at is None:
-        pytest.skip(f"no {event_type} in this log")
+def test_s11_a_missing_or_foreign_field_is_damage(sluice, event_type):
+    SCENES.get(event_type, failed)(sluice)
+    log = sluice.log()
+    at = next(i for i, e in enumerate(log.events) if e["event_type"] == event_type)
     for name in FIELDS[event_type][0].split():
         events = [dict(e) for e in log.events]
         del events[at][name]
-        write(half, forge(half.id, events))
-        assert half("verify", half.id).code == 7, name
-    write(half, forge(half.id, [{**e, "foreign": 1} if i == at else e for i, e in enumerate(log.events)]))
-    assert half("verify", half.id).code == 7
+        write(sluice, forge(sluice.id, events))
+        assert sluice("verify", sluice.id).code == 7, name
+    write(sluice, forge(sluice.id, [{**e, "foreign": 1} if i == at else e for i, e in enumerate(log.events)]))
+    assert sluice("verify", sluice.id).code == 7
+
+
+@pytest.mark.parametrize("event_type, fields", [
+    ("choice.taken", {"step_id": "a"}), ("map.expanded", {"step_id": "a"}),
+    ("signal.received", {"name": "go"})])
+def test_s11_5_reserved_events_are_read_and_refused_for_writing(half, event_type, fields):
+    log = half.log()
+    head = {k: log.events[4][k] for k in ("event_type", "run_id", "timestamp_utc", "actor", "attempt")}
+
+    def put(fields):
+        event = {**head, "event_type": event_type, **fields}
+        raw = forge(half.id, [*log.events[:4], event, *log.events[4:]])
+        write(half, raw)
+        return raw
+
+    raw = put({**fields, "data": [1]})
+    half("resume", half.id, code=11)
+    half("verify", half.id, code=11)
+    assert half.raw() == raw
+    assert event_type in half("events", half.id, "--json", code=(0, 11)).stdout
+    for wrong in [*({k: v for k, v in fields.items() if k != name} for name in fields), {**fields, "foreign": 1}]:
+        put(wrong)
+        half("verify", half.id, code=7)
 
 
 def test_user_events(sluice):
