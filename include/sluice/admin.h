@@ -75,6 +75,15 @@ SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_reindex(struct sluice *slui
 							     enum sluice_format format,
 							     char **ret_text,
 							     struct sluice_error *err);
+/* The same, and checkpoint.json and audit.jsonl in the directory of each run, under its lock for that
+ * moment: a run that somebody owns is left alone, which the text says. A run in which they cannot be made
+ * anew is named and the others are done; the text is returned all the same. CORRUPT: its log is damaged, or
+ * its checkpoint says that the log was cut or forked (nothing is written in it then). IO: its directory
+ * cannot be written. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_reindex_all(struct sluice *sluice,
+								 enum sluice_format format,
+								 char **ret_text,
+								 struct sluice_error *err);
 
 struct sluice_doctor_opts {
 	const char *state_dir;     /* as in sluice_state_opts; default: what the settings say */

@@ -2,7 +2,9 @@
 #include "api/history.h"
 
 #include "base/json.h"
+#include "log/run_lock.h"
 #include "report/pretty.h"
+#include "store/rebuild.h"
 #include "store/runs_index.h"
 
 #include <stdio.h>
@@ -13,6 +15,13 @@ struct fresh_line {
 	struct str run_id;
 	struct str line;
 	int64_t ended_ms;
+};
+
+/* A run directory that was left as it is. */
+struct left {
+	struct str run_id;
+	struct str reason;
+	enum err_code code; /* LOCKED = a live process owns the run, which is no error */
 };
 
 struct damage {
@@ -33,12 +42,18 @@ struct reindex {
 	uint64_t unfinished;
 	uint64_t kept; /* records that the logs do not give */
 	bool has_database;
+	bool is_all;      /* the projections in each run directory too */
+	uint64_t rebuilt; /* runs whose were made anew */
+	/* Runs whose were not: somebody owns them, or what is wrong. */
+	struct left *lefts;
+	size_t lefts_count, lefts_capacity;
 };
 
 static void reindex_fini(struct reindex *reindex)
 {
 	mem_free(reindex->lines);
 	mem_free(reindex->damages);
+	mem_free(reindex->lefts);
 	map_fini(&reindex->fresh);
 	arena_fini(&reindex->arena);
 }
@@ -254,6 +269,73 @@ static enum err_code rebuild(struct reindex *reindex, struct err *err)
 	return write_records(reindex, &mark, err);
 }
 
+/* ---- what lies in each run directory */
+
+static enum err_code add_left(struct reindex *reindex, struct str run_id, const struct err *why,
+			      struct err *err)
+{
+	struct left left = {.code = why->code};
+	void *lefts = reindex->lefts;
+
+	if (mem_grow(&lefts, &reindex->lefts_capacity, reindex->lefts_count + 1,
+		     sizeof(*reindex->lefts), err) != ERR_OK)
+		return err->code;
+	reindex->lefts = lefts;
+	left.run_id = arena_str(&reindex->arena, run_id);
+	left.reason = arena_str(&reindex->arena, str_of(why->text));
+	if (!left.run_id.ptr || !left.reason.ptr)
+		return mem_err(err);
+	reindex->lefts[reindex->lefts_count++] = left;
+	return ERR_OK;
+}
+
+/* NOT_FOUND: it is no run, or gone by now. LOCKED: it is owned. */
+static enum err_code rebuild_run(const struct reindex *reindex, struct str run_id, struct err *err)
+{
+	AUTO(rundir_drop) struct rundir *dir = NULL;
+	AUTO(buf_fini) struct buf path = BUF_INIT;
+	const struct sluice *sluice = reindex->sluice;
+	struct run_lock lock;
+	enum err_code code;
+
+	buf_fmt(&path, "%s/runs/%.*s", sluice->home, STR_ARG(run_id));
+	if (buf_check(&path, "path", err) != ERR_OK ||
+	    rundir_open(sluice->vfs, path.ptr, &dir, err) != ERR_OK ||
+	    run_lock_take(sluice->vfs, rundir_fd(dir), &lock, err) != ERR_OK)
+		return err->code;
+	code = projections_rebuild(dir, &sluice->limits, err);
+	run_lock_release(sluice->vfs, &lock);
+	return code;
+}
+
+static enum err_code rebuild_runs(struct reindex *reindex, struct err *err)
+{
+	AUTO(arena_fini) struct arena arena = ARENA_INIT;
+	struct str *ids;
+	size_t count;
+
+	if (!reindex->is_all)
+		return ERR_OK;
+	if (rundir_list(reindex->sluice->vfs, reindex->sluice->home, &arena, &ids, &count, err) !=
+	    ERR_OK)
+		return err->code;
+	for (size_t i = 0; i < count; i++) {
+		struct err why = ERR_INIT;
+
+		if (rebuild_run(reindex, ids[i], &why) == ERR_OK) {
+			reindex->rebuilt++;
+			continue;
+		}
+		if (why.code == ERR_MEMORY) {
+			*err = why;
+			return err->code;
+		}
+		if (why.code != ERR_NOT_FOUND && add_left(reindex, ids[i], &why, err) != ERR_OK)
+			return err->code;
+	}
+	return ERR_OK;
+}
+
 /* ---- the answer */
 
 static void answer_text(const struct reindex *reindex, struct buf *out)
@@ -269,6 +351,28 @@ static void answer_text(const struct reindex *reindex, struct buf *out)
 	for (size_t i = 0; i < reindex->damages_count; i++)
 		buf_fmt(out, "Damaged: %.*s: %.*s\n", STR_ARG(reindex->damages[i].run_id),
 			STR_ARG(reindex->damages[i].reason));
+	if (reindex->is_all)
+		buf_fmt(out, "Projections: made anew in %llu runs, not in %zu\n",
+			(unsigned long long)reindex->rebuilt, reindex->lefts_count);
+	for (size_t i = 0; i < reindex->lefts_count; i++)
+		buf_fmt(out, "%s: %.*s: %.*s\n",
+			reindex->lefts[i].code == ERR_LOCKED ? "Left alone" : "Not made anew",
+			STR_ARG(reindex->lefts[i].run_id), STR_ARG(reindex->lefts[i].reason));
+}
+
+static void left_members(const struct reindex *reindex, struct buf *json)
+{
+	field_i64(json, "rebuilt", (int64_t)reindex->rebuilt);
+	field_open(json, "not_rebuilt", '[');
+	for (size_t i = 0; i < reindex->lefts_count; i++) {
+		field_comma(json);
+		buf_byte(json, '{');
+		field_str(json, "run_id", reindex->lefts[i].run_id);
+		field_bool(json, "live", reindex->lefts[i].code == ERR_LOCKED);
+		field_str(json, "reason", reindex->lefts[i].reason);
+		buf_byte(json, '}');
+	}
+	buf_byte(json, ']');
 }
 
 static void answer_json(const struct reindex *reindex, struct buf *out)
@@ -289,26 +393,49 @@ static void answer_json(const struct reindex *reindex, struct buf *out)
 		field_str(&json, "reason", reindex->damages[i].reason);
 		buf_byte(&json, '}');
 	}
-	buf_text(&json, "]}");
+	buf_byte(&json, ']');
+	if (reindex->is_all)
+		left_members(reindex, &json);
+	buf_byte(&json, '}');
 	if (json.failed != ERR_OK)
 		out->failed = json.failed;
 	pretty_json(out, buf_view(&json));
 	buf_byte(out, '\n');
 }
 
+/* A log that is damaged matters more than a file that could not be written. */
+static enum err_code left_error(const struct reindex *reindex, struct err *err)
+{
+	const struct left *worst = NULL;
+
+	for (size_t i = 0; i < reindex->lefts_count; i++) {
+		const struct left *left = &reindex->lefts[i];
+
+		if (left->code != ERR_LOCKED &&
+		    (!worst || (left->code == ERR_CORRUPT && worst->code != ERR_CORRUPT)))
+			worst = left;
+	}
+	if (!worst)
+		return ERR_OK;
+	(void)err_set(err, worst->code,
+		      "what run '%.*s' keeps beside its log is not made anew: %.*s",
+		      STR_ARG(worst->run_id), STR_ARG(worst->reason));
+	return err_hint(err, "sluice verify %.*s", STR_ARG(worst->run_id));
+}
+
 static enum err_code damage_error(const struct reindex *reindex, struct err *err)
 {
 	if (reindex->damages_count == 0)
-		return ERR_OK;
+		return left_error(reindex, err);
 	(void)err_set(err, ERR_CORRUPT, "%zu of %llu runs are damaged", reindex->damages_count,
 		      (unsigned long long)reindex->runs);
 	return err_hint(err, "sluice verify %.*s", STR_ARG(reindex->damages[0].run_id));
 }
 
-enum sluice_code sluice_reindex(struct sluice *sluice, enum sluice_format format, char **ret_text,
-				struct sluice_error *err)
+static enum sluice_code answer(struct sluice *sluice, bool is_all, enum sluice_format format,
+			       char **ret_text, struct sluice_error *err)
 {
-	AUTO(reindex_fini) struct reindex reindex = {.sluice = sluice};
+	AUTO(reindex_fini) struct reindex reindex = {.sluice = sluice, .is_all = is_all};
 	AUTO(buf_fini) struct buf out = BUF_INIT;
 	struct err cause = ERR_INIT;
 
@@ -317,7 +444,7 @@ enum sluice_code sluice_reindex(struct sluice *sluice, enum sluice_format format
 	if (format != SLUICE_TEXT && format != SLUICE_JSON)
 		return api_usage(err, "the answer is text or json");
 	sluice->note[0] = '\0';
-	if (rebuild(&reindex, &cause) != ERR_OK)
+	if (rebuild(&reindex, &cause) != ERR_OK || rebuild_runs(&reindex, &cause) != ERR_OK)
 		return api_err(err, &cause);
 	if (format == SLUICE_JSON)
 		answer_json(&reindex, &out);
@@ -326,4 +453,16 @@ enum sluice_code sluice_reindex(struct sluice *sluice, enum sluice_format format
 	if (api_text(&out, ret_text, err) != SLUICE_OK)
 		return err->code;
 	return damage_error(&reindex, &cause) == ERR_OK ? SLUICE_OK : api_err(err, &cause);
+}
+
+enum sluice_code sluice_reindex(struct sluice *sluice, enum sluice_format format, char **ret_text,
+				struct sluice_error *err)
+{
+	return answer(sluice, false, format, ret_text, err);
+}
+
+enum sluice_code sluice_reindex_all(struct sluice *sluice, enum sluice_format format,
+				    char **ret_text, struct sluice_error *err)
+{
+	return answer(sluice, true, format, ret_text, err);
 }

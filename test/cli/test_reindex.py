@@ -139,3 +139,57 @@ def test_s13_what_reindex_refuses(many):
     (many.home / "runs.jsonl").mkdir()
     done = many.run("reindex")
     assert done.returncode != 0 and "runs.jsonl" in done.stderr and done.stdout == ""
+
+
+# --------------------------------------------------------------------------------- reindex --all
+
+def kept(sluice, run):
+    return {name: (sluice.home / "runs" / run / name).read_bytes() for name in ("checkpoint.json", "audit.jsonl")}
+
+
+def test_s9_4_all_makes_what_runs_keep_beside_their_logs_anew(many):
+    before = {run: kept(many, run) for run in ("good", "fixed", "gate", "ask")}
+    for run, files in before.items():
+        for name in files:
+            (many.home / "runs" / run / name).write_bytes(b"{}\n" if run == "good" else b"")
+    (many.home / "runs" / "ask" / "audit.jsonl").unlink()
+    many.run("reindex", check=0)
+    assert kept(many, "gate") == {"checkpoint.json": b"", "audit.jsonl": b""}, "not without --all"
+    done = many.run("reindex", "--all", check=0)
+    assert "Projections: made anew in 4 runs, not in 0\n" in done.stdout
+    for run, files in before.items():
+        assert kept(many, run)["audit.jsonl"] == files["audit.jsonl"]
+        old, new = (json.loads(each["checkpoint.json"]) for each in (files, kept(many, run)))
+        assert {**old, "saved_at": None} == {**new, "saved_at": None}
+        many.run("verify", run, check=0)
+    many.run("resume", "ask", check=4)
+
+
+def test_s9_4_all_leaves_a_live_run_alone_and_says_so(sluice):
+    go(sluice, GOOD, "good", 0)
+    process = sluice.start("run", sluice.write("slow.yaml", SLOW), "--run-id", "slow")
+    sluice.wait_for("slow", "executing")
+    log = sluice.log("slow").read_bytes()
+    told = json.loads(sluice.run("reindex", "--all", "--json", check=0).stdout)
+    assert told["rebuilt"] == 1 and [(left["run_id"], left["live"]) for left in told["not_rebuilt"]] == [("slow", True)]
+    assert str(process.pid) in told["not_rebuilt"][0]["reason"]
+    assert "Left alone: slow: " in sluice.run("reindex", "--all", check=0).stdout
+    assert sluice.log("slow").read_bytes() == log
+    process.terminate()
+    process.communicate(timeout=20)
+    sluice.run("stop", "slow", "--now")
+
+
+def test_s9_4_all_writes_nothing_where_the_log_was_cut(many):
+    path = many.log("gate")
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    before = kept(many, "gate")
+    done = many.run("reindex", "--all", check=7)
+    assert "Not made anew: gate: " in done.stdout and "made anew in 3 runs, not in 1" in done.stdout
+    assert "sluice verify gate" in done.stderr and kept(many, "gate") == before
+
+
+def test_s12_all_without_any_run_is_nothing_to_do(sluice):
+    assert "made anew in 0 runs" in sluice.run("reindex", "--all", check=0).stdout
+    assert not sluice.home.exists()
+    sluice.run("reindex", "--all=yes", check=2)

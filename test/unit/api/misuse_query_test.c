@@ -238,6 +238,13 @@ static void use_sluice_gc(void)
 			err));
 }
 
+static void use_sluice_reindex_all(void)
+{
+	USAGE(sluice_reindex_all(NULL, SLUICE_TEXT, &text, err));
+	USAGE(sluice_reindex_all(sluice, SLUICE_TEXT, NULL, err));
+	USAGE(sluice_reindex_all(sluice, (enum sluice_format) - 1, &text, err));
+}
+
 static void use_sluice_reindex(void)
 {
 	USAGE(sluice_reindex(NULL, SLUICE_TEXT, &text, err));
@@ -310,6 +317,7 @@ static const struct misuse rows[] = {
     ROW(sluice_note),          ROW(sluice_pipeline_graph),
     ROW(sluice_run_graph),     ROW(sluice_gc),
     ROW(sluice_reindex),       ROW(sluice_doctor),
+    ROW(sluice_reindex_all),
     ROW(sluice_settings_read), ROW(sluice_settings_free),
     ROW(sluice_setting),       ROW(sluice_settings_limits),
     ROW(sluice_setting_about),
