@@ -427,3 +427,10 @@ def test_a_copied_run_directory_is_a_run(half):
     half("resume", half.root / half.id, code=0)
     check_bytes((half.root / half.id / "events.jsonl").read_bytes(), half.id)
     half.log()
+
+
+@pytest.mark.parametrize("sync, recorded", [("always", "always"), ("interval:20ms", "interval:20"), ("never", "never")])
+def test_s11_2_a_weaker_sync_is_said_at_the_start_and_recorded(sluice, sync, recorded):
+    said = sluice("run", sluice.pipeline({"a": "true"}), "--run-id", sluice.id, "--sync", sync, code=0).stderr
+    assert sluice.log().events[0]["sync"] == recorded
+    assert (f"sync: {recorded}: a power cut may take" in said) == (sync != "always"), said

@@ -175,6 +175,19 @@ static void projection_put(struct buf *out, const struct said *said)
 	reason_put(out, said);
 }
 
+/* S11.2: who runs with less than the default is told so. */
+static bool is_weaker(const struct said *said)
+{
+	return said->sync.len > 0 && !str_is(said->sync, "always");
+}
+
+static void created_put(struct buf *out, const struct said *said)
+{
+	print_style(out, STYLE_WARN, STR("sync: "));
+	print_outside(out, said->sync);
+	buf_text(out, ": a power cut may take the last events");
+}
+
 /* What each event says; the step's name comes before the text of the rows that are about one. On a
  * terminal the live tree already says what the rows with `live` false would. */
 static const struct phrase {
@@ -182,27 +195,29 @@ static const struct phrase {
 	bool is_step;
 	bool live;
 	void (*put)(struct buf *out, const struct said *said);
+	bool (*when)(const struct said *said); /* NULL = always */
 } phrases[] = {
-    {"step.started", true, false, started_put},
-    {"step.succeeded", true, false, succeeded_put},
-    {"step.failed", true, true, failed_put},
-    {"step.retried", true, true, retried_put},
-    {"step.waiting", true, true, waiting_put},
-    {"step.skipped", true, false, skipped_put},
-    {"step.lost", true, true, lost_put},
-    {"gate.failed", true, true, gate_failed_put},
-    {"gate.passed", true, false, gate_passed_put},
-    {"gate.approved", true, true, approved_put},
-    {"gate.rejected", true, true, rejected_put},
-    {"run.state_changed", false, false, state_put},
-    {"run.rollback_started", false, true, rollback_put},
-    {"compensation.started", true, false, undo_started_put},
-    {"step.compensated", true, true, undone_put},
-    {"compensation.failed", true, true, undo_failed_put},
-    {"run.resumed", false, true, resumed_put},
-    {"run.stop_requested", false, true, stop_put},
-    {"log.repaired", false, true, repaired_put},
-    {"projection.failed", false, true, projection_put},
+    {"run.created", false, true, created_put, is_weaker},
+    {"step.started", true, false, started_put, NULL},
+    {"step.succeeded", true, false, succeeded_put, NULL},
+    {"step.failed", true, true, failed_put, NULL},
+    {"step.retried", true, true, retried_put, NULL},
+    {"step.waiting", true, true, waiting_put, NULL},
+    {"step.skipped", true, false, skipped_put, NULL},
+    {"step.lost", true, true, lost_put, NULL},
+    {"gate.failed", true, true, gate_failed_put, NULL},
+    {"gate.passed", true, false, gate_passed_put, NULL},
+    {"gate.approved", true, true, approved_put, NULL},
+    {"gate.rejected", true, true, rejected_put, NULL},
+    {"run.state_changed", false, false, state_put, NULL},
+    {"run.rollback_started", false, true, rollback_put, NULL},
+    {"compensation.started", true, false, undo_started_put, NULL},
+    {"step.compensated", true, true, undone_put, NULL},
+    {"compensation.failed", true, true, undo_failed_put, NULL},
+    {"run.resumed", false, true, resumed_put, NULL},
+    {"run.stop_requested", false, true, stop_put, NULL},
+    {"log.repaired", false, true, repaired_put, NULL},
+    {"projection.failed", false, true, projection_put, NULL},
 };
 
 bool phrase_put(struct buf *out, const struct said *said, bool is_live)
@@ -210,7 +225,7 @@ bool phrase_put(struct buf *out, const struct said *said, bool is_live)
 	for (size_t i = 0; i < ARRAY_LEN(phrases); i++) {
 		if (!said_is(said, phrases[i].type))
 			continue;
-		if (is_live && !phrases[i].live)
+		if ((is_live && !phrases[i].live) || (phrases[i].when && !phrases[i].when(said)))
 			return false;
 		clock_put(out, said->utc_ms);
 		buf_byte(out, ' ');

@@ -26,6 +26,7 @@ static const struct said_member {
     {"reason", SAID_TEXT, offsetof(struct said, reason)},
     {"new_state", SAID_TEXT, offsetof(struct said, state)},
     {"outcome", SAID_TEXT, offsetof(struct said, outcome)},
+    {"sync", SAID_TEXT, offsetof(struct said, sync)},
     {"delay_ms", SAID_NUMBER, offsetof(struct said, delay_ms)},
     {"duration_ms", SAID_NUMBER, offsetof(struct said, duration_ms)},
     {"exit_code", SAID_NUMBER, offsetof(struct said, exit_code)},
