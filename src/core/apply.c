@@ -530,14 +530,28 @@ static enum err_code on_compensated(const struct fold *f, struct err *err)
 	return ERR_OK;
 }
 
+/* The class of a failure; one that is not known is kept as text, for people (S6). */
+static enum err_code keep_class(const struct fold *f, enum error_class fallback,
+				enum error_class *ret_class, struct str *ret_text, struct err *err)
+{
+	struct str name = event_text(f->event, EVENT_FIELD_ERROR_CLASS);
+
+	if (error_class_of(name, ret_class)) {
+		*ret_text = STR_NONE;
+		return ERR_OK;
+	}
+	*ret_class = fallback;
+	return keep(f->run, name, ret_text, err);
+}
+
 static enum err_code on_compensation_failed(const struct fold *f, struct err *err)
 {
 	struct undo_state *undo = &f->run->undo;
 
 	if (end_compensation(f, err) != ERR_OK)
 		return err->code;
-	if (!error_class_of(event_text(f->event, EVENT_FIELD_ERROR_CLASS), &undo->class))
-		undo->class = CLASS_UNKNOWN;
+	if (keep_class(f, CLASS_UNKNOWN, &undo->class, &undo->class_text, err) != ERR_OK)
+		return err->code;
 	undo->failures++;
 	if (event_has(f->event, EVENT_FIELD_DELAY_MS)) {
 		undo->is_retry = true;
@@ -559,8 +573,8 @@ static enum err_code on_projection_failed(const struct fold *f, struct err *err)
 
 static enum err_code keep_failure(const struct fold *f, enum error_class fallback, struct err *err)
 {
-	if (!error_class_of(event_text(f->event, EVENT_FIELD_ERROR_CLASS), &f->step->class))
-		f->step->class = fallback;
+	if (keep_class(f, fallback, &f->step->class, &f->step->class_text, err) != ERR_OK)
+		return err->code;
 	return keep(f->run, event_text(f->event, EVENT_FIELD_REASON), &f->step->reason, err);
 }
 
@@ -744,6 +758,7 @@ static enum err_code on_lost(const struct fold *f, struct err *err)
 		return err->code;
 	end_attempt(f);
 	f->step->class = CLASS_LOST;
+	f->step->class_text = STR_NONE;
 	f->step->losses++;
 	if (f->run->model->steps[f->index].on_lost == ON_LOST_ASK) {
 		set_flag(&f->step->is_held, true, &f->run->held);

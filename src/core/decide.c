@@ -289,7 +289,7 @@ void decider_stillborn_event(const struct decider *decider, struct event *event,
 
 	decider_step_event(decider, event, EVENT_STEP_FAILED, step, now_ms);
 	event_put_text(event, EVENT_FIELD_NEW_STATE, STR("failed"));
-	event_put_text(event, EVENT_FIELD_ERROR_CLASS, str_of(error_class_name(at->class)));
+	event_put_text(event, EVENT_FIELD_ERROR_CLASS, step_class_text(at));
 	event_put_text(event, EVENT_FIELD_REASON, at->reason.len ? at->reason : STR("Step failed"));
 }
 
@@ -319,10 +319,10 @@ static void retry_step(struct decider *decider, uint32_t step, struct event *eve
 		delay_ms = retry_delay_ms(retry, at->failures - 1, run->seed, step);
 	decider_step_event(decider, event, EVENT_STEP_RETRIED, step, now_ms);
 	event->attempt = at->attempt + 1;
-	event_put_text(event, EVENT_FIELD_ERROR_CLASS, str_of(error_class_name(at->class)));
+	event_put_text(event, EVENT_FIELD_ERROR_CLASS, step_class_text(at));
 	event_put_int(event, EVENT_FIELD_DELAY_MS, delay_ms);
 	event_put_text(event, EVENT_FIELD_REASON,
-		       decider_say(decider, "Retrying after %s", error_class_name(at->class)));
+		       decider_say(decider, "Retrying after %.*s", STR_ARG(step_class_text(at))));
 }
 
 static void fail_gate(struct decider *decider, uint32_t step, struct event *event, int64_t now_ms)
@@ -330,7 +330,7 @@ static void fail_gate(struct decider *decider, uint32_t step, struct event *even
 	const struct step_state *at = &decider->run->steps[step];
 
 	decider_step_event(decider, event, EVENT_GATE_FAILED, step, now_ms);
-	event_put_text(event, EVENT_FIELD_ERROR_CLASS, str_of(error_class_name(at->class)));
+	event_put_text(event, EVENT_FIELD_ERROR_CLASS, step_class_text(at));
 	if (at->reason.len)
 		event_put_text(event, EVENT_FIELD_REASON, at->reason);
 }

@@ -146,10 +146,16 @@ static bool is_last_failure(const struct ask *ask, enum error_class class)
 	       !(retry->classes >> class & 1) || state_of(ask)->failures + 1 >= retry->max_attempts;
 }
 
+/* A command's own word for it, when there is none of ours. */
+static struct str class_shown(enum error_class class, struct str text)
+{
+	return text.len ? text : str_of(error_class_name(class));
+}
+
 static void add_failed(const struct ask *ask, enum error_class class, struct str class_text,
 		       struct str reason)
 {
-	struct str name = class_text.len ? class_text : str_of(error_class_name(class));
+	struct str name = class_shown(class, class_text);
 	struct event *event = add_step(ask, EVENT_STEP_FAILED);
 
 	event->attempt = ask->in->attempt;
@@ -206,8 +212,7 @@ static enum err_code on_undo_ended(const struct ask *ask, struct err *err)
 {
 	const struct decide_result *result = ask->in->result;
 	const struct undo_state *undo = &ask->run->undo;
-	struct str class = result->class_text.len ? result->class_text
-						  : str_of(error_class_name(result->class));
+	struct str class = class_shown(result->class, result->class_text);
 	struct event *event;
 
 	(void)err;
@@ -275,7 +280,7 @@ static void end_with_failure(const struct ask *ask)
 	add_failed(ask, class, result->class_text, reason);
 	if (step_of(ask)->gate == GATE_HARD && class != CLASS_CANCELLED &&
 	    class != CLASS_INTERRUPTED && is_last_failure(ask, class))
-		add_gate_failed(ask, str_of(error_class_name(class)), reason, false);
+		add_gate_failed(ask, class_shown(class, result->class_text), reason, false);
 }
 
 static void end_with_verdict(const struct ask *ask)

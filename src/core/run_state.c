@@ -265,6 +265,21 @@ uint32_t run_undo_next(const struct run_state *run)
 	return run->undo.left ? run->model->order[run->undo.left - 1] : STEP_NONE;
 }
 
+static struct str class_shown(enum error_class class, struct str text)
+{
+	return text.len ? text : str_of(error_class_name(class));
+}
+
+struct str step_class_text(const struct step_state *step)
+{
+	return class_shown(step->class, step->class_text);
+}
+
+struct str undo_class_text(const struct undo_state *undo)
+{
+	return class_shown(undo->class, undo->class_text);
+}
+
 bool run_may_retry_undo(const struct run_state *run, uint32_t step, enum error_class class,
 			uint32_t failures)
 {

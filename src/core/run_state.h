@@ -51,7 +51,8 @@ struct step_state {
 	enum step_state_id state;
 	enum skip_reason skip;    /* SKIPPED: why */
 	enum skip_reason doom;    /* PENDING: a need went wrong, so it has to be skipped for this */
-	enum error_class class;   /* of the last failure */
+	enum error_class class;   /* of the last failure; UNKNOWN when class_text has one */
+	struct str class_text;    /* a class as recorded that this version does not know (S6) */
 	uint32_t doom_cause;      /* the step that doomed it */
 	uint32_t attempt;         /* the last one started, or announced by step.retried */
 	uint32_t attempts;        /* how many were started */
@@ -115,7 +116,8 @@ struct undo_state {
 	int64_t started_ms;
 	int64_t due_ms;     /* UTC */
 	struct str boot_id; /* of the engine that started the last attempt */
-	enum error_class class; /* of the last failure */
+	enum error_class class; /* of the last failure; UNKNOWN when class_text has one */
+	struct str class_text;  /* as of a step */
 	struct str reason;
 };
 
@@ -213,6 +215,11 @@ uint32_t run_undo_next(const struct run_state *run);
 /* May another attempt to undo follow one that failed with this class, `failures` having failed before? */
 bool run_may_retry_undo(const struct run_state *run, uint32_t step, enum error_class class,
 			uint32_t failures);
+
+/* The class of the last failure of a step, or of the last compensation that failed, as it was
+ * recorded: one that this version does not know is kept as text (S6). */
+struct str step_class_text(const struct step_state *step);
+struct str undo_class_text(const struct undo_state *undo);
 
 /* Set the counters of needs from the states of all steps: after a resume opened some again. */
 void run_state_recount(struct run_state *run);

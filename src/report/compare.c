@@ -174,7 +174,7 @@ static bool states_differ(const struct step_state *a, const struct step_state *b
 	if (a->state != b->state)
 		return true;
 	if (a->state == STEP_FAILED)
-		return a->class != b->class;
+		return !str_eq(step_class_text(a), step_class_text(b));
 	return a->state == STEP_SKIPPED && a->skip != b->skip;
 }
 
@@ -497,7 +497,7 @@ static void step_member(struct buf *out, const char *name, const struct compare_
 	field_i64(out, "attempts", step->attempts);
 	field_known(out, "duration_ms", time_of(step));
 	field_str(out, "error_class",
-		  step->state == STEP_FAILED ? str_of(error_class_name(step->class)) : STR_NONE);
+		  step->state == STEP_FAILED ? step_class_text(step) : STR_NONE);
 	field_str(out, "skip_reason",
 		  step->state == STEP_SKIPPED ? str_of(skip_reason_name(step->skip)) : STR_NONE);
 	field_str(out, "outputs_hash", at < side->hashes_count ? side->hashes[at] : STR_NONE);

@@ -239,7 +239,7 @@ static void step_members(struct buf *out, const struct trail *trail)
 	field_str(out, "step_state", str_of(step_state_name(at->state)));
 	field_i64(out, "attempt", at->attempt);
 	field_i64(out, "attempts", at->attempts);
-	field_str(out, "error_class", is_error ? str_of(error_class_name(at->class)) : STR_NONE);
+	field_str(out, "error_class", is_error ? step_class_text(at) : STR_NONE);
 	field_str(out, "skip_reason",
 		  at->state == STEP_SKIPPED ? str_of(skip_reason_name(at->skip)) : STR_NONE);
 }

@@ -31,7 +31,7 @@ static void tell_no_retry(const struct explaining *x, uint32_t step, unsigned de
 {
 	const struct step_state *at = state_of(x, step);
 	const struct step *def = def_of(x, step);
-	const char *class = error_class_name(at->class);
+	struct str class = step_class_text(at);
 
 	if (at->is_rejected && at->class != CLASS_LOST)
 		ADD(x, depth, "not_retried", step, 0,
@@ -44,12 +44,14 @@ static void tell_no_retry(const struct explaining *x, uint32_t step, unsigned de
 		    "on_lost: %s: what may have run is not run again unasked",
 		    def->on_lost == ON_LOST_ASK ? "ask, and a person gave it up" : "fail");
 	else if (at->class == CLASS_CANCELLED || at->class == CLASS_INTERRUPTED)
-		ADD(x, depth, "not_retried", step, 0, "%s: only a resume runs it again", class);
+		ADD(x, depth, "not_retried", step, 0, "%.*s: only a resume runs it again",
+		    STR_ARG(class));
 	else if (!error_class_may_be_listed(at->class))
-		ADD(x, depth, "not_retried", step, 0, "no retry: %s is never retried", class);
+		ADD(x, depth, "not_retried", step, 0, "no retry: %.*s is never retried",
+		    STR_ARG(class));
 	else if (!(def->retry->classes >> at->class & 1))
 		ADD(x, depth, "not_retried", step, 0,
-		    "no retry: %s is not among the classes of `retry: on`", class);
+		    "no retry: %.*s is not among the classes of `retry: on`", STR_ARG(class));
 	else if (at->failures >= def->retry->max_attempts)
 		ADD(x, depth, "retries_used", step, 0, "no retry: %s",
 		    def->retry->max_attempts == 1
@@ -99,8 +101,8 @@ static void tell_failure(const struct explaining *x, uint32_t step, unsigned dep
 	const struct step_state *at = state_of(x, step);
 	const struct trail_step *trail = &x->trail->steps[step];
 
-	ADD(x, depth, "failed", step, trail->ended, "%.*s failed (%s): %.*s",
-	    STR_ARG(id_of(x, step)), error_class_name(at->class),
+	ADD(x, depth, "failed", step, trail->ended, "%.*s failed (%.*s): %.*s",
+	    STR_ARG(id_of(x, step)), STR_ARG(step_class_text(at)),
 	    STR_ARG(at->reason.len > 0 ? at->reason : STR("no reason given")));
 	if (at->is_rejected && trail->rejected > 0)
 		ADD(x, depth + 1, "rejected", step, trail->rejected, "rejected by %.*s",
@@ -458,8 +460,9 @@ static void tell_retry(const struct explaining *x, uint32_t step)
 
 	stamp_write(at->due_ms, stamp);
 	ADD(x, 1, "retry_due", step, x->trail->steps[step].retried,
-	    "attempt %u starts at %s: %s may be retried, %u of %u attempts were used", at->attempt,
-	    stamp, error_class_name(at->class), at->failures, def_of(x, step)->retry->max_attempts);
+	    "attempt %u starts at %s: %.*s may be retried, %u of %u attempts were used",
+	    at->attempt, stamp, STR_ARG(step_class_text(at)), at->failures,
+	    def_of(x, step)->retry->max_attempts);
 }
 
 static void explain_pending(const struct explaining *x, uint32_t step)

@@ -56,7 +56,7 @@ static void step_put(struct exporter *exporter, uint32_t at)
 	field_i64(out, "attempts", state->attempts);
 	field_i64(out, "retries", state->retries);
 	field_str(out, "error_class",
-		  state->state == STEP_FAILED ? str_of(error_class_name(state->class)) : STR_NONE);
+		  state->state == STEP_FAILED ? step_class_text(state) : STR_NONE);
 	field_str(out, "skip_reason",
 		  state->state == STEP_SKIPPED ? str_of(skip_reason_name(state->skip)) : STR_NONE);
 	field_str(out, "reason", state->reason.len ? state->reason : STR_NONE);

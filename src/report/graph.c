@@ -82,10 +82,10 @@ static void run_note(const struct step_state *at, struct buf *out)
 	else if (at->state == STEP_SKIPPED)
 		buf_fmt(out, " (%s)", skip_reason_name(at->skip));
 	else if (at->state == STEP_FAILED)
-		buf_fmt(out, " (%s%s)", error_class_name(at->class),
+		buf_fmt(out, " (%.*s%s)", STR_ARG(step_class_text(at)),
 			at->is_waived ? ", overridden" : "");
 	else if (at->is_retry)
-		buf_fmt(out, ", retry after %s", error_class_name(at->class));
+		buf_fmt(out, ", retry after %.*s", STR_ARG(step_class_text(at)));
 	if (at->attempts > 1)
 		buf_fmt(out, ", %u attempts", at->attempts);
 	if (step_took_ms(at) >= 0 && at->state != STEP_PENDING) {
@@ -158,7 +158,7 @@ static void run_members(struct buf *out, const struct step_state *at)
 	field_str(out, "state", str_of(step_state_name(at->state)));
 	field_i64(out, "attempt", at->attempt);
 	field_i64(out, "attempts", at->attempts);
-	field_str(out, "error_class", is_error ? str_of(error_class_name(at->class)) : STR_NONE);
+	field_str(out, "error_class", is_error ? step_class_text(at) : STR_NONE);
 	field_str(out, "skip_reason",
 		  at->state == STEP_SKIPPED ? str_of(skip_reason_name(at->skip)) : STR_NONE);
 	field_stamp(out, "started_at", at->started_ms);

@@ -206,7 +206,7 @@ static void step_member(struct buf *out, const struct run_state *run, uint32_t i
 	field_i64(out, "attempts", at->attempts);
 	field_str(out, "gate",
 		  step->gate == GATE_NONE ? STR_NONE : str_of(gate_kind_name(step->gate)));
-	field_str(out, "error_class", is_error ? str_of(error_class_name(at->class)) : STR_NONE);
+	field_str(out, "error_class", is_error ? step_class_text(at) : STR_NONE);
 	field_str(out, "reason", at->reason.len > 0 ? at->reason : STR_NONE);
 	field_str(out, "skip_reason",
 		  at->state == STEP_SKIPPED ? str_of(skip_reason_name(at->skip)) : STR_NONE);
@@ -243,8 +243,7 @@ static void rollback_member(struct buf *out, const struct run_state *run)
 	field_i64(out, "attempt", undo->attempt);
 	field_bool(out, "running", undo->is_running);
 	field_bool(out, "failed", undo->is_failed);
-	field_str(out, "error_class",
-		  undo->is_failed ? str_of(error_class_name(undo->class)) : STR_NONE);
+	field_str(out, "error_class", undo->is_failed ? undo_class_text(undo) : STR_NONE);
 	field_str(out, "reason", undo->reason.len ? undo->reason : STR_NONE);
 	buf_byte(out, '}');
 }

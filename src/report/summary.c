@@ -187,7 +187,7 @@ static void step_member(struct buf *out, const struct run_state *run, uint32_t i
 	field_str(out, "step_id", step->id);
 	field_str(out, "state", str_of(step_state_name(at->state)));
 	field_i64(out, "attempts", at->attempts);
-	field_str(out, "error_class", is_error ? str_of(error_class_name(at->class)) : STR_NONE);
+	field_str(out, "error_class", is_error ? step_class_text(at) : STR_NONE);
 	field_str(out, "error_reason", is_error ? at->reason : STR_NONE);
 	field_known(out, "duration_ms", step_took_ms(at));
 	if (at->cached_from.ptr)

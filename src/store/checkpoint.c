@@ -59,7 +59,7 @@ static void put_step(struct buf *out, const struct run_state *run, uint32_t step
 		put_number(out, "ended_ms", at->ended_ms);
 	}
 	if (at->state == STEP_FAILED)
-		put_text(out, "error_class", str_of(error_class_name(at->class)));
+		put_text(out, "error_class", step_class_text(at));
 	if (at->state == STEP_SKIPPED)
 		put_text(out, "skip_reason", str_of(skip_reason_name(at->skip)));
 	put_text(out, "reason", at->reason);

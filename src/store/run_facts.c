@@ -229,7 +229,7 @@ static bool keep_steps(struct run_facts *facts, const struct run_state *run)
 		step->ended_ms = from->ended_ms;
 		step->duration_ms = from->duration_ms;
 		if (from->state == STEP_FAILED)
-			step->error_class = str_of(error_class_name(from->class));
+			step->error_class = step_class_text(from);
 		if (from->state == STEP_SKIPPED)
 			step->skip_reason = str_of(skip_reason_name(from->skip));
 		if (from->state != STEP_SUCCEEDED) {

@@ -1,10 +1,18 @@
 """S6, S7: classes, retries, delays, timeouts, stops."""
+import datetime
+import json
 import signal
 import time
 
 import pytest
 
+from support.checker import forge
 from support.sluice import processes, until
+
+
+def stamp(event):
+    """Milliseconds."""
+    return int(datetime.datetime.fromisoformat(event["timestamp_utc"].replace("Z", "+00:00")).timestamp() * 1000)
 
 
 def failures(log, step="a"):
@@ -173,3 +181,53 @@ def test_s7_5_stop_during_a_retry_delay_does_not_wait_for_it(sluice):
     sluice("stop", sluice.id, code=0)
     assert engine.wait(10) == 6
     sluice.log(ended="stopped")
+
+
+def test_s6_a_class_of_a_later_version_is_kept_as_text(sluice):
+    log = sluice.go({"a": {"run": "[ -e ok ] || exit 75", "retry": {"max_attempts": 1}}}, code=1)
+    events = [{**e, "error_class": "solar_flare"} if e["event_type"] == "step.failed" else dict(e) for e in log.events]
+    sluice.rewrite(forge(sluice.id, events))
+    sluice("verify", sluice.id, code=0)
+    told = json.loads(sluice("summary", sluice.id, "--json", code=0).stdout)
+    assert told["steps"][0]["error_class"] == "solar_flare"
+    assert "error=solar_flare" in sluice("events", sluice.id, code=0).stdout
+    (sluice.root / "ok").touch()
+    sluice("resume", sluice.id, code=0)
+    assert b'"solar_flare"' in sluice.raw()
+
+
+def test_s6_a_class_of_a_later_version_is_never_retried(sluice):
+    """Cut right after the failure, with attempts left."""
+    engine = sluice.start("run", sluice.pipeline({"a": {"run": "exit 75", "retry": {"max_attempts": 3, "initial": "60s"}}}),
+                          "--run-id", sluice.id)
+    sluice.wait_event("step.retried", "a")
+    sluice.cut(engine)
+    events = [dict(e) for e in sluice.log().events]
+    at = [e["event_type"] for e in events].index("step.failed")
+    events[at]["error_class"] = "solar_flare"
+    sluice.rewrite(forge(sluice.id, events[:at + 1]))
+    sluice("resume", sluice.id, code=1)
+    assert sluice.log(ended="failed").steps["a"].started == [0]
+
+
+def test_s7_2_a_delay_that_was_decided_stays_when_the_engine_dies(sluice):
+    engine = sluice.start("run", sluice.pipeline({"a": {"run": "[ $SLUICE_ATTEMPT = 1 ] || exit 75",
+                                                        "retry": {"max_attempts": 2, "initial": "300ms", "jitter": "100%"}}}),
+                          "--run-id", sluice.id)
+    sluice.wait_event("step.retried", "a")
+    sluice.cut(engine)
+    decided = sluice.log().of("step.retried")
+    sluice("resume", sluice.id, code=0)
+    log = sluice.log(ended="succeeded")
+    assert log.of("step.retried") == decided and isinstance(log.events[0]["seed"], (int, str))
+    between = stamp(log.of("step.started", "a")[1]) - stamp(decided[0])
+    assert between >= decided[0]["delay_ms"] - 1, "it is not hastened"
+
+
+def test_s6_a_commands_own_class_is_shown_wherever_its_failure_is(sluice):
+    log = sluice.go({"g": {"gate": "hard", "run": 'echo \'{"error_class":"made_up"}\' >"$SLUICE_OUTPUT"; exit 9'}}, code=1)
+    assert [log.of(kind)[0]["error_class"] for kind in ("step.failed", "gate.failed")] == ["made_up"] * 2
+    for verb in ("summary", "status"):
+        told = json.loads(sluice(verb, sluice.id, "--json", code=0).stdout)
+        assert told["steps"][0]["error_class"] == "made_up"
+    assert "(made_up)" in sluice("explain", sluice.id, "g", code=0).stdout
