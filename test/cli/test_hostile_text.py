@@ -4,6 +4,7 @@ Every place that a stranger's text can come from is filled with sequences that w
 terminal; then every verb that shows it is run on one."""
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
@@ -75,7 +76,22 @@ QUERIES = [
     ["gc", "--older-than", "1ms", "--dry-run"], ["gc", "--older-than", "1ms", "--dry-run", "--json"],
     ["stats"], ["graph", "FILE"], ["graph", "h"], ["explain", "h", "gate"], ["compare", "h", "h"], ["completion", "candidates", "--", "status", ""],
     ["completion", "candidates", "--", "logs", "h", ""], ["completion", "candidates", "--", "run", "FILE", "-p", ""],
+    *(["export", "h", "--format", kind] for kind in ("json", "csv", "chrome-trace", "otlp")),
+    *(["stats", "hostile", *how] for how in ([], ["--json"], ["-o", "csv"], ["--format", "prometheus"])), ["stats", "--json"],
+    *(["graph", what, "--format", kind] for what in ("FILE", "h") for kind in ("dot", "mermaid", "svg")), ["graph", "h", "--json"],
+    ["graph", "FILE", "--width", "40"], ["explain", "h"], ["explain", "h", "--json"], ["explain", "h", "lost"], ["explain", "h", "ask"],
+    ["compare", "h", "h", "--json"], ["status", "h", "--at", "9"], ["run", "--dry-run", "FILE"], ["run", "--dry-run", "-v", "FILE"],
+    ["run", "--dry-run", "--json", "FILE"], ["rerun", "h", "--dry-run"], ["rerun", "h"], ["rerun", "-v", "h"], ["rollback", "h"],
+    ["rollback", "h", "--reason", HOSTILE, "--as", HOSTILE], ["stop", "h"], ["approve", "h", "ask", "--reason", HOSTILE],
+    ["reject", "h", "ask", "--reason", HOSTILE, "--as", HOSTILE], ["resume", "h"], ["resume", "-v", "h", "--reason", HOSTILE],
+    ["resume", "h", "--from", "good"], ["reindex"], ["verify", "--all"], ["schema"], ["help"],
 ]
+
+
+def test_every_verb_is_put_to_the_test():
+    verbs = re.findall(r"^VERB\((\w+)\)", (pathlib.Path(__file__).resolve().parents[2] / "src/cli/verb.def").read_text(), re.M)
+    # On a terminal `top` is a screen: test_top.py reads that.
+    assert set(verbs) - {words[0] for words in QUERIES} == {"top"}
 
 
 @pytest.mark.parametrize("words", QUERIES, ids=" ".join)

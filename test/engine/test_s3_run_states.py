@@ -150,3 +150,24 @@ def test_the_checker_itself_finds_damage(sluice):
         check_bytes(forge(sluice.id, swapped), sluice.id)
     assert check_bytes(forge(sluice.id, log.events), sluice.id).receipt == log.receipt
     assert set(OUTCOMES) < set(RUN_MOVES)
+
+
+def test_s4_what_did_not_start_stays_pending_without_an_event_when_a_person_stops(sluice):
+    run = sluice.start("run", sluice.pipeline({"a": "sleep 60", "b": "true", "c": {"when": "false", "run": "true"}}), "--run-id", sluice.id)
+    sluice.wait_event("step.started", "a")
+    sluice("stop", sluice.id, "--now", code=0)
+    assert run.wait() == 6
+    log = sluice.log(ended="stopped")
+    assert log.sequence("b") == log.sequence("c") == []
+    states = {s["step_id"]: s["state"] for s in json.loads(sluice("summary", sluice.id, "--json", code=0).stdout)["steps"]}
+    assert states == {"a": "failed", "b": "pending", "c": "pending"}
+
+
+def test_s4_a_resume_opens_again_what_failed_or_was_skipped_for_it_and_nothing_else(sluice):
+    log = sluice.go({"a": "[ -e ok ]", "b": "true", "c": {"needs": [], "when": "false", "run": "true"}}, code=1)
+    assert {n: s.state for n, s in log.steps.items()} == {"a": "failed", "b": "skipped", "c": "skipped"}
+    (sluice.root / "ok").touch()
+    sluice("resume", sluice.id, code=0)
+    log = sluice.log(ended="succeeded")
+    assert {n: s.state for n, s in log.steps.items()} == {"a": "succeeded", "b": "succeeded", "c": "skipped"}
+    assert len(log.of("step.skipped", "c")) == 1, "a condition is not asked again"

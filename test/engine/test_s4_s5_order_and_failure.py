@@ -120,3 +120,34 @@ def test_five_hundred_steps_at_once(sluice):
     log = sluice.go({f"s{i}": {"needs": [], "argv": ["sleep", "1"]} for i in range(500)}, concurrency=500,
                     timeout=100)
     assert log.state == "succeeded" and len(log.of("step.succeeded")) == 500
+
+
+@pytest.mark.parametrize("policy, runs", [("continue", True), ("ignore", True), ("skip_downstream", False)])
+def test_s5_2_a_need_that_failed_is_met_when_its_author_said_so(sluice, policy, runs):
+    log = sluice.go({"a": {"run": "exit 1", "on_failure": policy}, "b": {"needs": ["a"], "run": "touch ran"}}, code=(0, 5))
+    assert (sluice.root / "ran").exists() == runs
+    assert log.steps["b"].state == ("succeeded" if runs else "skipped")
+
+
+def test_s5_2_needs_any_waits_until_all_are_resolved(sluice):
+    log = sluice.go({"quick": {"needs": [], "run": "true"},
+                     "slow": {"needs": [], "run": "sleep 0.3; exit 1", "on_failure": "continue"},
+                     "any": {"needs_any": ["quick", "slow"], "run": "true"}}, code=5, concurrency=3)
+    kinds = [(e["event_type"], e.get("step_id")) for e in log.events]
+    assert kinds.index(("step.failed", "slow")) < kinds.index(("step.started", "any"))
+
+
+def test_s5_2_needs_any_without_a_success_does_not_run(sluice):
+    """A failure that is tolerated is none."""
+    log = sluice.go({"a": {"needs": [], "run": "exit 1", "on_failure": "continue"}, "b": {"needs": [], "when": "false", "run": "true"},
+                     "any": {"needs_any": ["a", "b"], "run": "touch ran"}}, code=5)
+    assert log.steps["any"].state == "skipped" and not (sluice.root / "ran").exists()
+    assert log.of("step.skipped", "any")[0]["reason"] in ("upstream_failed", "condition")
+
+
+def test_s5_7_ignore_is_a_success_with_a_warning_and_stop_skips_what_is_beside(sluice):
+    log = sluice.go({"a": {"run": "exit 1", "on_failure": "ignore"}, "b": "true"})
+    assert (log.state, log.outcome) == ("succeeded", "success") and log.of("run.completed")[0]["warnings"] == 1
+    log = sluice.go({"a": "exit 1", "b": {"needs": ["c"], "run": "true"}, "c": {"needs": [], "run": "sleep 0.2"}}, code=1,
+                    run_id=sluice.id + "s", concurrency=2)
+    assert {e["step_id"]: e["reason"] for e in log.of("step.skipped")} == {"b": "run_stopped"}

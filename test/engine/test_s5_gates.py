@@ -1,5 +1,6 @@
 """S5.4 - S5.6: gates. A gate passes only on an explicit, recorded, well-formed pass."""
 import json
+import os
 import time
 
 import pytest
@@ -244,3 +245,61 @@ def test_s5_4_a_log_cut_after_the_gates_step_failed_does_not_let_a_resume_pass(s
     sluice("resume", sluice.id, code=3)
     assert not (sluice.root / "ran").exists()
     assert len(sluice.log(ended="failed").of("gate.failed", "a")) == 1
+
+
+def test_s5_5_a_gate_that_was_cancelled_did_not_fail_and_is_asked_again(sluice):
+    run = sluice.start("run", sluice.pipeline({"g": {"gate": "hard", "run": "[ -e ok ] || sleep 60"}, "z": "touch after"}),
+                       "--run-id", sluice.id)
+    sluice.wait_event("step.started", "g")
+    sluice("stop", sluice.id, "--now", code=0)
+    assert run.wait() == 6
+    log = sluice.log(ended="stopped")
+    assert not log.of("gate.failed") and log.of("step.failed", "g")[0]["error_class"] == "cancelled"
+    (sluice.root / "ok").touch()
+    sluice("resume", sluice.id, code=0)
+    assert sluice.log(ended="succeeded").steps["g"].started == [0, 1] and (sluice.root / "after").exists()
+
+
+def test_s5_5_a_gate_whose_attempt_is_lost_failed(sluice):
+    engine = sluice.start("run", sluice.pipeline({"g": {"gate": "hard", "run": "sleep 60"}, "z": "touch after"}), "--run-id", sluice.id)
+    sluice.wait_event("step.started", "g")
+    sluice.kill_machine(engine)
+    sluice("resume", sluice.id, code=1)
+    log = sluice.log(ended="failed")
+    assert len(log.of("step.lost", "g")) == len(log.of("gate.failed", "g")) == 1 and log.of("gate.failed")[0]["error_class"] == "lost"
+    sluice("resume", sluice.id, code=3)
+    assert not (sluice.root / "after").exists()
+
+
+def test_s5_6_who_decided_is_recorded(sluice):
+    sluice.go({"m": MANUAL}, code=4)
+    sluice("approve", sluice.id, "m", "--as", "anna", "--reason", "read it", code=0)
+    event = sluice.log().of("gate.approved")[0]
+    assert (event["actor"], event["reason"], event["peer_uid"]) == ("manual:anna", "read it", os.getuid()) and event["peer_pid"] > 1
+
+
+def test_s9_1_an_override_is_partial_until_the_gate_is_run_anew(sluice):
+    sluice.go({"g": {"gate": "hard", "run": "[ -e ok ]"}, "z": "true"}, code=1)
+    sluice("resume", sluice.id, "--override", "g", "--reason", "seen", "--as", "anna", code=5)
+    (sluice.root / "ok").touch()
+    sluice("resume", sluice.id, "--from", "g", code=0)
+    log = sluice.log(ended="succeeded")
+    assert log.outcome == "success" and log.steps["g"].started == [0, 1]
+
+
+def test_s9_1_an_override_is_partial_also_when_a_manual_gate_is_approved_after_it(sluice):
+    sluice.go({"m": MANUAL, "z": "true"}, code=4)
+    sluice("reject", sluice.id, "m", "--as", "anna", "--reason", "no", code=0)
+    sluice("resume", sluice.id, code=1)
+    sluice("resume", sluice.id, "--override", "m", "--reason", "changed my mind", "--as", "anna", code=4)
+    sluice("approve", sluice.id, "m", "--as", "anna", "--reason", "yes", code=0)
+    sluice("resume", sluice.id, code=5)
+    assert sluice.log(ended="failed").outcome == "partial"
+
+
+def test_s9_2_an_override_opens_what_the_gate_skipped(sluice):
+    log = sluice.go({"g": {"gate": "hard", "run": "exit 1"}, "below": "echo below >>count", "beside": {"needs": ["late"], "run": "echo beside >>count"},
+                     "late": {"needs": [], "run": "sleep 0.2"}}, code=1, concurrency=2)
+    assert {e["step_id"]: e["reason"] for e in log.of("step.skipped")} == {"below": "gate_failed", "beside": "run_stopped"}
+    sluice("resume", sluice.id, "--override", "g", "--reason", "seen", "--as", "anna", code=5)
+    assert sorted((sluice.root / "count").read_text().split()) == ["below", "beside"]
