@@ -206,8 +206,8 @@ class Log:
             raise Damage("S11: order of fields")
         if event.get("duration_ms", 0) < 0 or event.get("delay_ms", 0) < 0:
             raise Damage("S7.6: negative time")
-        if "error_class" in event and event["error_class"] not in CLASSES and kind not in ("step.failed",
-                                                                                                "compensation.failed"):
+        if "error_class" in event and event["error_class"] not in CLASSES and kind not in (
+                "step.failed", "gate.failed", "compensation.failed"):
             raise Damage("S6: a class that only a command could have given")
 
     # ----------------------------------------------------------------------------- fold
