@@ -67,6 +67,10 @@ struct sluice_run_opts {
 	 * interrupted or blocked: REFUSED; `again` permits the first. */
 	const char *partition;
 	bool again;
+	/* The trace that the run is part of, as the W3C Trace Context has it ("00-<trace>-<span>-01"): recorded,
+	 * the parent of the run's span in exports, and TRACEPARENT of its commands is of this trace. NULL, or a
+	 * text that is none: a new trace. The library does not look at the environment for it. */
+	const char *traceparent;
 	/* Nothing is written anywhere: the run exists in memory, nothing is executed but functions and kinds that
 	 * are `dry_run_safe`, every other result is a mocked success, approvals count as given, secrets are not read, `params.__dry_run__` is true. The observer
 	 * hears its events. Another run of the key or the partition is not looked for. */

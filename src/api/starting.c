@@ -267,6 +267,25 @@ static enum err_code read_partition(struct starting *starting, struct err *err)
 	return starting->start.partition.ptr ? ERR_OK : mem_err(err);
 }
 
+/* A trace to be part of takes the place of the fresh one. It is recorded as version 00 would write it. */
+static void read_trace(struct starting *starting)
+{
+	struct trace_parent parent;
+	uint64_t span = 0;
+
+	if (!trace_parent_read(str_of(starting->options->traceparent), &parent))
+		return;
+	for (size_t i = 0; i < parent.span_id.len; i++) {
+		char digit = parent.span_id.ptr[i];
+
+		span = span << 4 | (uint64_t)(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+	}
+	(void)snprintf(starting->trace_id, sizeof(starting->trace_id), "%.*s",
+		       STR_ARG(parent.trace_id));
+	trace_parent_write(parent.trace_id, span, parent.is_sampled, starting->traceparent);
+	starting->start.traceparent = str_of(starting->traceparent);
+}
+
 /* What does not depend on where the definition comes from. */
 static enum err_code prepare_rest(struct starting *starting, struct err *err)
 {
@@ -287,6 +306,7 @@ static enum err_code prepare_rest(struct starting *starting, struct err *err)
 	starting->start.model = model;
 	starting->start.run_id = str_of(starting->id);
 	starting->start.trace_id = str_of(starting->trace_id);
+	read_trace(starting);
 	return ERR_OK;
 }
 

@@ -4,6 +4,7 @@
 #define API_STARTING_H
 
 #include "api/run_intern.h"
+#include "core/trace.h"
 
 /* What the engine's texts borrow from. Zero at first, but for sluice, options, and the source in
  * start.
@@ -18,6 +19,7 @@ struct starting {
 	struct str *params;
 	bool is_again; /* also a partition that succeeded */
 	char trace_id[33];
+	char traceparent[TRACE_PARENT_BYTES + 1];
 	char id[129];
 	struct engine_start start;
 };

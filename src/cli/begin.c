@@ -237,6 +237,7 @@ static int start_dry(struct begin *begin)
 
 int begin_run(struct begin *begin)
 {
+	begin->options.traceparent = getenv("TRACEPARENT"); /* whoever calls may trace what it does */
 	if (begin->options.dry_run && begin->cli->options.given[OPT_DETACH])
 		return cli_usage(begin->cli, "a dry run has no background: --detach", NULL);
 	if (begin->options.dry_run)

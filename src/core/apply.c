@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/timefmt.h"
+#include "core/trace.h"
 #include "core/graph.h"
 #include "core/select.h"
 
@@ -180,6 +181,20 @@ static enum err_code keep_given(const struct fold *f, struct err *err)
 	return ERR_OK;
 }
 
+/* Both are for other programs: what is malformed decides nothing, and counts as absent. */
+static enum err_code keep_trace(const struct fold *f, struct err *err)
+{
+	struct str trace_id = event_text(f->event, EVENT_FIELD_TRACE_ID);
+	struct str text = event_text(f->event, EVENT_FIELD_TRACEPARENT);
+	struct trace_parent parent;
+
+	if (trace_id_valid(trace_id) && keep(f->run, trace_id, &f->run->trace_id, err) != ERR_OK)
+		return err->code;
+	if (trace_parent_read(text, &parent) && str_eq(parent.trace_id, trace_id))
+		return keep(f->run, text, &f->run->traceparent, err);
+	return ERR_OK;
+}
+
 static enum err_code on_created(const struct fold *f, struct err *err)
 {
 	struct run_state *run = f->run;
@@ -196,7 +211,7 @@ static enum err_code on_created(const struct fold *f, struct err *err)
 	    keep(run, event_text(event, EVENT_FIELD_SYNC), &run->sync, err) != ERR_OK ||
 	    keep(run, event_text(event, EVENT_FIELD_PARTITION), &run->partition, err) != ERR_OK ||
 	    keep(run, event_text(event, EVENT_FIELD_IDEMPOTENCY_KEY), &run->key, err) != ERR_OK ||
-	    keep_selection(f, err) != ERR_OK || keep_given(f, err) != ERR_OK ||
+	    keep_trace(f, err) != ERR_OK || keep_selection(f, err) != ERR_OK || keep_given(f, err) != ERR_OK ||
 	    keep(run, event_text(event, EVENT_FIELD_BOOT_ID), &run->boot_id, err) != ERR_OK ||
 	    keep(run, event_text(event, EVENT_FIELD_DEFINITION_HASH), &run->definition_hash, err) !=
 		    ERR_OK)

@@ -134,6 +134,8 @@ struct run_state {
 	struct str key;             /* the idempotency key; ptr NULL = none */
 	struct str selection;       /* JSON as recorded; ptr NULL = all steps (see select.h) */
 	struct str given;           /* JSON: outputs of the given steps by id; ptr NULL = none */
+	struct str trace_id;        /* as recorded; ptr NULL = none that is well-formed */
+	struct str traceparent;     /* the trace that it was started in; ptr NULL = none (see trace.h) */
 	struct str boot_id;         /* of the last run.created or run.resumed */
 	struct str definition_hash; /* SHA-256 of the frozen definition */
 	uint64_t seq;               /* of the last event applied */

@@ -161,6 +161,8 @@ static void make_created(const struct engine *engine, const struct engine_start 
 	event_put_text(event, EVENT_FIELD_CWD, model->folder);
 	if (start->trace_id.len)
 		event_put_text(event, EVENT_FIELD_TRACE_ID, start->trace_id);
+	if (start->traceparent.len)
+		event_put_text(event, EVENT_FIELD_TRACEPARENT, start->traceparent);
 	if (start->reason.len)
 		event_put_text(event, EVENT_FIELD_REASON, start->reason);
 }
@@ -213,7 +215,6 @@ static enum err_code create(struct engine *engine, const struct engine_start *st
 	struct event created;
 	enum err_code code;
 
-	(void)snprintf(engine->trace_id, sizeof(engine->trace_id), "%.*s", STR_ARG(start->trace_id));
 	if (freeze(engine, start, &frozen, err) != ERR_OK ||
 	    (selection_is_given(&start->selection) &&
 	     given_check(engine->fold.model, &start->selection, start->given, err) != ERR_OK) ||

@@ -67,6 +67,7 @@ struct engine_start {
 	const struct str *params; /* model->params_count, JSON; ptr NULL = absent */
 	uint64_t seed;
 	struct str trace_id;  /* 32 hex digits */
+	struct str traceparent; /* of the same trace: in which it is started (core/trace.h); may be empty */
 	struct selection selection; /* which steps; nothing in it = all */
 	struct str given;     /* outputs of steps that are not executed, by step: see given.h; may be empty */
 	struct str partition; /* may be empty */

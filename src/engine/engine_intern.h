@@ -115,7 +115,6 @@ struct engine {
 	struct projections projections;
 	char **inherited;            /* what commands get of the engine's own environment */
 	struct cache *cache;         /* made at the first step with `cache: true` */
-	char trace_id[33];           /* as recorded, or empty */
 	int64_t now_ms, now_ns;      /* of this tick */
 	int64_t deadline_ns;         /* of the run, boot time; 0 = none */
 	bool has_dirs;               /* logs/ and out/ exist */

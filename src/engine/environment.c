@@ -3,6 +3,7 @@
 #include "engine/engine_intern.h"
 
 #include "base/json.h"
+#include "core/trace.h"
 #include "base/mem.h"
 #include "lang/template.h"
 
@@ -268,6 +269,23 @@ static enum err_code put_user(struct building *b, const struct user *user, struc
 	return put(b, STR("SHELL"), str_of(user->shell), err);
 }
 
+/* The attempt is a span of the run's trace; the exporter gives it the same id (report/export_trace.c). */
+static enum err_code put_trace(struct building *b, const struct prepared *prepared, struct err *err)
+{
+	const struct run_state *run = &b->engine->fold.state;
+	struct trace_parent parent = {.is_sampled = true};
+	char text[TRACE_PARENT_BYTES + 1];
+
+	if (!run->trace_id.ptr)
+		return ERR_OK;
+	if (run->traceparent.ptr)
+		BUG_IF(!trace_parent_read(run->traceparent, &parent));
+	trace_parent_write(run->trace_id,
+			   hash_text(prepared->attempt, str_of(prepared->name)) | 1,
+			   parent.is_sampled, text);
+	return put(b, STR("TRACEPARENT"), str_of(text), err);
+}
+
 static enum err_code put_sluice(struct building *b, const struct prepared *prepared,
 				struct err *err)
 {
@@ -286,11 +304,7 @@ static enum err_code put_sluice(struct building *b, const struct prepared *prepa
 	    put_path(b, "SLUICE_CONTEXT", prepared->context_path, err) != ERR_OK ||
 	    put_path(b, "SLUICE_ARTIFACTS", prepared->artifacts_path, err) != ERR_OK)
 		return err->code;
-	if (engine->trace_id[0] &&
-	    put_format(b, "TRACEPARENT", err, "00-%s-%016llx-01", engine->trace_id,
-		       (unsigned long long)(hash_text(attempt, str_of(prepared->name)) | 1)) != ERR_OK)
-		return err->code;
-	return ERR_OK;
+	return put_trace(b, prepared, err);
 }
 
 /* The environment of a compensation is that of its step, and what it says itself. */

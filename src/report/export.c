@@ -291,44 +291,18 @@ enum err_code export_read(struct exporter *exporter, const struct export_visitor
 
 /* ---- the export */
 
-static bool is_trace_id(struct str text)
-{
-	if (text.len != 32)
-		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		if (!strchr("0123456789abcdef", text.ptr[i]))
-			return false;
-	}
-	return true;
-}
-
-/* As recorded. */
-static enum err_code note_trace(void *arg, const struct run_state *state, const struct event *event,
-				struct str line, struct err *err)
-{
-	struct exporter *exporter = arg;
-	struct str trace_id = event_text(event, EVENT_FIELD_TRACE_ID);
-
-	(void)state;
-	(void)line;
-	(void)err;
-	if (event->type == EVENT_RUN_CREATED && is_trace_id(trace_id))
-		(void)snprintf(exporter->trace_id, sizeof(exporter->trace_id), "%.*s",
-			       STR_ARG(trace_id));
-	return ERR_OK;
-}
-
-/* Else it is made of the run id. */
+/* As recorded, else made of the run id. */
 static void make_trace_id(struct exporter *exporter)
 {
 	struct str run_id = exporter->fold.state.run_id;
+	struct str recorded = exporter->fold.state.trace_id;
 	uint8_t digest[SHA256_BYTES];
 	char hex[SHA256_HEX_BYTES + 1];
 
 	sha256_of(run_id.ptr, run_id.len, digest);
 	sha256_hex(digest, hex);
-	memcpy(exporter->trace_id, hex, 32);
-	exporter->trace_id[32] = '\0';
+	(void)snprintf(exporter->trace_id, sizeof(exporter->trace_id), "%.*s",
+		       STR_ARG(recorded.ptr ? recorded : str_from(hex, 32)));
 }
 
 enum err_code export_run(const struct rundir *dir, const struct limits *limits,
@@ -344,10 +318,9 @@ enum err_code export_run(const struct rundir *dir, const struct limits *limits,
 	struct exporter exporter = {.dir = dir, .limits = limits, .sink = sink, .sink_arg = arg};
 	enum err_code code;
 
-	code = fold_read(dir, limits, note_trace, &exporter, &exporter.fold, err);
+	code = fold_read(dir, limits, NULL, NULL, &exporter.fold, err);
 	if (code == ERR_OK) {
-		if (!exporter.trace_id[0])
-			make_trace_id(&exporter);
+		make_trace_id(&exporter);
 		code = forms[format](&exporter, err);
 	}
 	if (code == ERR_OK)

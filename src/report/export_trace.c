@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/timefmt.h"
+#include "core/trace.h"
 #include "report/export_intern.h"
 #include "report/pretty.h"
 
@@ -273,6 +274,7 @@ static void span_begin(struct exporter *exporter, struct buf *out, const struct 
 {
 	char own[SPAN_HEX + 1];
 	char parent[SPAN_HEX + 1];
+	struct trace_parent inbound;
 
 	run_span(exporter->fold.state.run_id, parent);
 	buf_byte(out, '{');
@@ -284,6 +286,8 @@ static void span_begin(struct exporter *exporter, struct buf *out, const struct 
 		field_str(out, "name", row->step_id);
 	} else {
 		field_str(out, "spanId", str_of(parent));
+		if (trace_parent_read(exporter->fold.state.traceparent, &inbound))
+			field_str(out, "parentSpanId", inbound.span_id);
 		field_str(out, "name", exporter->fold.model->pipeline);
 	}
 	field_i64(out, "kind", 1);

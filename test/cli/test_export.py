@@ -112,6 +112,14 @@ def test_export_otlp_is_a_trace_of_spans_that_commands_hang_theirs_below(mixed):
     assert (mixed.work / "trace").read_text().split("-")[1:3] == [root["traceId"], left["spanId"]]
 
 
+def test_export_otlp_hangs_the_run_below_the_span_that_it_was_started_in(sluice):
+    sluice.env["TRACEPARENT"] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    go(sluice, GOOD, "r", 0)
+    root = json.loads(export(sluice, "r", "otlp"))["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    assert root["traceId"] == "0af7651916cd43dd8448eb211c80319c" and root["parentSpanId"] == "b7ad6b7169203331"
+    assert root["spanId"] != root["parentSpanId"]
+
+
 @pytest.mark.parametrize("form", ["json", "csv", "chrome-trace", "otlp"])
 def test_s11_6_a_run_that_goes_on_is_exported_as_it_is(sluice, form):
     process = sluice.start("run", sluice.write("s.yaml", SLOW), "--run-id", "live")

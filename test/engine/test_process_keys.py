@@ -212,3 +212,40 @@ def test_s8_6_the_variables_of_an_attempt(sluice):
     assert second["SLUICE_OUTPUT"] == f"{run}/out/a.1.json" and second["SLUICE_ARTIFACTS"] == f"{run}/artifacts/a.1"
     assert Path(second["SLUICE_ARTIFACTS"]).is_dir() and "SLUICE_CONTEXT" not in second
     assert first["TRACEPARENT"].split("-")[1] == second["TRACEPARENT"].split("-")[1] and len(first["TRACEPARENT"]) == 55
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+WITHIN = f"00-{TRACE}-b7ad6b7169203331"
+TELL = {"a": {"run": 'echo "$TRACEPARENT" >told.a; [ -e go ]'}, "b": {"run": 'echo "$TRACEPARENT" >told.b'}}
+
+
+@pytest.mark.parametrize("flags, passed", [("00", "00"), ("01", "01"), ("03", "01")])
+def test_s8_6_a_run_within_a_trace_is_part_of_it_also_after_a_resume(sluice, flags, passed):
+    (sluice.root / "go").unlink(missing_ok=True)
+    sluice.env["TRACEPARENT"] = f"{WITHIN}-{flags}"
+    sluice.go(TELL, code=1)
+    created = sluice.log().of("run.created")[0]
+    assert created["trace_id"] == TRACE and created["traceparent"] == f"{WITHIN}-{passed}"
+    (sluice.root / "go").touch()
+    sluice.env["TRACEPARENT"] = f"00-{TRACE[::-1]}-b7ad6b7169203331-01"
+    sluice("resume", sluice.id, code=0)
+    told = [(sluice.root / f"told.{step}").read_text().strip().split("-") for step in "ab"]
+    assert {(version, trace, last) for version, trace, _, last in told} == {("00", TRACE, passed)}
+    assert told[0][2] != told[1][2] and "b7ad6b7169203331" not in (told[0][2], told[1][2])
+
+
+@pytest.mark.parametrize("text", [
+    "", "x", WITHIN, f"{WITHIN}-0", f"{WITHIN}-01-x", f"{WITHIN}-01\n", f"ff{WITHIN[2:]}-01", f"00-{'0' * 32}-b7ad6b7169203331-01",
+    f"00-{TRACE}-{'0' * 16}-01", f"{WITHIN.upper()}-01", f"{WITHIN}-0g", f"{WITHIN}_01", "\x1b[31m" * 12, "é" * 40])
+def test_s8_6_what_is_no_trace_begins_a_new_one(sluice, text):
+    sluice.env["TRACEPARENT"] = text
+    sluice.go({"a": {"run": 'echo "$TRACEPARENT" >told'}})
+    created = sluice.log().of("run.created")[0]
+    assert "traceparent" not in created and created["trace_id"] not in text
+    assert (sluice.root / "told").read_text().startswith(f"00-{created['trace_id']}-")
+
+
+def test_s8_6_a_later_version_of_a_trace_is_read_as_far_as_it_is_known(sluice):
+    sluice.env["TRACEPARENT"] = f"01{WITHIN[2:]}-01-what-comes"
+    sluice.go({"a": {"noop": True}})
+    assert sluice.log().of("run.created")[0]["traceparent"] == f"{WITHIN}-01"

@@ -17,7 +17,7 @@ COMMON = ["step_id", "error_class", "reason", "inputs_hash", "outputs_hash", "ar
 # S11: required fields beyond the head, then those that may be there.
 FIELDS = {
     "run.created": ("new_state format pipeline definition_hash sync seed boot_id cwd",
-                    "version params partition idempotency_key dry_run selection given given_ref trace_id reason"),
+                    "version params partition idempotency_key dry_run selection given given_ref trace_id traceparent reason"),
     "run.state_changed": ("previous_state new_state", "reason"),
     "run.completed": ("new_state outcome duration_ms", "reason warnings"),
     "run.resumed": ("definition_hash boot_id", "from params reason"),
