@@ -39,8 +39,7 @@ static int answer_other(const struct begin *begin, const struct sluice_error *wh
 	if (begin->find(begin, &id, &err) != SLUICE_OK)
 		return print_error(err.code == SLUICE_NOT_FOUND ? why : &err);
 	if (begin->cli->options.given[OPT_DETACH] && !begin->cli->options.given[OPT_WAIT]) {
-		print_out(id);
-		print_out("\n");
+		carry_born(begin->cli, id);
 		sluice_free(id);
 		return CLI_OK;
 	}
@@ -163,13 +162,16 @@ static int answer_born(const struct begin *begin, const char *run_id)
 	struct sluice_error err;
 	struct sluice_end end;
 
-	print_out(run_id);
-	print_out("\n");
-	if (!begin->cli->options.given[OPT_WAIT])
+	if (!begin->cli->options.given[OPT_WAIT]) {
+		carry_born(begin->cli, run_id);
 		return CLI_OK;
+	}
+	if (!carry_is_json(begin->cli))
+		carry_born(begin->cli, run_id);
 	print_at_once();
 	if (sluice_run_follow(begin->cli->sluice, run_id, NULL, &end, &err) != SLUICE_OK)
 		return print_error(&err);
+	carry_waited(begin->cli, run_id);
 	return end.exit_status;
 }
 

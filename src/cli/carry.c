@@ -104,6 +104,7 @@ static bool wait_for_end(struct carry *carry, struct sluice_run *run, struct slu
 	enum sluice_run_state state;
 
 	carry->run = run;
+	print_about(sluice_run_id(run));
 	begin_tree(carry, run);
 	atomic_store(&stoppable, run);
 	if (atomic_load(&asked) > 0)
@@ -171,7 +172,8 @@ static void tell_failed(const struct carry *carry, const char *run_name)
 	}
 }
 
-static void tell_summary(const struct carry *carry, const char *run_name)
+static void tell_summary(const struct carry *carry, const char *run_name,
+			 const struct sluice_end *end)
 {
 	char *summary = NULL;
 	struct sluice_error err;
@@ -179,6 +181,45 @@ static void tell_summary(const struct carry *carry, const char *run_name)
 	if (sluice_summary(carry->cli->sluice, run_name, SLUICE_TEXT, &summary, &err) != SLUICE_OK)
 		(void)print_error(&err); /* the exit status is that of the run */
 	cli_answer(summary);
+	print_out("Receipt: ");
+	print_out(end->receipt);
+	print_out("\n");
+}
+
+bool carry_is_json(const struct cli *cli)
+{
+	enum sluice_format format;
+
+	return cli_format(cli, &format) && format == SLUICE_JSON;
+}
+
+/* With -o json the answer is what `sluice status` answers. */
+static void tell_status(const struct cli *cli, const char *run_name, enum sluice_format format)
+{
+	char *text = NULL;
+	struct sluice_error err;
+
+	if (sluice_status(cli->sluice, run_name, format, &text, &err) != SLUICE_OK)
+		(void)print_error(&err); /* the exit status is that of the run */
+	cli_answer(text);
+}
+
+void carry_born(const struct cli *cli, const char *run_id)
+{
+	const char *after = "\n";
+
+	if (carry_is_json(cli)) {
+		print_out("{\"run_id\": \"");
+		after = "\"}\n";
+	}
+	print_out(run_id);
+	print_out(after);
+}
+
+void carry_waited(const struct cli *cli, const char *run_id)
+{
+	if (carry_is_json(cli))
+		tell_status(cli, run_id, SLUICE_JSON);
 }
 
 /* How the run ended; answers its exit status. `run_name` names it for questions: its directory or
@@ -186,16 +227,17 @@ static void tell_summary(const struct carry *carry, const char *run_name)
 static int tell_end(const struct carry *carry, const char *run_id, const char *run_name,
 		    const struct sluice_end *end)
 {
+	bool is_quiet = carry->cli->options.given[OPT_QUIET];
+
 	progress_end(carry->progress);
-	if (carry->cli->options.given[OPT_QUIET]) {
-		print_out(run_id);
-		print_out("\n");
+	if (carry_is_json(carry->cli))
+		tell_status(carry->cli, run_name, SLUICE_JSON);
+	else if (is_quiet)
+		carry_born(carry->cli, run_id);
+	else
+		tell_summary(carry, run_name, end);
+	if (is_quiet)
 		return end->exit_status;
-	}
-	tell_summary(carry, run_name);
-	print_out("Receipt: ");
-	print_out(end->receipt);
-	print_out("\n");
 	tell_failed(carry, run_name);
 	cli_next(carry->cli, run_name);
 	return end->exit_status;
@@ -203,6 +245,8 @@ static int tell_end(const struct carry *carry, const char *run_id, const char *r
 
 int carry_on(struct carry *carry, struct sluice_run *run)
 {
+	AUTO(buf_fini) struct buf id = BUF_INIT;
+	AUTO(buf_fini) struct buf dir = BUF_INIT;
 	struct sluice_end end;
 	struct sluice_error err;
 
@@ -210,11 +254,16 @@ int carry_on(struct carry *carry, struct sluice_run *run)
 		print_note("run %s\n", sluice_run_id(run));
 	if (!wait_for_end(carry, run, &end, &err)) {
 		progress_end(carry->progress);
-		if (!err.hint[0])
-			print_note("sluice: run '%s' can be resumed\n", sluice_run_id(run));
 		return print_error(&err);
 	}
-	return tell_end(carry, sluice_run_id(run), sluice_run_dir(run), &end);
+	buf_text(&id, sluice_run_id(run));
+	buf_text(&dir, sluice_run_dir(run));
+	if (id.failed != ERR_OK || dir.failed != ERR_OK)
+		return tell_end(carry, sluice_run_id(run), sluice_run_dir(run), &end);
+	sluice_run_free(run); /* what is told from here on is of a run that nobody owns */
+	carry->run = NULL;
+	print_about(NULL);
+	return tell_end(carry, id.ptr, dir.ptr, &end);
 }
 
 /* ------------------------------------------------------------------------- a dry run */
@@ -253,16 +302,15 @@ int carry_other(struct cli *cli, const char *run_id, struct sluice_error *ret_er
 /* There was nothing to carry on: it has succeeded, or nobody has decided yet. */
 static void tell_nothing(const struct cli *cli, const char *run_name, int status)
 {
-	char *text = NULL;
-	struct sluice_error err;
+	bool is_quiet = cli->options.given[OPT_QUIET];
 
-	if (cli->options.given[OPT_QUIET])
-		return;
-	print_note(status == CLI_OK ? "nothing to do: the run has succeeded\n"
-				    : "the run is blocked, and nobody has decided\n");
-	if (sluice_status(cli->sluice, run_name, SLUICE_TEXT, &text, &err) != SLUICE_OK)
-		(void)print_error(&err); /* the exit status is that of the resume */
-	cli_answer(text);
+	if (!is_quiet)
+		print_note(status == CLI_OK ? "nothing to do: the run has succeeded\n"
+					    : "the run is blocked, and nobody has decided\n");
+	if (carry_is_json(cli))
+		tell_status(cli, run_name, SLUICE_JSON);
+	else if (!is_quiet)
+		tell_status(cli, run_name, SLUICE_TEXT);
 }
 
 int carry_resumed(struct cli *cli, const char *run_name, struct sluice_resume_opts *options)

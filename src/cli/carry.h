@@ -30,6 +30,14 @@ int carry_resumed(struct cli *cli, const char *run_name, struct sluice_resume_op
 int carry_silently(struct carry *carry, struct sluice_run *run);
 void carry_fini(struct carry *carry);
 
+/* Is the answer asked for as JSON: the status of the run instead of its summary? */
+bool carry_is_json(const struct cli *cli);
+/* The answer of a run that goes on in the background: its id, with -o json as an object. */
+void carry_born(const struct cli *cli, const char *run_id);
+/* The answer of one in the background that was waited for: with -o json its status, else nothing
+ * more. */
+void carry_waited(const struct cli *cli, const char *run_id);
+
 /* For a dry run: an observer that prints each event as a line of JSON. */
 struct sluice_observer carry_printer(void);
 

@@ -11,6 +11,12 @@
 #define CLI_USAGE   2
 #define CLI_STORAGE 10
 
+/* Formats of answers, as a set. */
+#define CLI_TEXT  (1U << SLUICE_TEXT)
+#define CLI_JSON  (1U << SLUICE_JSON)
+#define CLI_JSONL (1U << SLUICE_JSONL)
+#define CLI_CSV   (1U << SLUICE_CSV)
+
 struct cli_verb;
 
 /* The command at hand. */
@@ -29,6 +35,7 @@ struct cli_verb {
 	const char *summary; /* one line */
 	const char *help;    /* examples first, then what there is to know */
 	const enum option *options;
+	unsigned formats; /* of -o, a set of CLI_TEXT ...; 0 = it takes no -o */
 	size_t words_min, words_max;
 	bool opens; /* needs the state directory */
 	bool is_homeless; /* opens, but looks at no run: goes without a state directory */
@@ -50,9 +57,10 @@ bool cli_open(struct cli *cli, int *ret_status);
 /* Tell of a wrong command line; answers CLI_USAGE. `hint` NULL: how to get help. */
 int cli_usage(const struct cli *cli, const char *text, const char *hint);
 
-/* The format of -o or --json: one of `allowed` (bits 1 << enum sluice_format), the first one of the
- * enum among them when none is given. False: told. */
-bool cli_format(struct cli *cli, unsigned allowed, enum sluice_format *ret_format);
+/* The format of -o or --json: one of the verb's, text when none is given. False: told. */
+bool cli_format(const struct cli *cli, enum sluice_format *ret_format);
+/* "text, json or csv": the formats of a verb. */
+void cli_formats_put(struct buf *out, const struct cli_verb *verb);
 
 /* The time that --since says, "24h" ago or RFC 3339, in UTC; 0 when it is not given. False: told. */
 bool cli_since(const struct cli *cli, int64_t *ret_utc_ms);

@@ -283,6 +283,13 @@ static void offer_value(struct completion *at, enum option option)
 		offer_from_list(at, true);
 	else
 		offer_named(at, str_of(option_value(option)));
+	if (option == OPT_OUTPUT && at->verb) {
+		AUTO(buf_fini) struct buf formats = BUF_INIT;
+
+		cli_formats_put(&formats, at->verb);
+		offer_listed(at, buf_view(&formats));
+		return;
+	}
 	offer_listed(at, str_of(option_help(option)));
 }
 

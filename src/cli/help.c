@@ -35,7 +35,16 @@ void cli_help_exit_codes(void)
 	print_bytes(out.ptr, out.len);
 }
 
-static void options_put(struct buf *out, const enum option *list)
+/* What the option means; that of -o depends on the verb. */
+static void meaning_put(struct buf *out, enum option option, const struct cli_verb *verb)
+{
+	if (option == OPT_OUTPUT)
+		cli_formats_put(out, verb);
+	else
+		buf_text(out, option_help(option));
+}
+
+static void options_put(struct buf *out, const enum option *list, const struct cli_verb *verb)
 {
 	for (; *list != OPT_END; list++) {
 		AUTO(buf_fini) struct buf name = BUF_INIT;
@@ -47,7 +56,9 @@ static void options_put(struct buf *out, const enum option *list)
 		buf_fmt(&name, "--%s", option_name(*list));
 		if (option_value(*list))
 			buf_fmt(&name, " %s", option_value(*list));
-		buf_fmt(out, "  %-28.*s %s\n", STR_ARG(buf_view(&name)), option_help(*list));
+		buf_fmt(out, "  %-28.*s ", STR_ARG(buf_view(&name)));
+		meaning_put(out, *list, verb);
+		buf_byte(out, '\n');
 	}
 }
 
@@ -61,10 +72,10 @@ void cli_help_verb(const struct cli_verb *verb)
 		buf_fmt(&out, "Also: sluice %s\n", verb->alias);
 	if (verb->options[0] != OPT_END) {
 		buf_text(&out, "\nOptions:\n");
-		options_put(&out, verb->options);
+		options_put(&out, verb->options, verb);
 	}
 	buf_text(&out, "\nOptions of every verb:\n");
-	options_put(&out, cli_globals);
+	options_put(&out, cli_globals, verb);
 	print_bytes(out.ptr, out.len);
 }
 

@@ -39,13 +39,21 @@ static bool is_later(const char *name)
 	return false;
 }
 
+/* A file that was given where a verb belongs. */
+static bool is_pipeline(const char *name)
+{
+	struct str word = str_of(name);
+
+	return str_ends(word, ".yaml") || str_ends(word, ".yml") || str_ends(word, ".json");
+}
+
 static int refuse_verb(struct cli *cli, const char *name)
 {
 	const char *names[64];
 	size_t count = 0;
 	const char *nearest;
 	char text[160];
-	char hint[80];
+	char hint[160];
 
 	if (is_later(name)) {
 		(void)snprintf(text, sizeof(text), "`sluice %s` is not in this version", name);
@@ -56,6 +64,13 @@ static int refuse_verb(struct cli *cli, const char *name)
 		count++;
 	}
 	(void)snprintf(text, sizeof(text), "there is no verb '%.80s'", name);
+	if (strcmp(name, "version") == 0)
+		return cli_usage(cli, text, "`sluice --version` tells it");
+	if (is_pipeline(name)) {
+		(void)snprintf(hint, sizeof(hint), "to run the pipeline: `sluice run %.120s`",
+			       name);
+		return cli_usage(cli, text, hint);
+	}
 	nearest = str_nearest(str_of(name), names, count);
 	if (!nearest)
 		return cli_usage(cli, text, "`sluice help` lists them");
@@ -63,10 +78,17 @@ static int refuse_verb(struct cli *cli, const char *name)
 	return cli_usage(cli, text, hint);
 }
 
+/* Is the first word of the verb a run? */
+static bool is_about_run(const struct cli_verb *verb)
+{
+	return strncmp(verb->usage, "RUN", strlen("RUN")) == 0;
+}
+
 /* The options are read: carry the verb out. */
 static int carry_out(struct cli *cli)
 {
 	const struct cli_verb *verb = cli->verb;
+	enum sluice_format format;
 	char text[160];
 	int status;
 
@@ -80,12 +102,20 @@ static int carry_out(struct cli *cli)
 	    cli->options.words_count > verb->words_max) {
 		(void)snprintf(text, sizeof(text), "`sluice %s` is used as: %s %s", verb->name,
 			       verb->name, verb->usage);
+		if (cli->options.words_count == 0 && is_about_run(verb))
+			return cli_usage(cli, text,
+					 "RUN is an id, the beginning of one, @latest or @failed; "
+					 "`sluice list` shows them");
 		return cli_usage(cli, text, NULL);
 	}
+	if (is_about_run(verb))
+		print_about(cli->options.words[0]);
 	if (!verb->is_unset && !settings_apply(cli, &status))
 		return status;
 	/* What the settings say of colours is checked. */
 	(void)print_init(cli->options.value[OPT_COLOR], cli->options.given[OPT_PLAIN]);
+	if (verb->formats && !cli_format(cli, &format))
+		return CLI_USAGE;
 	if (verb->opens && !cli_open(cli, &status))
 		return status;
 	status = verb->run(cli);

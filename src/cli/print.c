@@ -5,6 +5,7 @@
 #include "cli/escape.h"
 #include "sys/terminal.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ static struct {
 	bool is_coloured;
 	bool is_at_once;
 	bool is_runner;
+	const char *about;        /* the run of hints; NULL = none */
 	bool is_gone;             /* nobody reads stdout any more */
 	int failed;               /* errno of a write that failed otherwise */
 	struct buf out;           /* gathered */
@@ -249,8 +251,8 @@ static const char *hint_of(const struct sluice_error *err)
 	static const char *const hints[] = {
 	    [SLUICE_LOCKED] = "wait for it, or ask it: `sluice status RUN`, `sluice stop RUN`",
 	    [SLUICE_IO] = "`sluice doctor` looks at the place; a run that was cut off goes on with "
-			  "`sluice resume`",
-	    [SLUICE_FULL] = "make room; a run that was cut off goes on with `sluice resume`",
+			  "`sluice resume RUN`",
+	    [SLUICE_FULL] = "make room; then `sluice resume RUN` goes on",
 	    [SLUICE_CORRUPT] =
 		"nothing was changed; `sluice verify RUN` tells how far the log is good",
 	    [SLUICE_NEWER] = "use the version that wrote it, or a later one",
@@ -261,8 +263,39 @@ static const char *hint_of(const struct sluice_error *err)
 	return hints[err->code];
 }
 
+void print_about(const char *run)
+{
+	bool is_word = run && run[0] != '-' && run[0] &&
+		       strspn(run, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				   "._/@-") == strlen(run);
+
+	screen.about = is_word ? run : NULL;
+}
+
+/* The hint with the run for each RUN that stands as a word of its own. */
+static void hint_fill(struct buf *out, struct str hint)
+{
+	size_t from = 0;
+
+	while (from < hint.len) {
+		size_t at = screen.about ? str_find(hint, " RUN", from) : SIZE_MAX;
+		size_t end = at == SIZE_MAX ? hint.len : at + strlen(" RUN");
+
+		buf_str(out, str_cut(hint, from, at == SIZE_MAX ? hint.len : at + 1));
+		if (at != SIZE_MAX)
+			buf_text(out, end < hint.len && (isalnum((unsigned char)hint.ptr[end]) ||
+							 hint.ptr[end] == '_')
+					  ? "RUN"
+					  : screen.about);
+		from = end;
+	}
+}
+
 int print_error(const struct sluice_error *err)
 {
-	print_problem(err->text, hint_of(err));
+	AUTO(buf_fini) struct buf hint = BUF_INIT;
+
+	hint_fill(&hint, str_of(hint_of(err)));
+	print_problem(err->text, hint.failed == ERR_OK ? hint.ptr : hint_of(err));
 	return sluice_exit_status(err->code);
 }

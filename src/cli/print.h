@@ -34,6 +34,9 @@ void print_note(const char *format, ...) PRINTF_LIKE(1, 2);
 void print_problem(const char *text, const char *hint);
 /* Say in an error what else may be done, before what its hint says already. */
 void print_hint_add(struct sluice_error *err, const char *hint);
+/* The run that the command is about: hints of print_error that say RUN name it. Borrowed; NULL =
+ * none. */
+void print_about(const char *run);
 /* print_problem for an error of the library; returns its exit status. */
 int print_error(const struct sluice_error *err);
 

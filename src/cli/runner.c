@@ -135,11 +135,13 @@ static const struct cli_verb runner_verbs[] = {
     {.name = "events",
      .usage = "DIR [--tail N] [--follow|-f] [--json]",
      .options = events_options,
+     .formats = CLI_TEXT | CLI_JSON,
      .run = run_verb_events,
      .opens = true},
     {.name = "summary",
      .usage = "DIR [--json]",
      .options = summary_options,
+     .formats = CLI_TEXT | CLI_JSON,
      .run = run_verb_summary,
      .opens = true},
 };

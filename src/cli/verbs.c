@@ -73,27 +73,47 @@ static const struct format_name {
 	const char *name;
 	enum sluice_format format;
 } format_names[] = {
-    {"table", SLUICE_TEXT},  {"text", SLUICE_TEXT}, {"json", SLUICE_JSON},
+    {"text", SLUICE_TEXT},   {"table", SLUICE_TEXT}, {"json", SLUICE_JSON},
     {"jsonl", SLUICE_JSONL}, {"csv", SLUICE_CSV},
 };
 
-bool cli_format(struct cli *cli, unsigned allowed, enum sluice_format *ret_format)
+void cli_formats_put(struct buf *out, const struct cli_verb *verb)
+{
+	unsigned left = verb->formats;
+
+	for (size_t i = 0; i < ARRAY_LEN(format_names) && left; i++) {
+		unsigned bit = 1U << format_names[i].format;
+
+		if (!(left & bit))
+			continue;
+		left &= ~bit;
+		if (left != (verb->formats & ~bit))
+			buf_text(out, left ? ", " : " or ");
+		buf_text(out, format_names[i].name);
+	}
+}
+
+bool cli_format(const struct cli *cli, enum sluice_format *ret_format)
 {
 	const char *name = cli->options.value[OPT_OUTPUT];
+	AUTO(buf_fini) struct buf formats = BUF_INIT;
+	AUTO(buf_fini) struct buf hint = BUF_INIT;
 	char text[160];
 
 	if (!name)
 		name = cli->options.given[OPT_JSON] ? "json" : "text";
 	for (size_t i = 0; i < ARRAY_LEN(format_names); i++) {
 		if (strcmp(name, format_names[i].name) == 0 &&
-		    (allowed & 1U << format_names[i].format)) {
+		    (cli->verb->formats & 1U << format_names[i].format)) {
 			*ret_format = format_names[i].format;
 			return true;
 		}
 	}
 	(void)snprintf(text, sizeof(text), "'-o %.60s' is not a format of `sluice %s`", name,
 		       cli->verb->name);
-	(void)cli_usage(cli, text, NULL);
+	cli_formats_put(&formats, cli->verb);
+	buf_fmt(&hint, "it has %.*s", STR_ARG(buf_view(&formats)));
+	(void)cli_usage(cli, text, hint.ptr);
 	return false;
 }
 

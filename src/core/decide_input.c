@@ -648,8 +648,9 @@ static enum err_code check_gates(const struct run_state *run, const struct decid
 	if (!names.len)
 		return ERR_OK;
 	(void)err_set(err, ERR_REFUSED, "Hard gate failures: %.*s", STR_ARG(buf_view(&names)));
-	return err_hint(err, "look at the evidence, then: resume %.*s --override GATE --reason TEXT",
-			STR_ARG(run->run_id));
+	return err_hint(
+	    err, "look at the evidence, then: sluice resume %.*s --override GATE --reason TEXT",
+	    STR_ARG(run->run_id));
 }
 
 static enum err_code check_from(const struct run_state *run, struct str from, struct err *err)

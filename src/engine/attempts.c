@@ -322,7 +322,7 @@ enum err_code attempts_halt(const struct engine *engine, uint32_t step,
 			STR_ARG(engine->fold.model->steps[step].id));
 	if (err->code == ERR_NOT_FOUND || err->code == ERR_MEMORY)
 		err->code = ERR_IO; /* a storage failure, whatever its errno (S12) */
-	return err_hint(err, "make room or repair the disk, then: resume %.*s",
+	return err_hint(err, "make room or repair the disk, then: sluice resume %.*s",
 			STR_ARG(engine->fold.state.run_id));
 }
 

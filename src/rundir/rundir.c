@@ -315,7 +315,8 @@ static enum err_code place(struct birth *birth, struct err *err)
 		if (err->code != ERR_EXISTS)
 			return err->code;
 		(void)err_set(err, ERR_EXISTS, "the run '%s' exists already", birth->id);
-		return err_hint(err, "resume it, or choose another id");
+		return err_hint(err, "`sluice resume %s` goes on with it; or choose another id",
+				birth->id);
 	}
 	birth->name = birth->id;
 	return vfs_sync(birth->vfs, birth->runs_fd, err);
@@ -408,7 +409,9 @@ enum err_code rundir_create(const struct vfs *vfs, const struct rundir_birth *as
 		log_close(birth.log);
 		run_lock_release(vfs, &birth.lock);
 		rundir_close(birth.dir);
-		return err_while(err, "make the run '%.*s'", STR_ARG(ask->run_id));
+		return code == ERR_EXISTS
+			   ? code
+			   : err_while(err, "make the run '%.*s'", STR_ARG(ask->run_id));
 	}
 	*ret_dir = birth.dir;
 	*ret_lock = birth.lock;

@@ -9,7 +9,7 @@ static int run(struct cli *cli)
 	char *text = NULL;
 	enum sluice_code code;
 
-	if (!cli_format(cli, 1U << SLUICE_TEXT | 1U << SLUICE_JSON | 1U << SLUICE_CSV, &format))
+	if (!cli_format(cli, &format))
 		return CLI_USAGE;
 	code = sluice_compare(cli->sluice, words[0], words[1], format, &text, &err);
 	return cli_answer_or_error(code, text, &err);
@@ -28,6 +28,7 @@ const struct cli_verb verb_compare = {
 	"Outputs are compared by hash, definitions with all defaults filled in. Exit 0 whether\n"
 	"the runs differ or not.\n",
     .options = compare_options,
+    .formats = CLI_TEXT | CLI_JSON | CLI_CSV,
     .words_min = 2,
     .words_max = 2,
     .opens = true,

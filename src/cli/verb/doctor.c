@@ -13,7 +13,7 @@ static int run(struct cli *cli)
 	unsigned problems = 0;
 	char *text = NULL;
 
-	if (!cli_format(cli, 1U << SLUICE_TEXT | 1U << SLUICE_JSON, &options.format))
+	if (!cli_format(cli, &options.format))
 		return CLI_USAGE;
 	if (sluice_doctor(&options, &problems, &text, &err) != SLUICE_OK)
 		return print_error(&err);
@@ -38,6 +38,7 @@ const struct cli_verb verb_doctor = {
 	    "is ok,\n"
 	    "a note or a problem with the next step. Exit 1 when there is a problem.\n",
     .options = doctor_options,
+    .formats = CLI_TEXT | CLI_JSON,
     .words_min = 0,
     .words_max = 0,
     .is_unset = true,

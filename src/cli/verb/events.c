@@ -14,7 +14,7 @@ static int run(struct cli *cli)
 
 	if (!options_number(given, OPT_TAIL, 0, UINT64_MAX, 0, &tail, &wrong))
 		return cli_usage(cli, wrong.text, wrong.hint);
-	if (!cli_format(cli, 1U << SLUICE_TEXT | 1U << SLUICE_JSON | 1U << SLUICE_JSONL, &format))
+	if (!cli_format(cli, &format))
 		return CLI_USAGE;
 	options.tail = tail;
 	options.raw = format != SLUICE_TEXT;
@@ -43,6 +43,7 @@ const struct cli_verb verb_events = {
 	    "With\n"
 	    "-f it goes on until the run rests and nobody owns it.\n",
     .options = events_options,
+    .formats = CLI_TEXT | CLI_JSON | CLI_JSONL,
     .words_min = 1,
     .words_max = 1,
     .opens = true,

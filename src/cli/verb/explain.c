@@ -33,7 +33,7 @@ static int run(struct cli *cli)
 		code = sluice_explain_code(words[0], &text, &err);
 		return cli_answer_or_error(code, text, &err);
 	}
-	if (!cli_format(cli, 1U << SLUICE_TEXT | 1U << SLUICE_JSON, &format))
+	if (!cli_format(cli, &format))
 		return CLI_USAGE;
 	if (!cli_open(cli, &status))
 		return status;
@@ -59,6 +59,7 @@ const struct cli_verb verb_explain = {
 	    "Without STEP:\n"
 	    "how the run came to where it is. A word like SLU031 or 31 is an error number.\n",
     .options = explain_options,
+    .formats = CLI_TEXT | CLI_JSON,
     .words_min = 1,
     .words_max = 2,
     .run = run,

@@ -22,7 +22,7 @@ static int run(struct cli *cli)
 		options.older_than_ms = age_ns / NS_PER_MS;
 	if (!options_number(given, OPT_KEEP, 1, 1000000000, 0, &options.keep, &wrong))
 		return cli_usage(cli, wrong.text, wrong.hint);
-	if (!cli_format(cli, 1U << SLUICE_TEXT | 1U << SLUICE_JSON, &options.format))
+	if (!cli_format(cli, &options.format))
 		return CLI_USAGE;
 	code = sluice_gc(cli->sluice, &options, &text, &err);
 	return cli_answer_or_error(code, text, &err);
@@ -54,6 +54,7 @@ const struct cli_verb verb_gc = {
 	"\n"
 	"What was removed keeps its line in runs.jsonl: list and statistics go on knowing it.\n",
     .options = gc_options,
+    .formats = CLI_TEXT | CLI_JSON,
     .words_min = 0,
     .words_max = 0,
     .opens = true,

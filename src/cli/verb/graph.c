@@ -35,7 +35,7 @@ static bool read_form(struct cli *cli, struct sluice_graph_opts *options)
 	const char *name = given->value[OPT_FORMAT];
 	enum sluice_format answer;
 
-	if (!cli_format(cli, 1U << SLUICE_TEXT | 1U << SLUICE_JSON, &answer))
+	if (!cli_format(cli, &answer))
 		return false;
 	if (name && (given->given[OPT_OUTPUT] || given->given[OPT_JSON])) {
 		(void)cli_usage(cli, "`--format` and `-o` say two things", "give one of them");
@@ -135,6 +135,7 @@ const struct cli_verb verb_graph = {
 	    "`needs_any`, a dashed box has a condition. What is wider than the terminal becomes a "
 	    "list of layers.\n",
     .options = graph_options,
+    .formats = CLI_TEXT | CLI_JSON,
     .words_min = 1,
     .words_max = 1,
     .opens = true,

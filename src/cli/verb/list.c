@@ -17,9 +17,7 @@ static int run(struct cli *cli)
 		return cli_usage(cli, wrong.text, wrong.hint);
 	if (!cli_since(cli, &options.since_ms))
 		return CLI_USAGE;
-	if (!cli_format(
-		cli, 1U << SLUICE_TEXT | 1U << SLUICE_JSON | 1U << SLUICE_JSONL | 1U << SLUICE_CSV,
-		&options.format))
+	if (!cli_format(cli, &options.format))
 		return CLI_USAGE;
 	code = sluice_list(cli->sluice, &options, &text, &err);
 	cli_note(cli);
@@ -45,6 +43,7 @@ const struct cli_verb verb_list = {
 	    "\n"
 	    "The list is kept in <state>/sluice.db, which may be deleted at any time.\n",
     .options = list_options,
+    .formats = CLI_TEXT | CLI_JSON | CLI_JSONL | CLI_CSV,
     .words_min = 0,
     .words_max = 0,
     .opens = true,

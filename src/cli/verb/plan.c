@@ -10,7 +10,7 @@ static int plan(struct cli *cli, const struct sluice_pipeline *pipeline)
 	enum sluice_code code;
 	int status;
 
-	if (!cli_format(cli, 1U << SLUICE_TEXT | 1U << SLUICE_JSON, &format))
+	if (!cli_format(cli, &format))
 		return CLI_USAGE;
 	if (!cli_params_file(cli, &params_json, &status))
 		return status;
@@ -54,6 +54,7 @@ const struct cli_verb verb_plan = {
 	    "written.\n"
 	    "Secrets are shown as ***.\n",
     .options = plan_options,
+    .formats = CLI_TEXT | CLI_JSON,
     .words_min = 1,
     .words_max = 1,
     .opens = true,

@@ -8,7 +8,7 @@ static int run(struct cli *cli)
 	char *text = NULL;
 	enum sluice_code code;
 
-	if (!cli_format(cli, 1U << SLUICE_TEXT | 1U << SLUICE_JSON, &format))
+	if (!cli_format(cli, &format))
 		return CLI_USAGE;
 	code = cli->options.given[OPT_ALL] ? sluice_reindex_all(cli->sluice, format, &text, &err)
 					   : sluice_reindex(cli->sluice, format, &text, &err);
@@ -30,6 +30,7 @@ const struct cli_verb verb_reindex = {
 	"Runs may go on meanwhile. Exit 7 when the log of a run is damaged; the others are done.\n"
 	"With --all a run that somebody owns is left alone, and is told.\n",
     .options = reindex_options,
+    .formats = CLI_TEXT | CLI_JSON,
     .words_min = 0,
     .words_max = 0,
     .opens = true,

@@ -27,9 +27,9 @@ static int run(struct cli *cli)
 	return begin_run(&begin);
 }
 
-static const enum option rerun_options[] = {OPT_PARAM,        OPT_RUN_ID,  OPT_REASON,
-					    OPT_DETACH,       OPT_WAIT,    OPT_SYNC,
-					    OPT_MAX_PARALLEL, OPT_DRY_RUN, OPT_END};
+static const enum option rerun_options[] = {OPT_PARAM,  OPT_RUN_ID, OPT_REASON,       OPT_DETACH,
+					    OPT_WAIT,   OPT_SYNC,   OPT_MAX_PARALLEL, OPT_DRY_RUN,
+					    OPT_OUTPUT, OPT_JSON,   OPT_END};
 
 const struct cli_verb verb_rerun = {
     .name = "rerun",
@@ -44,6 +44,7 @@ const struct cli_verb verb_rerun = {
 	    "run\n"
 	    "says of which one it is a rerun. It ends as `sluice run` does.\n",
     .options = rerun_options,
+    .formats = CLI_TEXT | CLI_JSON,
     .words_min = 1,
     .words_max = 1,
     .opens = true,

@@ -18,6 +18,8 @@ static int run(struct cli *cli)
 	struct option_error wrong;
 	uint64_t parallel;
 
+	if (given->given[OPT_CHECK] && (given->given[OPT_OUTPUT] || given->given[OPT_JSON]))
+		return cli_usage(cli, "`--check` answers as text only", "leave out -o json");
 	if (!options_number(given, OPT_MAX_PARALLEL, 1, PARALLEL_MAX, 0, &parallel, &wrong))
 		return cli_usage(cli, wrong.text, wrong.hint);
 	options = (struct sluice_resume_opts){
@@ -33,9 +35,9 @@ static int run(struct cli *cli)
 				       : carry_resumed(cli, given->words[0], &options);
 }
 
-static const enum option resume_options[] = {OPT_CHECK,  OPT_FROM, OPT_PARAM,        OPT_OVERRIDE,
-					     OPT_REASON, OPT_AS,   OPT_MAX_PARALLEL, OPT_WAIT,
-					     OPT_AGAIN,  OPT_END};
+static const enum option resume_options[] = {OPT_CHECK,  OPT_FROM,   OPT_PARAM,        OPT_OVERRIDE,
+					     OPT_REASON, OPT_AS,     OPT_MAX_PARALLEL, OPT_WAIT,
+					     OPT_AGAIN,  OPT_OUTPUT, OPT_JSON,         OPT_END};
 
 const struct cli_verb verb_resume = {
     .name = "resume",
@@ -52,6 +54,7 @@ const struct cli_verb verb_resume = {
 	    "succeeded run\n"
 	    "is left alone (exit 0), a blocked one on which nobody decided too (exit 4).\n",
     .options = resume_options,
+    .formats = CLI_TEXT | CLI_JSON,
     .words_min = 1,
     .words_max = 1,
     .opens = true,

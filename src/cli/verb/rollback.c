@@ -21,7 +21,7 @@ static int run(struct cli *cli)
 	return status;
 }
 
-static const enum option rollback_options[] = {OPT_REASON, OPT_AS, OPT_END};
+static const enum option rollback_options[] = {OPT_REASON, OPT_AS, OPT_OUTPUT, OPT_JSON, OPT_END};
 
 const struct cli_verb verb_rollback = {
     .name = "rollback",
@@ -37,6 +37,7 @@ const struct cli_verb verb_rollback = {
 	    "If a compensation fails the rollback ends there (exit 1); the same command goes on "
 	    "from it.\n",
     .options = rollback_options,
+    .formats = CLI_TEXT | CLI_JSON,
     .words_min = 1,
     .words_max = 1,
     .opens = true,

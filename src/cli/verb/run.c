@@ -82,9 +82,10 @@ static int run(struct cli *cli)
 }
 
 static const enum option run_options[] = {
-    OPT_PARAM, OPT_PARAMS_FILE,  OPT_RUN_ID,      OPT_REASON,  OPT_DETACH, OPT_WAIT,
-    OPT_SYNC,  OPT_MAX_PARALLEL, OPT_UNTIL,       OPT_ONLY,    OPT_FROM,   OPT_CONTEXT,
-    OPT_AGAIN, OPT_PARTITION,    OPT_IDEMPOTENCY, OPT_DRY_RUN, OPT_END};
+    OPT_PARAM,   OPT_PARAMS_FILE, OPT_RUN_ID,       OPT_REASON,    OPT_DETACH,
+    OPT_WAIT,    OPT_SYNC,        OPT_MAX_PARALLEL, OPT_UNTIL,     OPT_ONLY,
+    OPT_FROM,    OPT_CONTEXT,     OPT_AGAIN,        OPT_PARTITION, OPT_IDEMPOTENCY,
+    OPT_DRY_RUN, OPT_OUTPUT,      OPT_JSON,         OPT_END};
 
 const struct cli_verb verb_run = {
     .name = "run",
@@ -103,6 +104,7 @@ const struct cli_verb verb_run = {
 	    "run to stop, the second kills its steps. A run that was cut off goes on with `sluice\n"
 	    "resume`. The exit status tells how it ended: `sluice help exit-codes`.\n",
     .options = run_options,
+    .formats = CLI_TEXT | CLI_JSON,
     .words_min = 1,
     .words_max = 1,
     .opens = true,

@@ -18,9 +18,7 @@ static int run(struct cli *cli)
 				 "-o has table, json and csv");
 	if (format && (given->given[OPT_OUTPUT] || given->given[OPT_JSON]))
 		return cli_usage(cli, "'--format' and '-o' are two answers: choose one", NULL);
-	if (!cli_since(cli, &options.since_ms) ||
-	    !cli_format(cli, 1U << SLUICE_TEXT | 1U << SLUICE_JSON | 1U << SLUICE_CSV,
-			&options.format))
+	if (!cli_since(cli, &options.since_ms) || !cli_format(cli, &options.format))
 		return CLI_USAGE;
 	options.prometheus = format != NULL;
 	code = sluice_stats(cli->sluice, &options, &text, &err);
@@ -42,6 +40,7 @@ const struct cli_verb verb_stats = {
 	"RATE is success / (success + failed). P50 and P95 are nearest ranks, of runs and steps\n"
 	"that succeeded; a step's time is that of its attempts, without the waits between them.\n",
     .options = stats_options,
+    .formats = CLI_TEXT | CLI_JSON | CLI_CSV,
     .words_min = 0,
     .words_max = 1,
     .opens = true,

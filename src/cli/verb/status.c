@@ -8,7 +8,7 @@ static int run(struct cli *cli)
 	char *text = NULL;
 	enum sluice_code code;
 
-	if (!cli_format(cli, 1U << SLUICE_TEXT | 1U << SLUICE_JSON, &format))
+	if (!cli_format(cli, &format))
 		return CLI_USAGE;
 	if (cli->options.given[OPT_AT])
 		code = sluice_status_at(cli->sluice, cli->options.words[0],
@@ -33,6 +33,7 @@ const struct cli_verb verb_status = {
 	    "exit status\n"
 	    "is 0 whatever the run's state is.\n",
     .options = status_options,
+    .formats = CLI_TEXT | CLI_JSON,
     .words_min = 1,
     .words_max = 1,
     .opens = true,

@@ -8,7 +8,7 @@ static int run(struct cli *cli)
 	char *text = NULL;
 	enum sluice_code code;
 
-	if (!cli_format(cli, 1U << SLUICE_TEXT | 1U << SLUICE_JSON, &format))
+	if (!cli_format(cli, &format))
 		return CLI_USAGE;
 	code = sluice_summary(cli->sluice, cli->options.words[0], format, &text, &err);
 	return cli_answer_or_error(code, text, &err);
@@ -23,6 +23,7 @@ const struct cli_verb verb_summary = {
     .help = "  sluice summary @latest\n"
 	    "  sluice summary nightly --json\n",
     .options = summary_options,
+    .formats = CLI_TEXT | CLI_JSON,
     .words_min = 1,
     .words_max = 1,
     .opens = true,

@@ -1,0 +1,85 @@
+"""Answers for programs, and errors that name the run and the next command."""
+import json
+import os
+import signal
+
+import pytest
+
+from pipelines import APPROVAL, FAILING, GOOD
+
+SLOW = "pipeline: slow\nsteps: {a: {run: sleep 20}}\n"
+
+
+def test_run_and_resume_answer_with_their_status_as_json(sluice):
+    done = sluice.run("run", sluice.write("p.yaml", FAILING), "--run-id", "r", "-o", "json", check=1)
+    answer = json.loads(done.stdout)
+    assert answer == json.loads(sluice.run("status", "r", "--json").stdout)
+    assert answer["run_id"] == "r" and answer["outcome"] == "failed" and answer["receipt"]
+    assert "next: sluice resume r" in done.stderr
+    again = json.loads(sluice.run("resume", "r", "--json", "-q", check=1).stdout)
+    assert again["state"] == "failed" and again["seq"] > answer["seq"]
+    new = json.loads(sluice.run("rerun", "r", "--json", "-q", check=1).stdout)
+    assert new["run_id"] != "r" and new["state"] == "failed"
+
+
+def test_a_run_in_the_background_answers_as_json(sluice):
+    path = sluice.write("p.yaml", GOOD)
+    assert json.loads(sluice.run("run", "--detach", "--json", path, "--run-id", "r", check=0).stdout) == {"run_id": "r"}
+    answer = json.loads(sluice.run("run", "--detach", "--wait", "--json", path, "--run-id", "s", check=0).stdout)
+    assert answer["run_id"] == "s" and answer["state"] == "succeeded"
+
+
+def test_a_resume_with_nothing_to_do_answers_as_json_S9_1(sluice):
+    sluice.run("run", "-q", sluice.write("p.yaml", GOOD), "--run-id", "r", check=0)
+    sluice.run("run", "-q", sluice.write("b.yaml", APPROVAL), "--run-id", "b", check=4)
+    assert json.loads(sluice.run("resume", "r", "--json", check=0).stdout)["state"] == "succeeded"
+    assert json.loads(sluice.run("resume", "b", "--json", "-q", check=4).stdout)["state"] == "blocked"
+
+
+def test_a_wrong_format_is_refused_before_anything_is_done_S13(sluice):
+    done = sluice.run("run", sluice.write("p.yaml", GOOD), "-o", "csv", check=2)
+    assert "'-o csv' is not a format of `sluice run`" in done.stderr
+    assert "hint: it has text or json\n" in done.stderr
+    assert not sluice.home.exists()
+    assert "hint: it has text, json, jsonl or csv\n" in sluice.run("list", "-o", "yaml", check=2).stderr
+    done = sluice.run("resume", "r", "--check", "--json", check=2)
+    assert "`--check` answers as text only" in done.stderr
+
+
+@pytest.mark.parametrize("verb, formats", [("status", "text or json"), ("stats", "text, json or csv"),
+                                           ("list", "text, json, jsonl or csv")])
+def test_help_lists_the_formats_of_the_verb(sluice, verb, formats):
+    assert f"-o, --output FORMAT          {formats}\n" in sluice.run("help", verb, check=0).stdout
+
+
+def test_the_settings_may_ask_for_json(sluice):
+    sluice.env["SLUICE_OUTPUT_FORMAT"] = "json"
+    path = sluice.write("p.yaml", GOOD)
+    assert json.loads(sluice.run("run", "-q", path, "--run-id", "r", check=0).stdout)["state"] == "succeeded"
+    assert sluice.run("run", "-q", path, "--run-id", "s", "-o", "text", check=0).stdout == "s\n"
+    assert "terminal state" in sluice.run("resume", "r", "--check", check=3).stderr
+
+
+def test_hints_name_the_run_S13(sluice):
+    sluice.run("run", "--detach", sluice.write("p.yaml", SLOW), "--run-id", "r", check=0)
+    assert "sluice stop r\n" in sluice.run("resume", "r", check=8).stderr
+    assert "sluice stop @latest\n" in sluice.run("resume", "@latest", check=8).stderr
+    assert "`sluice status r` lists the steps" in sluice.run("logs", "r", "nosuch", check=9).stderr
+    pid = json.loads(sluice.run("status", "r", "--json").stdout)["owner_pid"]
+    sluice.run("stop", "r", "--now", check=0)
+    sluice.run("events", "r", "-f", timeout=20)
+    assert pid and not os.path.exists(f"/proc/{pid}") or os.kill(pid, signal.SIGTERM) is None
+
+
+def test_an_id_that_is_taken_is_said_once_with_the_command_S13(sluice):
+    path = sluice.write("p.yaml", GOOD)
+    sluice.run("run", "-q", path, "--run-id", "r", check=0)
+    told = sluice.run("run", path, "--run-id", "r", check=3).stderr
+    assert told == "sluice: the run 'r' exists already\nhint: `sluice resume r` goes on with it; or choose another id\n"
+
+
+def test_what_is_no_verb_is_told_what_was_meant_S13(sluice):
+    assert "`sluice run nightly.yaml`" in sluice.run("nightly.yaml", check=2).stderr
+    assert "`sluice --version`" in sluice.run("version", check=2).stderr
+    for verb in ("logs", "status", "resume", "stop", "events"):
+        assert "hint: RUN is an id, the beginning of one, @latest or @failed" in sluice.run(verb, check=2).stderr
