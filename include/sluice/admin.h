@@ -28,7 +28,8 @@ struct sluice_gc_opts {
 /* Remove runs that ended long enough ago, and what cut-short starts and removals left. A run is moved
  * into <state>/trash first: it is whole or gone, whenever this is cut short. Runs that somebody owns,
  * that are blocked or could go on, or whose log is damaged, stay and are told of; runs.jsonl keeps its
- * lines. REFUSED when a directory is not what a run directory is (links, mounts, other people's
+ * lines. Partitions, idempotency keys and the cache look at logs and forget a removed run; the text says
+ * how many counted for one. REFUSED when a directory is not what a run directory is (links, mounts, other people's
  * files): it stays, the others were removed, and the text is returned all the same. USAGE when neither
  * an age nor `keep` is given. LOCKED while another removal is under way. */
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_gc(struct sluice *sluice,

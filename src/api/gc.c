@@ -19,6 +19,7 @@ struct rows {
 	size_t count, capacity;
 	uint64_t removed, kept, refused; /* runs */
 	uint64_t leftovers;              /* births and rests that went */
+	uint64_t forgotten;              /* removed runs that later starts were held against */
 	uint64_t bytes;
 };
 
@@ -37,6 +38,12 @@ static bool copy(struct rows *rows, struct str *text)
 	return text->ptr != NULL;
 }
 
+/* Was it looked at when a run is started: the success of a partition, or the answer to a key? */
+static bool counts(const struct retention_row *told)
+{
+	return told->key.ptr || (told->partition.ptr && str_is(told->outcome, "success"));
+}
+
 static enum err_code take_row(void *arg, const struct retention_row *told, struct err *err)
 {
 	struct rows *rows = arg;
@@ -44,7 +51,8 @@ static enum err_code take_row(void *arg, const struct retention_row *told, struc
 	void *items = rows->items;
 
 	if (!copy(rows, &row.told.name) || !copy(rows, &row.told.pipeline) ||
-	    !copy(rows, &row.told.outcome) || !copy(rows, &row.why))
+	    !copy(rows, &row.told.outcome) || !copy(rows, &row.told.partition) ||
+	    !copy(rows, &row.told.key) || !copy(rows, &row.why))
 		return mem_err(err);
 	row.told.why = row.why.ptr;
 	if (mem_grow(&items, &rows->capacity, rows->count + 1, sizeof(*rows->items), err) != ERR_OK)
@@ -52,6 +60,8 @@ static enum err_code take_row(void *arg, const struct retention_row *told, struc
 	rows->items = items;
 	rows->items[rows->count++] = row;
 	rows->bytes += told->sum.bytes;
+	if (told->verdict == RETENTION_REMOVED && counts(told))
+		rows->forgotten++;
 	if (told->verdict == RETENTION_REFUSED)
 		rows->refused++;
 	else if (told->verdict == RETENTION_KEPT)
@@ -129,6 +139,10 @@ static void row_text(struct buf *out, const struct row *row, size_t width, bool 
 		pad(out, told->pipeline, 0);
 	if (told->verdict == RETENTION_REMOVED)
 		bytes_put(out, told->sum.bytes);
+	if (told->partition.ptr)
+		buf_fmt(out, "  partition %.*s", STR_ARG(told->partition));
+	if (told->key.ptr)
+		buf_fmt(out, "  key %.*s", STR_ARG(told->key));
 	if (told->kind != RETENTION_RUN)
 		buf_fmt(out, "  (%s)", kind_text(told->kind));
 	if (row->why.ptr)
@@ -156,6 +170,13 @@ static void rows_text(struct buf *out, const struct rows *rows, bool is_dry)
 	if (rows->refused)
 		buf_fmt(out, "; %llu refused", (unsigned long long)rows->refused);
 	buf_byte(out, '\n');
+	if (rows->forgotten)
+		buf_fmt(
+		    out,
+		    "%llu of them %s for a partition or an idempotency key: what %s done may be "
+		    "started again\n",
+		    (unsigned long long)rows->forgotten, is_dry ? "count" : "counted",
+		    is_dry ? "they have" : "they had");
 }
 
 static void row_json(struct buf *out, const struct row *row)
@@ -172,6 +193,8 @@ static void row_json(struct buf *out, const struct row *row)
 	field_str(out, "pipeline", told->pipeline);
 	field_str(out, "result", told->outcome);
 	field_stamp(out, "ended_at", told->ended_ms);
+	field_str(out, "partition", told->partition);
+	field_str(out, "idempotency_key", told->key);
 	field_i64(out, "bytes", (int64_t)told->sum.bytes);
 	field_i64(out, "entries", (int64_t)told->sum.entries);
 	field_str(out, "reason", row->why);
@@ -185,6 +208,7 @@ static void rows_json(struct buf *out, const struct rows *rows, bool is_dry)
 	buf_byte(&compact, '{');
 	field_bool(&compact, "dry_run", is_dry);
 	field_i64(&compact, "removed", (int64_t)rows->removed);
+	field_i64(&compact, "forgotten", (int64_t)rows->forgotten);
 	field_i64(&compact, "leftovers", (int64_t)rows->leftovers);
 	field_i64(&compact, "kept", (int64_t)rows->kept);
 	field_i64(&compact, "refused", (int64_t)rows->refused);

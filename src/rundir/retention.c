@@ -22,6 +22,7 @@ struct candidate {
 	struct str name; /* NUL-ended */
 	struct str pipeline;
 	struct str outcome;
+	struct str partition, key; /* ptr NULL = none */
 	int64_t ended_ms;
 	struct vfs_stat log;            /* as it was judged */
 	bool is_end;                    /* ended, and whole: it may go */
@@ -91,7 +92,10 @@ static enum err_code take_fold(struct retention *r, struct candidate *run,
 
 	run->ended_ms = state->last_ms;
 	if (keep_text(r, fold->model->pipeline, &run->pipeline, err) != ERR_OK ||
-	    keep_text(r, str_of(outcome), &run->outcome, err) != ERR_OK)
+	    keep_text(r, str_of(outcome), &run->outcome, err) != ERR_OK ||
+	    (state->partition.ptr &&
+	     keep_text(r, state->partition, &run->partition, err) != ERR_OK) ||
+	    (state->key.ptr && keep_text(r, state->key, &run->key, err) != ERR_OK))
 		return err->code;
 	if (fold->reading.end == LOG_END_NEWER || fold->reading.end == LOG_END_DAMAGED) {
 		run->is_end = fold->reading.end == LOG_END_DAMAGED && r->ask->takes_damaged;
@@ -406,6 +410,8 @@ static enum err_code remove_run(struct retention *r, const struct candidate *run
 				    .name = run->name,
 				    .pipeline = run->pipeline,
 				    .outcome = run->outcome,
+				    .partition = run->partition,
+				    .key = run->key,
 				    .ended_ms = run->ended_ms,
 				    .why = run->is_end ? NULL : run->why};
 	enum err_code code = ERR_OK;

@@ -43,10 +43,12 @@ enum retention_kind {
 struct retention_row {
 	enum retention_kind kind;
 	enum retention_verdict verdict;
-	struct str name;     /* of the directory: the run id */
-	struct str pipeline; /* ptr NULL = not known */
-	struct str outcome;  /* or state; ptr NULL = not known */
-	int64_t ended_ms;    /* UTC of the last event; 0 = not known */
+	struct str name;      /* of the directory: the run id */
+	struct str pipeline;  /* ptr NULL = not known */
+	struct str outcome;   /* or state; ptr NULL = not known */
+	struct str partition; /* ptr NULL = none */
+	struct str key;       /* its idempotency key; ptr NULL = none */
+	int64_t ended_ms;     /* UTC of the last event; 0 = not known */
 	struct removal_sum sum;
 	const char *why; /* KEPT and REFUSED; NULL otherwise */
 };

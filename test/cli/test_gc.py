@@ -396,3 +396,30 @@ def test_killed_at_any_call_a_run_is_whole_or_gone(runs, call):
         if done.returncode == 0:
             return
     raise AssertionError("it never came to an end")
+
+
+def test_s12_what_later_starts_look_at_is_told_before_it_goes(sluice):
+    """A partition or a key whose run is gone can be started again: gc says so, and so it is."""
+    path = sluice.write("day.yaml", GOOD)
+    bad = sluice.write("bad.yaml", "pipeline: demo\nsteps: {a: {run: exit 3}}\n")
+    sluice.run("run", "-q", path, "--run-id", "day", "--partition", "2026-01-31", check=0)
+    sluice.run("run", "-q", bad, "--run-id", "no", "--partition", "2026-02-01", check=1)
+    sluice.run("run", "-q", path, "--idempotency-key", "order 7", check=0)
+    key = next(name for name in names(sluice) if "-key-" in name)
+    sluice.run("run", "-q", path, "--partition", "2026-01-31", check=3)
+    time.sleep(0.01)
+    text = sluice.run("gc", *SOON, "--dry-run", check=0).stdout
+    assert "  partition 2026-01-31\n" in text and "  key order 7\n" in text
+    assert text.splitlines()[-1].startswith("2 of them count for a partition or an idempotency key")
+    told = json.loads(sluice.run("gc", *SOON, "--json", check=0).stdout)
+    rows = {row["run_id"]: row for row in told["runs"]}
+    assert told["forgotten"] == 2 and told["removed"] == 3
+    assert (rows["day"]["partition"], rows["day"]["idempotency_key"]) == ("2026-01-31", None)
+    assert (rows["no"]["partition"], rows[key]["idempotency_key"]) == ("2026-02-01", "order 7")
+    sluice.run("run", "-q", path, "--partition", "2026-01-31", check=0)
+    sluice.run("run", "-q", path, "--idempotency-key", "order 7", check=0)
+    assert key in names(sluice) and len(names(sluice)) == 2
+
+
+def test_s12_runs_that_no_start_looks_at_need_no_warning(runs):
+    assert "partition" not in runs.run("gc", *SOON, check=0).stdout

@@ -52,7 +52,10 @@ const struct cli_verb verb_gc = {
 	"run directory - links, mounts, other people's files - is refused and left as it is: exit "
 	"3.\n"
 	"\n"
-	"What was removed keeps its line in runs.jsonl: list and statistics go on knowing it.\n",
+	"What was removed keeps its line in runs.jsonl: list and statistics go on knowing it. "
+	"But\n"
+	"partitions, idempotency keys and the cache look at logs: what a removed run has done may\n"
+	"be started again.\n",
     .options = gc_options,
     .formats = CLI_TEXT | CLI_JSON,
     .words_min = 0,
