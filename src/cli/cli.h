@@ -69,6 +69,12 @@ void cli_note(const struct cli *cli);
 
 /* `next:` and the commands that move a run on, out of its status. */
 void cli_next(const struct cli *cli, const char *run_name);
+typedef enum sluice_code cli_decide_fn(struct sluice *sluice, const char *run_name, const char *step,
+				       const struct sluice_act_opts *options,
+				       struct sluice_error *err);
+/* Decide on the gate that the first two words name, with the options --as and --reason, and tell what
+ * became of it (cli_decided with `what`); answers the exit status. */
+int cli_decide(struct cli *cli, cli_decide_fn *decide, const char *what);
 /* Tell what became of a decision on `step`, or, NULL, of a request to stop: what was decided ("approved"),
  * how many more answers it takes, and what to type next when nobody owns the run. */
 void cli_decided(const struct cli *cli, const char *run_name, const char *step, const char *what);

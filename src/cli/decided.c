@@ -89,3 +89,19 @@ void cli_decided(const struct cli *cli, const char *run_name, const char *step, 
 		next_put(text);
 	sluice_free(status);
 }
+
+int cli_decide(struct cli *cli, cli_decide_fn *decide, const char *what)
+{
+	const struct options *given = &cli->options;
+	const struct sluice_act_opts options = {.as = given->value[OPT_AS],
+						.reason = given->value[OPT_REASON]};
+	struct sluice_error err;
+
+	if (!options.reason || !options.reason[0])
+		return cli_usage(cli, "a decision needs a reason",
+				 "add --reason TEXT; it is recorded in the log");
+	if (decide(cli->sluice, given->words[0], given->words[1], &options, &err) != SLUICE_OK)
+		return print_error(&err);
+	cli_decided(cli, given->words[0], given->words[1], what);
+	return CLI_OK;
+}

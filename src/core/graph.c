@@ -128,26 +128,26 @@ enum err_code graph_build(struct model *model, uint32_t *ret_cycle, struct err *
 	return done == n ? ERR_OK : report_cycle(model, degree, seen, ret_cycle, err);
 }
 
+/* Mark a step that was not reached yet, and queue it. */
+static void mark(uint32_t step, uint8_t *marks, uint32_t *queue, size_t *tail)
+{
+	if (marks[step])
+		return;
+	marks[step] = 1;
+	queue[(*tail)++] = step;
+}
+
 void graph_mark_upstream(const struct model *model, uint32_t from, uint8_t *marks, uint32_t *queue)
 {
 	size_t head = 0;
 	size_t tail = 0;
 
-	if (marks[from])
-		return;
-	marks[from] = 1;
-	queue[tail++] = from;
+	mark(from, marks, queue, &tail);
 	while (head < tail) {
 		const struct step *step = &model->steps[queue[head++]];
 
-		for (size_t e = 0; e < edges_of(step); e++) {
-			uint32_t need = edge_at(step, e);
-
-			if (!marks[need]) {
-				marks[need] = 1;
-				queue[tail++] = need;
-			}
-		}
+		for (size_t e = 0; e < edges_of(step); e++)
+			mark(edge_at(step, e), marks, queue, &tail);
 	}
 }
 
@@ -157,20 +157,11 @@ void graph_mark_downstream(const struct model *model, uint32_t from, uint8_t *ma
 	size_t head = 0;
 	size_t tail = 0;
 
-	if (marks[from])
-		return;
-	marks[from] = 1;
-	queue[tail++] = from;
+	mark(from, marks, queue, &tail);
 	while (head < tail) {
 		uint32_t at = queue[head++];
 
-		for (uint32_t d = model->dependents_at[at]; d < model->dependents_at[at + 1]; d++) {
-			uint32_t next = model->dependents[d];
-
-			if (!marks[next]) {
-				marks[next] = 1;
-				queue[tail++] = next;
-			}
-		}
+		for (uint32_t d = model->dependents_at[at]; d < model->dependents_at[at + 1]; d++)
+			mark(model->dependents[d], marks, queue, &tail);
 	}
 }

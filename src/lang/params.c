@@ -433,6 +433,17 @@ static enum err_code rest_take(const struct model *model, struct arena *arena, s
 	return ERR_OK;
 }
 
+static enum err_code assignments_take(const struct model *model, const struct str *assignments,
+				      size_t count, const struct limits *limits,
+				      struct arena *arena, struct str *params, struct err *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (assignment_take(model, assignments[i], limits, arena, params, err) != ERR_OK)
+			return err->code;
+	}
+	return ERR_OK;
+}
+
 enum err_code lang_params(const struct model *model, const struct str *assignments,
 			  size_t assignments_count, struct str params_file_json,
 			  const struct limits *limits, struct arena *arena, struct str *ret_params,
@@ -443,10 +454,9 @@ enum err_code lang_params(const struct model *model, const struct str *assignmen
 
 	if (!params)
 		return mem_err(err);
-	for (size_t i = 0; i < assignments_count; i++) {
-		if (assignment_take(model, assignments[i], limits, arena, params, err) != ERR_OK)
-			return err->code;
-	}
+	if (assignments_take(model, assignments, assignments_count, limits, arena, params, err) !=
+	    ERR_OK)
+		return err->code;
 	if (params_file_json.ptr &&
 	    file_take(model, params_file_json, limits, arena, params, err) != ERR_OK)
 		return err->code;
@@ -466,10 +476,9 @@ enum err_code lang_params_override(const struct model *model, const struct str *
 
 	if (!params)
 		return mem_err(err);
-	for (size_t i = 0; i < assignments_count; i++) {
-		if (assignment_take(model, assignments[i], limits, arena, params, err) != ERR_OK)
-			return err->code;
-	}
+	if (assignments_take(model, assignments, assignments_count, limits, arena, params, err) !=
+	    ERR_OK)
+		return err->code;
 	for (uint32_t i = 0; i < model->params_count; i++)
 		ret_params[i] = params[i];
 	return ERR_OK;

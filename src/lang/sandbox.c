@@ -241,15 +241,19 @@ static bool outputs_push(lua_State *lua, const struct run_state *run, uint32_t s
 	return true;
 }
 
+/* The step of the run that the key names, STEP_NONE when there is none. */
+static uint32_t step_arg(lua_State *lua, const struct expr_scope *scope)
+{
+	struct str key = key_arg(lua);
+
+	return scope && scope->run && key.ptr ? model_find(scope->run->model, key) : STEP_NONE;
+}
+
 static int outputs_get(lua_State *lua)
 {
 	const struct expr_scope *scope = sandbox_of(lua)->scope;
-	struct str key = key_arg(lua);
-	uint32_t step;
+	uint32_t step = step_arg(lua, scope);
 
-	if (!scope || !scope->run || !key.ptr)
-		return 0;
-	step = model_find(scope->run->model, key);
 	return step != STEP_NONE && outputs_push(lua, scope->run, step) ? 1 : 0;
 }
 
@@ -288,12 +292,8 @@ static bool quality_push(lua_State *lua, const struct expr_scope *scope, uint32_
 static int quality_get(lua_State *lua)
 {
 	const struct expr_scope *scope = sandbox_of(lua)->scope;
-	struct str key = key_arg(lua);
-	uint32_t step;
+	uint32_t step = step_arg(lua, scope);
 
-	if (!scope || !scope->run || !key.ptr)
-		return 0;
-	step = model_find(scope->run->model, key);
 	return step != STEP_NONE && quality_push(lua, scope, step) ? 1 : 0;
 }
 

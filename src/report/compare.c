@@ -539,10 +539,7 @@ enum err_code compare_json(const struct compare_side *a, const struct compare_si
 	for (size_t i = 0; i < comparison.count; i++)
 		row_put(&json, &comparison, &comparison.rows[i]);
 	buf_text(&json, "]}");
-	if (buf_check(&json, "comparison", err) != ERR_OK)
-		return err->code;
-	pretty_json(out, buf_view(&json));
-	buf_byte(out, '\n');
+	pretty_answer(out, &json);
 	return buf_check(out, "comparison", err);
 }
 

@@ -280,9 +280,6 @@ enum err_code explain_json(const struct trail *trail, const struct run_lock_info
 	note_put(trail, &note);
 	field_str(&json, "note", note.len > 0 ? buf_view(&note) : STR_NONE);
 	buf_byte(&json, '}');
-	if (buf_check(&json, "explanation", err) != ERR_OK)
-		return err->code;
-	pretty_json(out, buf_view(&json));
-	buf_byte(out, '\n');
+	pretty_answer(out, &json);
 	return buf_check(out, "explanation", err);
 }

@@ -236,11 +236,8 @@ enum err_code graph_json(struct graph *graph, struct buf *out, struct err *err)
 	for (uint32_t i = 0; i < graph->layout.lines_count; i++)
 		edge_member(&json, graph, i);
 	buf_text(&json, "]}");
-	if (buf_check(&json, "graph", err) != ERR_OK)
-		return err->code;
-	pretty_json(out, buf_view(&json));
-	buf_byte(out, '\n');
-	return ERR_OK;
+	pretty_answer(out, &json);
+	return buf_check(out, "graph", err);
 }
 
 /* ----------------------------------------------------------------------------------- forms */

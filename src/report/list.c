@@ -243,10 +243,7 @@ void list_json(const struct list_rows *rows, struct buf *out)
 	field_i64(&json, "total", (int64_t)rows->count);
 	field_i64(&json, "matched", (int64_t)rows->matched);
 	buf_byte(&json, '}');
-	if (json.failed != ERR_OK)
-		out->failed = json.failed;
-	pretty_json(out, buf_view(&json));
-	buf_byte(out, '\n');
+	pretty_answer(out, &json);
 }
 
 void list_jsonl(const struct list_rows *rows, struct buf *out)

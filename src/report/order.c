@@ -101,6 +101,16 @@ void reading_note(const struct log_reading *reading, struct buf *out)
 	}
 }
 
+void reading_note_member(struct buf *out, const struct log_reading *reading)
+{
+	AUTO(buf_fini) struct buf note = BUF_INIT;
+
+	if (reading->end == LOG_END_WHOLE)
+		return;
+	reading_note(reading, &note);
+	field_str(out, "note", buf_view(&note));
+}
+
 /* A run that waits for people: one line for each step that does. */
 static void blocked_commands(const struct fold_run *fold, struct buf *out)
 {

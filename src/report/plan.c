@@ -536,9 +536,6 @@ enum err_code plan_json(const struct plan_request *request, struct buf *out, str
 	buf_byte(&json, ']');
 	field_str(&json, "note", request->note.len > 0 ? request->note : STR_NONE);
 	buf_byte(&json, '}');
-	if (buf_check(&json, "plan", err) != ERR_OK)
-		return err->code;
-	pretty_json(out, buf_view(&json));
-	buf_byte(out, '\n');
+	pretty_answer(out, &json);
 	return buf_check(out, "plan", err);
 }

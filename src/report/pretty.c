@@ -139,3 +139,13 @@ void pretty_json(struct buf *out, struct str compact)
 		}
 	}
 }
+
+void pretty_answer(struct buf *out, const struct buf *json)
+{
+	if (json->failed != ERR_OK) {
+		out->failed = json->failed;
+		return;
+	}
+	pretty_json(out, buf_view(json));
+	buf_byte(out, '\n');
+}

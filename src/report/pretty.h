@@ -25,5 +25,7 @@ void field_comma(struct buf *out);
 /* Append checked compact JSON, two blanks a level, `[]` and `{}` for what is empty, no newline at
  * its end (the form of Python's json.dumps(..., indent=2)). */
 void pretty_json(struct buf *out, struct str compact);
+/* A whole answer: the same of `json`, and a newline. A failure of `json` becomes one of `out` (buf_check). */
+void pretty_answer(struct buf *out, const struct buf *json);
 
 #endif

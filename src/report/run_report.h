@@ -32,6 +32,8 @@ MUST_CHECK enum err_code summary_json(const struct fold_run *fold, struct buf *o
 
 /* How the log ends, if not whole: "torn tail: ..." or "damaged: ...". Nothing for a whole one. */
 void reading_note(const struct log_reading *reading, struct buf *out);
+/* The same as the member "note"; no member for a whole one. */
+void reading_note_member(struct buf *out, const struct log_reading *reading);
 
 /* The commands that move the run on, one a line, most likely first; none when it is over. */
 void next_commands(const struct fold_run *fold, const struct run_lock_info *owner, struct buf *out);

@@ -316,10 +316,7 @@ void stats_json(struct stats *stats, struct buf *out)
 		step_put(&json, sorted.slowest[i],
 			 stats->pipelines[sorted.slowest[i]->pipeline].name);
 	buf_text(&json, "]}");
-	if (json.failed != ERR_OK)
-		out->failed = json.failed;
-	pretty_json(out, buf_view(&json));
-	buf_byte(out, '\n');
+	pretty_answer(out, &json);
 }
 
 /* ---- CSV */

@@ -322,17 +322,9 @@ static enum err_code put_json(const struct fold_run *fold, const struct run_lock
 	next_member(&json, fold, owner);
 	if (view)
 		view_member(&json, view);
-	if (fold->reading.end != LOG_END_WHOLE) {
-		AUTO(buf_fini) struct buf note = BUF_INIT;
-
-		reading_note(&fold->reading, &note);
-		field_str(&json, "note", buf_view(&note));
-	}
+	reading_note_member(&json, &fold->reading);
 	buf_byte(&json, '}');
-	if (buf_check(&json, "status", err) != ERR_OK)
-		return err->code;
-	pretty_json(out, buf_view(&json));
-	buf_byte(out, '\n');
+	pretty_answer(out, &json);
 	return buf_check(out, "status", err);
 }
 

@@ -242,16 +242,8 @@ enum err_code summary_json(const struct fold_run *fold, struct buf *out, struct 
 	field_str(&json, "outcome",
 		  run->outcome == OUTCOME_NONE ? STR_NONE : str_of(outcome_name(run->outcome)));
 	field_i64(&json, "warnings", run->warnings);
-	if (fold->reading.end != LOG_END_WHOLE) {
-		AUTO(buf_fini) struct buf note = BUF_INIT;
-
-		reading_note(&fold->reading, &note);
-		field_str(&json, "note", buf_view(&note));
-	}
+	reading_note_member(&json, &fold->reading);
 	buf_byte(&json, '}');
-	if (buf_check(&json, "summary", err) != ERR_OK)
-		return err->code;
-	pretty_json(out, buf_view(&json));
-	buf_byte(out, '\n');
+	pretty_answer(out, &json);
 	return buf_check(out, "summary", err);
 }

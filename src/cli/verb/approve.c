@@ -3,19 +3,7 @@
 
 static int run(struct cli *cli)
 {
-	const struct options *given = &cli->options;
-	const struct sluice_act_opts options = {.as = given->value[OPT_AS],
-						   .reason = given->value[OPT_REASON]};
-	struct sluice_error err;
-
-	if (!options.reason || !options.reason[0])
-		return cli_usage(cli, "a decision needs a reason",
-				 "add --reason TEXT; it is recorded in the log");
-	if (sluice_approve(cli->sluice, given->words[0], given->words[1], &options, &err) !=
-	    SLUICE_OK)
-		return print_error(&err);
-	cli_decided(cli, given->words[0], given->words[1], "approved");
-	return CLI_OK;
+	return cli_decide(cli, sluice_approve, "approved");
 }
 
 static const enum option approve_options[] = {OPT_REASON, OPT_AS, OPT_END};
