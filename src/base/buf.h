@@ -26,13 +26,17 @@ struct buf {
 		.ptr = NULL \
 	}
 
+/* Empty, without memory yet; 0 = BUF_LIMIT_DEFAULT. BUF_INIT does the same. */
 void buf_init(struct buf *buf, size_t limit_bytes);
+/* Frees the bytes; the buffer may be used again. */
 void buf_fini(struct buf *buf);
 /* Empty it and forget a failure; keeps the memory. */
 void buf_clear(struct buf *buf);
 /* Cut back to `len` bytes (no more than it has). Does not forget a failure. */
 void buf_cut(struct buf *buf, size_t len);
 
+/* Append bytes, a slice, a NUL-ended text, one byte, a decimal number, what printf(3) would write. None
+ * fails (see above); the texts may not lie in the buffer itself. */
 void buf_put(struct buf *buf, const void *bytes, size_t len);
 void buf_str(struct buf *buf, struct str text);
 void buf_text(struct buf *buf, const char *text);
@@ -45,6 +49,7 @@ void buf_vfmt(struct buf *buf, const char *format, va_list args) PRINTF_LIKE(2, 
 
 /* Room for `len` more bytes at the returned place; NULL when it failed. Then buf_added(). */
 char *buf_room(struct buf *buf, size_t len);
+/* So many of them were written: at most the `len` that was asked for. */
 void buf_added(struct buf *buf, size_t len);
 
 /* What it holds; valid until the next append. */

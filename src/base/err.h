@@ -55,6 +55,7 @@ enum err_code err_while(struct err *err, const char *format, ...) PRINTF_LIKE(2,
 /* Set the next step that a person can take. Returns the code of `err`. */
 enum err_code err_hint(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* Behind the macros: use those. */
 enum err_code err_set_at(struct err *err, enum err_code code, int sys, const char *file, int line,
 			 const char *format, ...) PRINTF_LIKE(6, 7);
 enum err_code err_sys_at(struct err *err, const char *file, int line, const char *format, ...)
@@ -82,6 +83,7 @@ void err_reset(struct err *err);
 			bug_at(#condition, __FILE__, __LINE__); \
 	} while (0)
 
+/* Behind BUG_IF: one line to stderr, then abort(3). */
 _Noreturn void bug_at(const char *condition, const char *file, int line);
 
 #endif

@@ -21,7 +21,9 @@ struct heap {
 	size_t capacity;
 };
 
+/* Frees the items; a zeroed heap is empty and ready. */
 void heap_fini(struct heap *heap);
+/* MEMORY. */
 MUST_CHECK enum err_code heap_push(struct heap *heap, struct heap_item item, struct err *err);
 /* The least item, or NULL. Valid until the next push or pop. */
 const struct heap_item *heap_top(const struct heap *heap);

@@ -15,6 +15,7 @@ struct limits {
 #include "base/limit.def"
 };
 
+/* The values of limit.def. */
 void limits_default(struct limits *limits);
 /* Set one from "name=value"; sizes take units ("64MiB"). USAGE for an unknown name (with the
  * nearest one as hint) or a malformed value. A value over LIMIT_VALUE_MAX counts as that. */

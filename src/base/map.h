@@ -24,7 +24,9 @@ struct map {
 	uint64_t seed;
 };
 
+/* Empty, without memory yet. `seed`: any number that a maker of keys cannot guess. */
 void map_init(struct map *map, uint64_t seed);
+/* Frees the slots, not the keys. */
 void map_fini(struct map *map);
 /* Value of `key`, or MAP_NONE. */
 uint32_t map_get(const struct map *map, struct str key);

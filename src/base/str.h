@@ -30,6 +30,7 @@ struct str {
 struct str str_of(const char *text);
 struct str str_from(const char *ptr, size_t len);
 
+/* Bytes, not letters: nothing here looks at a locale. An absent text equals an empty one. */
 bool str_eq(struct str a, struct str b);
 bool str_is(struct str a, const char *text);
 bool str_starts(struct str a, const char *prefix);

@@ -62,8 +62,10 @@ struct decide_query {
 
 enum decide_answer { DECIDE_NOTHING, DECIDE_EVENT, DECIDE_QUERY };
 
+/* Look at every step of `run`, which is borrowed until decider_fini. MEMORY. */
 MUST_CHECK enum err_code decider_init(struct decider *decider, const struct run_state *run,
 				      struct err *err);
+/* Frees what it holds, the texts of events too; not the state. */
 void decider_fini(struct decider *decider);
 /* Look at every step again: after a replay, or after run.resumed. */
 void decider_rebuild(struct decider *decider);

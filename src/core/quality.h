@@ -42,6 +42,7 @@ enum quality_verdict {
 	QUALITY_ABSENT, /* a figure that a threshold needs is not there */
 };
 
+/* As in a result file: "record_count"; static. */
 const char *quality_figure_name(enum quality_figure figure);
 
 /* Do the figures fit each other? INVALID with what does not: more valid or null records than there

@@ -18,6 +18,7 @@ struct selection {
 	struct str only;  /* just this one */
 };
 
+/* Is it a part: was any of the three asked for? */
 bool selection_is_given(const struct selection *selection);
 
 /* As run.created has it: {"from":"a","until":"b"}. Names of steps need no escapes. */

@@ -23,6 +23,7 @@ struct exec_context_options {
 	size_t masks_count;
 };
 
+/* The options are copied, what they point to is borrowed. Free with exec_context_free. MEMORY. */
 MUST_CHECK enum err_code exec_context_new(const struct exec_context_options *options,
 					  struct exec_context **ret_context, struct err *err);
 /* Accepts NULL. No attempt may be under way. */

@@ -5,6 +5,7 @@
 
 #include "core/exec.h"
 
+/* Closed as every executor is (its `close`). IO, MEMORY. */
 MUST_CHECK enum err_code exec_mock_open(struct exec *ret_exec, struct err *err);
 
 #endif

@@ -14,6 +14,8 @@ struct link_os_options {
 	const char *keeper_path; /* absolute: the environment has no say in it; NULL = none can be started */
 };
 
+/* Nothing is started or connected yet; the texts are copied. Closed by the client that it is given to. USAGE: the
+ * path is not absolute. IO, MEMORY. */
 MUST_CHECK enum err_code link_os_open(const struct link_os_options *options,
 				      struct keeper_link *ret_link, struct err *err);
 

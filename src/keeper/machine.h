@@ -105,6 +105,7 @@ struct machine_output {
 
 struct machine;
 
+/* Without attempts; free it with machine_free, which accepts NULL. MEMORY. */
 MUST_CHECK enum err_code machine_new(struct machine **ret_machine, struct err *err);
 void machine_free(struct machine *machine);
 
@@ -122,6 +123,7 @@ int64_t machine_due(const struct machine *machine);
 /* No engine is connected, nothing lives, every end is written. */
 bool machine_is_idle(const struct machine *machine);
 
+/* The highest epoch of an engine so far (0 = none); how many attempts there are; how many live, and which. */
 uint64_t machine_epoch(const struct machine *machine);
 uint32_t machine_count(const struct machine *machine);
 size_t machine_live(const struct machine *machine);                /* attempts in a LIVE state */

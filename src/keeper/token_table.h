@@ -19,14 +19,17 @@ struct token_table {
 	uint64_t seed; /* 0 will do: paths come from a frozen definition */
 };
 
+/* Frees the slots; a zeroed table is empty and ready. */
 void token_table_fini(struct token_table *table);
 /* Value of a token, TOKEN_NONE if it is not there. */
 uint32_t token_table_get(const struct token_table *table, const struct exec_token *token);
 /* Add or replace. The path is borrowed until the token is removed. MEMORY. */
 MUST_CHECK enum err_code token_table_put(struct token_table *table, const struct exec_token *token,
 					 uint32_t value, struct err *err);
+/* Nothing happens when it is not there. */
 void token_table_remove(struct token_table *table, const struct exec_token *token);
 
+/* The same path, role and attempt. */
 bool token_eq(const struct exec_token *a, const struct exec_token *b);
 
 /* `run`, `comp` */

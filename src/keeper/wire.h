@@ -59,6 +59,7 @@ enum wire_take {
 	WIRE_SHORT,  /* memory is short */
 };
 
+/* Frees what decoding made (`arrays`, `more`), not the bytes; accepts a zeroed frame. */
 void wire_frame_fini(struct wire_frame *frame);
 
 /* Decode the frame at the start of `bytes`; *ret_used is its length. The frame borrows the bytes.

@@ -24,6 +24,7 @@ MUST_CHECK enum err_code compare_read(const struct rundir *dir, const struct lim
 				      struct compare_side *side, struct err *err);
 void compare_side_fini(struct compare_side *side);
 
+/* Appended; the JSON is indented and ends in a newline. MEMORY, LIMIT. */
 MUST_CHECK enum err_code compare_text(const struct compare_side *a, const struct compare_side *b,
 				      struct buf *out, struct err *err);
 MUST_CHECK enum err_code compare_json(const struct compare_side *a, const struct compare_side *b,

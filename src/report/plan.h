@@ -16,6 +16,7 @@ struct plan_request {
 	struct str note; /* shown at the end; may be empty */
 };
 
+/* Appended; the JSON is indented and ends in a newline. MEMORY, LIMIT. */
 MUST_CHECK enum err_code plan_text(const struct plan_request *request, struct buf *out,
 				   struct err *err);
 MUST_CHECK enum err_code plan_json(const struct plan_request *request, struct buf *out,

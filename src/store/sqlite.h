@@ -45,6 +45,7 @@ MUST_CHECK enum err_code sqlite_exec(struct sqlite *sqlite, const char *sql, str
 MUST_CHECK enum err_code sqlite_number(struct sqlite *sqlite, const char *sql, int64_t otherwise,
 				       int64_t *ret_number, struct err *err);
 
+/* One statement. CORRUPT when the database has no such tables or columns. */
 MUST_CHECK enum err_code sqlite_prepare(struct sqlite *sqlite, const char *sql,
 					struct sqlite_query *ret_query, struct err *err);
 void sqlite_finish(struct sqlite_query *query); /* accepts one that is not prepared */

@@ -24,6 +24,7 @@ struct clock {
 
 extern const struct clock clock_os;
 
+/* Nanoseconds since the machine started, suspend included; milliseconds since 1970 in UTC. */
 int64_t clock_boot_ns(const struct clock *clock);
 int64_t clock_utc_ms(const struct clock *clock);
 

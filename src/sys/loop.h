@@ -15,6 +15,7 @@ struct loop_watch;
 
 typedef void loop_fn(void *arg);
 
+/* Without watches; free it with loop_free. IO, MEMORY. */
 MUST_CHECK enum err_code loop_new(struct loop **ret_loop, struct err *err);
 /* All watches must be gone. Accepts NULL. */
 void loop_free(struct loop *loop);

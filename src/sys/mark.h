@@ -17,6 +17,7 @@ struct mark {
 	int64_t changed_ns; /* st_ctim: since 1970 in UTC; no program can set it */
 };
 
+/* All three members: then the file is as it was. */
 bool mark_eq(const struct mark *a, const struct mark *b);
 
 /* Of an open file or directory. */

@@ -19,6 +19,7 @@ struct poller {
 		.fd = -1, .wake_fd = -1 \
 	}
 
+/* Nothing is watched yet. Close it with poller_close, which accepts one that is not open. IO. */
 MUST_CHECK enum err_code poller_open(struct poller *poller, struct err *err);
 void poller_close(struct poller *poller);
 /* Watch a descriptor for reading, and for writing too when asked; again to change that. */

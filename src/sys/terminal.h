@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+/* isatty(3). */
 bool terminal_is(int fd);
 /* Columns of the terminal, now (ioctl TIOCGWINSZ); 80 when they cannot be known. */
 unsigned terminal_columns(int fd);

@@ -18,6 +18,7 @@ struct worker_job {
 	struct worker_job *next;
 };
 
+/* No thread is started yet. `threads_max` 0 counts as 1. MEMORY. */
 MUST_CHECK enum err_code worker_pool_new(uint32_t threads_max, struct worker_pool **ret_pool,
 					 struct err *err);
 /* Waits for every job that was submitted, then for the threads. Accepts NULL. */
