@@ -638,19 +638,24 @@ static enum err_code check_gates(const struct run_state *run, const struct decid
 				 struct err *err)
 {
 	AUTO(buf_fini) struct buf names = BUF_INIT;
+	AUTO(buf_fini) struct buf options = BUF_INIT;
+	struct str all; /* as it would be typed; a hint that was cut would name too few */
 
 	for (uint32_t i = 0; run->gates_barred && i < run->model->steps_count; i++) {
 		struct str id = run->model->steps[i].id;
 
-		if (run->steps[i].is_gate_failed && !is_overridden(resume, resume->overrides_count, id))
+		if (!run->steps[i].is_gate_failed)
+			continue;
+		buf_fmt(&options, " --override %.*s", STR_ARG(id));
+		if (!is_overridden(resume, resume->overrides_count, id))
 			buf_fmt(&names, "%s%.*s", names.len ? ", " : "", STR_ARG(id));
 	}
 	if (!names.len)
 		return ERR_OK;
 	(void)err_set(err, ERR_REFUSED, "Hard gate failures: %.*s", STR_ARG(buf_view(&names)));
-	return err_hint(
-	    err, "look at the evidence, then: sluice resume %.*s --override GATE --reason TEXT",
-	    STR_ARG(run->run_id));
+	all = options.len <= 64 ? buf_view(&options) : STR(" --override GATE (for each)");
+	return err_hint(err, "look at the evidence, then: sluice resume %.*s%.*s --reason TEXT",
+			STR_ARG(run->run_id), STR_ARG(all));
 }
 
 static enum err_code check_from(const struct run_state *run, struct str from, struct err *err)

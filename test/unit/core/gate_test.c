@@ -443,7 +443,7 @@ static void s9_1_a_failed_gate_bars_a_resume_without_override(void **state)
 	fixture_fail(&f, "g", CLASS_UNKNOWN);
 	assert_int_equal(fixture_resume(&f, NULL, NULL), ERR_REFUSED);
 	assert_string_equal(f.err.text, "Hard gate failures: g");
-	assert_non_null(strstr(f.err.hint, "--override"));
+	assert_non_null(strstr(f.err.hint, " --override g --reason "));
 	assert_int_equal(fixture_resume(&f, "g", NULL), ERR_REFUSED);
 	assert_int_equal(fixture_resume(&f, NULL, "b"), ERR_REFUSED);
 	assert_int_equal(fixture_resume(&f, NULL, "nowhere"), ERR_NOT_FOUND);
@@ -516,6 +516,7 @@ static void s9_1_every_failed_gate_needs_its_own_override(void **state)
 	assert_int_equal(f.run.gates_barred, 2);
 	assert_int_equal(fixture_resume(&f, NULL, "g"), ERR_REFUSED);
 	assert_string_equal(f.err.text, "Hard gate failures: h");
+	assert_non_null(strstr(f.err.hint, " --override g --override h --reason "));
 }
 
 /* S1.4: the override is recorded before the resume: a log cut between the two holds it. */
