@@ -342,6 +342,7 @@ def test_data_validation_other_columns_cannot_be_counted(example):
 # ----------------------------------------------------------------------------------- ml-training
 
 
+@pytest.mark.slow
 def test_ml_training_a_bad_model_does_not_replace_a_good_one(example):
     one = example("ml-training")
     one.run("-p", "rows=120", run_id="good")
@@ -358,6 +359,7 @@ def test_s5_7_ml_training_one_that_fails_takes_nothing_with_it(example):
     assert one.steps("failed") == ["train_usual"] and (one.work / "production/model.json").exists()
 
 
+@pytest.mark.slow
 def test_ml_training_trains_nothing_twice(example):
     one = example("ml-training")
     one.run("-p", "rows=120", run_id="first")
@@ -372,6 +374,7 @@ def test_ml_training_until_measure_promotes_nothing(example):
     assert not (one.work / "production").exists()
 
 
+@pytest.mark.slow
 def test_s8_ml_training_after_a_loss_of_power_comes_to_the_same_model(example):
     one = example("ml-training")
     one.run("-p", "rows=120", "--until", "choose", run_id="calm")
