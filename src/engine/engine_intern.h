@@ -288,7 +288,9 @@ MUST_CHECK enum err_code history_record(struct engine *engine, struct err *err);
 void projections_look(struct engine *engine);
 /* For fold_open: entries that the audit lacks, and the line that the checkpoint has seen. */
 fold_visit_fn projections_visit;
-/* After the fold. CORRUPT: the log was cut or forked (S9.4). */
+/* For fold_open, before it writes. CORRUPT: the log was cut or forked (S9.4). */
+log_accept_fn projections_accept;
+/* After the fold: an audit of another log is made anew. */
 MUST_CHECK enum err_code projections_check(struct engine *engine, struct err *err);
 /* Of each event that was applied. */
 void projections_note(struct engine *engine, const struct event *event);

@@ -31,6 +31,8 @@ enum err_code projections_visit(void *arg, const struct run_state *state, const 
 	struct projections *p = &engine->projections;
 
 	(void)err;
+	if (state->model->sync == SYNC_NEVER) /* a power cut may have taken the end */
+		p->mark.seq = 0;
 	if (event->seq > p->audit_seq)
 		audit_put(&p->audit, state, event);
 	if (event->seq == p->mark.seq)
@@ -38,16 +40,20 @@ enum err_code projections_visit(void *arg, const struct run_state *state, const 
 	return ERR_OK;
 }
 
+enum err_code projections_accept(void *arg, const struct log_head *head, struct err *err)
+{
+	struct engine *engine = arg;
+	const struct projections *p = &engine->projections;
+
+	return checkpoint_check(&p->mark, head, p->h_at_mark[0] ? str_of(p->h_at_mark) : STR_NONE,
+				err);
+}
+
 enum err_code projections_check(struct engine *engine, struct err *err)
 {
 	struct projections *p = &engine->projections;
 	const struct log_head *head = log_head(engine->log);
 
-	if (engine->fold.model->sync == SYNC_NEVER) /* a power cut may have taken the end */
-		p->mark.seq = 0;
-	if (checkpoint_check(&p->mark, head, p->h_at_mark[0] ? str_of(p->h_at_mark) : STR_NONE,
-			     err) != ERR_OK)
-		return err->code;
 	if (p->audit_seq <= head->seq)
 		return ERR_OK;
 	p->is_audit_anew = true; /* it is of another log */

@@ -410,6 +410,7 @@ static enum err_code repair(const struct vfs *vfs, int dir, int fd,
 
 struct opening {
 	log_visit_fn *visit;
+	log_accept_fn *accept;
 	void *arg;
 	char run_id_text[RUN_ID_BYTES_MAX];
 	struct str run_id; /* of run.created */
@@ -478,7 +479,7 @@ static enum err_code dirty_again(const struct vfs *vfs, int dir, const struct lo
 	return code;
 }
 
-/* Verify, repair, sync. */
+/* Verify, ask, repair, sync. */
 static enum err_code make_sure(const struct vfs *vfs, int dir, struct read_plan *plan,
 			       struct log_reading *reading, struct log_torn *torn, struct err *err)
 {
@@ -490,6 +491,8 @@ static enum err_code make_sure(const struct vfs *vfs, int dir, struct read_plan 
 		*err = reading->problem;
 		return err_while(err, "%s", LOG_FILE);
 	}
+	if (opening->accept && opening->accept(opening->arg, &reading->head, err) != ERR_OK)
+		return err->code;
 	if (reading->end == LOG_END_TORN &&
 	    repair(vfs, dir, plan->fd, reading, torn, err) != ERR_OK)
 		return err->code;
@@ -505,10 +508,10 @@ static enum err_code make_sure(const struct vfs *vfs, int dir, struct read_plan 
 }
 
 enum err_code log_open(const struct vfs *vfs, int dir, struct str run_id,
-		       const struct limits *limits, log_visit_fn *visit, void *arg,
-		       struct log **ret_log, struct log_torn *ret_torn, struct err *err)
+		       const struct limits *limits, log_visit_fn *visit, log_accept_fn *accept,
+		       void *arg, struct log **ret_log, struct log_torn *ret_torn, struct err *err)
 {
-	struct opening opening = {.visit = visit, .arg = arg};
+	struct opening opening = {.visit = visit, .accept = accept, .arg = arg};
 	struct read_plan plan = {
 	    .vfs = vfs,
 	    .fd = -1,

@@ -13,7 +13,8 @@ struct folding {
 	struct fold_run *fold;
 	struct buf outputs; /* content of the blobs that the event at hand names */
 	struct buf updates;
-	fold_visit_fn *visit; /* may be NULL */
+	fold_visit_fn *visit;  /* may be NULL */
+	log_accept_fn *accept; /* may be NULL */
 	void *arg;
 	struct fold_until until;
 	bool is_over;   /* the point until which is folded was passed */
@@ -186,8 +187,16 @@ enum err_code fold_read(const struct rundir *dir, const struct limits *limits, f
 	return fold_read_until(dir, limits, &all, visit, arg, ret_fold, err);
 }
 
+static enum err_code on_end(void *arg, const struct log_head *head, struct err *err)
+{
+	const struct folding *folding = arg;
+
+	return folding->accept ? folding->accept(folding->arg, head, err) : ERR_OK;
+}
+
 enum err_code fold_open(const struct rundir *dir, const struct limits *limits,
-			fold_visit_fn *visit, void *arg, struct fold_run *ret_fold, struct log **ret_log, struct log_torn *ret_torn,
+			fold_visit_fn *visit, log_accept_fn *accept, void *arg,
+			struct fold_run *ret_fold, struct log **ret_log, struct log_torn *ret_torn,
 			struct err *err)
 {
 	struct fold_run fold = {.model = NULL};
@@ -198,11 +207,12 @@ enum err_code fold_open(const struct rundir *dir, const struct limits *limits,
 				  .limits = limits,
 				  .fold = &fold,
 				  .visit = visit,
+				  .accept = accept,
 				  .arg = arg,
 				  .until = {UINT64_MAX, INT64_MAX}};
 
-	if (log_open(rundir_vfs(dir), rundir_fd(dir), rundir_id(dir), limits, on_event, &folding,
-		     &log, &torn, err) != ERR_OK) {
+	if (log_open(rundir_vfs(dir), rundir_fd(dir), rundir_id(dir), limits, on_event, on_end,
+		     &folding, &log, &torn, err) != ERR_OK) {
 		fold_fini(&fold);
 		return err->code;
 	}

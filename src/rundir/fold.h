@@ -26,9 +26,10 @@ MUST_CHECK enum err_code fold_read(const struct rundir *dir, const struct limits
 				   struct err *err);
 
 /* For the owner (the caller holds run.lock): verify, repair a torn tail, fold, and keep the log open for
- * writing. `visit` may be NULL. */
+ * writing. `accept` is asked when all is folded and nothing is written yet. Both may be NULL. */
 MUST_CHECK enum err_code fold_open(const struct rundir *dir, const struct limits *limits,
-				   fold_visit_fn *visit, void *arg, struct fold_run *ret_fold, struct log **ret_log,
+				   fold_visit_fn *visit, log_accept_fn *accept, void *arg,
+				   struct fold_run *ret_fold, struct log **ret_log,
 				   struct log_torn *ret_torn, struct err *err);
 
 /* The same, folded only up to a point: the last event with a number of at most `seq` before the first one

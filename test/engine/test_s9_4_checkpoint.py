@@ -147,3 +147,38 @@ def test_s11_2_a_log_that_is_never_synced_has_no_witness(sluice):
     sluice.go(STEPS, "--sync", "never", code=1)
     assert not (sluice.run_dir() / "checkpoint.json").exists()
     assert os.path.exists(sluice.run_dir() / "audit.jsonl")
+
+
+def files(sluice):
+    """What is in the run directory, without who looked at it last."""
+    return {path.relative_to(sluice.run_dir()): path.read_bytes() for path in sluice.run_dir().rglob("*")
+            if path.is_file() and path.name != "run.lock"}
+
+
+@pytest.mark.parametrize("tail", [b"", b"x", b'{"event_id":"evt_9","event_type":"step.st', b"\0" * 5000],
+                         ids=["whole", "a byte", "half a line", "zeros"])
+def test_s9_4_a_log_that_was_cut_is_refused_before_its_torn_tail_is_moved(sluice, tail):
+    sluice.go(STEPS, code=1)
+    lines = sluice.raw().splitlines(keepends=True)
+    (sluice.run_dir() / "events.jsonl").write_bytes(b"".join(lines[:-2]) + tail)
+    before = files(sluice)
+    for act in (["resume", sluice.id], ["stop", sluice.id], ["rollback", sluice.id],
+                ["resume", sluice.id, "--from", "a"]):
+        done = sluice(*act, code=7)
+        assert "checkpoint" in done.stderr or "cut" in done.stderr, done.stderr
+        assert files(sluice) == before
+    for look in (["verify", sluice.id], ["status", sluice.id], ["events", sluice.id]):
+        sluice(*look)
+        assert files(sluice) == before
+    sluice("verify", sluice.id, code=7)
+    assert files(sluice) == before
+
+
+def test_s11_4_a_torn_tail_behind_what_the_checkpoint_saw_is_moved(sluice):
+    sluice.go(STEPS, code=1)
+    log = sluice.run_dir() / "events.jsonl"
+    log.write_bytes(log.read_bytes() + b'{"event_id":')
+    (sluice.root / "ok").touch()
+    sluice("resume", sluice.id, code=0)
+    assert [path.read_bytes() for path in sluice.run_dir().glob("events.torn-*")] == [b'{"event_id":']
+    assert sluice.has_event("log.repaired")

@@ -32,7 +32,7 @@ static void scene_make(struct scene *scene, unsigned lines)
 
 static enum err_code scene_open(struct scene *scene)
 {
-	return log_open(&scene->fault.vfs, scene->dir.fd, STR(FIXTURE_RUN), &fixture_limits, NULL,
+	return log_open(&scene->fault.vfs, scene->dir.fd, STR(FIXTURE_RUN), &fixture_limits, NULL, NULL,
 			NULL, &scene->log, &scene->torn, &scene->err);
 }
 

@@ -144,7 +144,7 @@ static void every_whole_prefix_is_a_log_to_go_on_with(void **unused)
 
 		put(&place, str_from(place.whole.ptr, line_end(&place.whole, lines)));
 		assert_int_equal(log_open(&vfs_os, place.dir.fd, STR(FIXTURE_RUN), &fixture_limits,
-					  NULL, NULL, &log, &torn, &err),
+					  NULL, NULL, NULL, &log, &torn, &err),
 				 ERR_OK);
 		assert_int_equal(torn.bytes, 0);
 		assert_int_equal(log_head(log)->seq, lines);
@@ -642,7 +642,7 @@ static void the_line_limit_holds_for_writing_and_reading(void **unused)
 
 	(void)unused;
 	place_make(&place, 1);
-	assert_int_equal(log_open(&vfs_os, place.dir.fd, STR(FIXTURE_RUN), &fixture_limits, NULL,
+	assert_int_equal(log_open(&vfs_os, place.dir.fd, STR(FIXTURE_RUN), &fixture_limits, NULL, NULL,
 				  NULL, &log, &torn, &err),
 			 ERR_OK);
 	event_init(&event, EVENT_STEP_LOST);
@@ -724,7 +724,7 @@ static void a_log_that_was_touched_is_not_written_to(void **unused)
 		(void)unused;
 		place_make(&place, 3);
 		assert_int_equal(log_open(&vfs_os, place.dir.fd, STR(FIXTURE_RUN), &fixture_limits,
-					  NULL, NULL, &log, &torn, &err),
+					  NULL, NULL, NULL, &log, &torn, &err),
 				 ERR_OK);
 		switch (kind) {
 		case 0: /* replaced */
@@ -806,10 +806,10 @@ static void misuse_is_refused_before_anything_is_added(void **unused)
 
 	(void)unused;
 	place_make(&place, 2);
-	assert_int_equal(log_open(&vfs_os, place.dir.fd, STR("another"), &fixture_limits, NULL,
+	assert_int_equal(log_open(&vfs_os, place.dir.fd, STR("another"), &fixture_limits, NULL, NULL,
 				  NULL, &log, &torn, &err),
 			 ERR_CORRUPT);
-	assert_int_equal(log_open(&vfs_os, place.dir.fd, STR(FIXTURE_RUN), &fixture_limits, NULL,
+	assert_int_equal(log_open(&vfs_os, place.dir.fd, STR(FIXTURE_RUN), &fixture_limits, NULL, NULL,
 				  NULL, &log, &torn, &err),
 			 ERR_OK);
 	fixture_created(&event);
@@ -847,7 +847,7 @@ static void followers_get_the_lines_of_a_batch(void **unused)
 
 	(void)unused;
 	place_make(&place, 2);
-	assert_int_equal(log_open(&vfs_os, place.dir.fd, STR(FIXTURE_RUN), &fixture_limits, NULL,
+	assert_int_equal(log_open(&vfs_os, place.dir.fd, STR(FIXTURE_RUN), &fixture_limits, NULL, NULL,
 				  NULL, &log, &torn, &err),
 			 ERR_OK);
 	fixture_event(&event, 1);
