@@ -140,6 +140,14 @@ SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_verify(struct sluice *sluic
 							    const char *run_name,
 							    const char *receipt, char **ret_text,
 							    struct sluice_error *err);
+/* The same for every run of the state directory, newest first, without receipts: a line of text for
+ * each, with its id, state, number of events, receipt and how its log ends. The runs are not locked;
+ * those that go on are read as far as they are. When all lines are told: CORRUPT when a log is
+ * damaged, else IO when one could not be read, NEWER, or NOT_FOUND when a directory among the runs is
+ * none; the error names the first of them. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_verify_all(struct sluice *sluice,
+								sluice_sink_fn *sink, void *arg,
+								struct sluice_error *err);
 
 #ifdef __cplusplus
 }

@@ -103,6 +103,27 @@ def words(tmp_path_factory):
     return Words(tmp_path_factory.mktemp("world"))
 
 
+def test_verify_all_has_a_line_for_each_run_and_the_worst_exit_code_S11_7(words):
+    out, said = words.refuse("verify", "--all", code=7)
+    found = {line.split()[0]: line for line in out.splitlines()}
+    assert found.keys() == {path.name for path in (words.home / "runs").iterdir()}
+    for run, end in (("ok", "whole"), ("ask", "whole"), ("torn", "torn tail: 17 bytes"), ("damaged", "damaged after event 2"),
+                     ("newer", "run.teleported"), ("nolog", "is no run"), ("empty", "is no run")):
+        assert end in found[run], found[run]
+    receipt = words.run("verify", "ok", check=0).stdout.split("Receipt: ")[1].split()[0]
+    assert f" {receipt} " in found["ok"] and " succeeded " in found["ok"] and " blocked " in found["ask"]
+    assert "4 of 11 runs are not whole: " in said and "hint: " in said
+    for bad in (["ok", "--all"], ["--all", "--receipt", receipt], ["--receipt", receipt], []):
+        words.refuse("verify", *bad)
+
+
+@pytest.mark.parametrize("kept, code", [(["ok", "torn"], 0), (["ok", "nolog"], 9), (["ok", "newer", "nolog"], 11), ([], 0)])
+def test_verify_all_says_what_is_worst_S13(sluice, words, kept, code):
+    for run in kept:
+        world.copy_of(words.home / "runs" / run, sluice.home / "runs" / run)
+    assert len(sluice.run("verify", "--all", check=code).stdout.splitlines()) == len(kept)
+
+
 VERBS = [line[5:-1] for line in DEF.splitlines() if line.startswith("VERB(")]
 
 

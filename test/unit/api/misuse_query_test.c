@@ -137,6 +137,12 @@ static void use_sluice_verify(void)
 	REFUSED(sluice_verify(sluice, name, NULL, &text, err));
 }
 
+static void use_sluice_verify_all(void)
+{
+	USAGE(sluice_verify_all(NULL, take, NULL, err));
+	USAGE(sluice_verify_all(sluice, NULL, NULL, err));
+}
+
 static void use_sluice_status_at(void)
 {
 	static const char *const wrong[] = {"",
@@ -317,7 +323,7 @@ static const struct misuse rows[] = {
     ROW(sluice_note),          ROW(sluice_pipeline_graph),
     ROW(sluice_run_graph),     ROW(sluice_gc),
     ROW(sluice_reindex),       ROW(sluice_doctor),
-    ROW(sluice_reindex_all),
+    ROW(sluice_reindex_all),   ROW(sluice_verify_all),
     ROW(sluice_settings_read), ROW(sluice_settings_free),
     ROW(sluice_setting),       ROW(sluice_settings_limits),
     ROW(sluice_setting_about),
