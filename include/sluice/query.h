@@ -71,6 +71,7 @@ struct sluice_list_opts {
 	enum sluice_format format;
 	const char *state;    /* a state of runs, or interrupted, corrupt, removed */
 	bool removed;         /* also runs whose directory is gone, from their records in runs.jsonl */
+	uint32_t columns; /* of text: no line is wider, if that can be; 0 = as wide as it takes */
 };
 /* The runs of the state directory, newest start first. Keeps a database of them beside the runs, brings
  * it up to date first, and goes without it when that cannot be (sluice_note says why). */

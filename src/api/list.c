@@ -132,7 +132,7 @@ static enum err_code list(struct sluice *sluice, const struct sluice_list_opts *
 		return err->code;
 	switch (options->format) {
 	case SLUICE_TEXT:
-		list_table(&rows, out);
+		list_table(&rows, options->columns, out);
 		break;
 	case SLUICE_JSON:
 		list_json(&rows, out);

@@ -155,9 +155,16 @@ static size_t width_of(const struct list_rows *rows, size_t offset, size_t least
 	return width;
 }
 
+/* One cell of a table and the gap behind it: cut to its width, or followed by blanks. */
 static void cell(struct buf *out, struct str text, size_t width)
 {
-	buf_str(out, text);
+	size_t shown = text.len <= width ? text.len : width - 1;
+
+	if (width == 0)
+		return;
+	buf_str(out, str_cut(text, 0, shown));
+	if (shown < text.len)
+		buf_byte(out, '~');
 	for (size_t i = text.len; i < width; i++)
 		buf_byte(out, ' ');
 	buf_text(out, "  ");
@@ -171,42 +178,146 @@ static struct str word_of(const struct list_row *row)
 	return row->outcome.ptr ? row->outcome : row->state;
 }
 
-void list_table(const struct list_rows *rows, struct buf *out)
+/* How wide the columns are; 0 = left out. */
+struct layout {
+	size_t id, pipeline, result, started, duration, reason;
+};
+
+#define GAP            2
+#define PIPELINE_LEAST 12 /* of a name that is cut */
+#define REASON_LEAST   24 /* below that it says nothing */
+#define RESULT_COLUMNS (sizeof("interrupted") - 1)
+#define STAMP_COLUMNS  (sizeof("2026-01-31T12:00:00") - 1)
+#define SHORT_STAMP    (sizeof("01-31T12:00") - 1)
+
+static size_t taken(const struct layout *layout)
 {
-	size_t id = width_of(rows, offsetof(struct list_row, run_id), sizeof("RUN") - 1);
-	size_t pipeline =
-	    width_of(rows, offsetof(struct list_row, pipeline), sizeof("PIPELINE") - 1);
+	const size_t widths[] = {layout->id, layout->pipeline, layout->result, layout->started,
+				 layout->duration};
+	size_t sum = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(widths); i++)
+		sum += widths[i] > 0 ? widths[i] + GAP : 0;
+	return sum;
+}
+
+/* Take from the names of pipelines what the line is too long for `columns`. */
+static bool is_fit(struct layout *layout, size_t columns, size_t reason)
+{
+	size_t room = columns + (reason ? 0 : GAP); /* the last gap is not written */
+	size_t sum = taken(layout) + reason;
+
+	if (sum > room && layout->pipeline > PIPELINE_LEAST) {
+		size_t over = sum - room;
+		size_t spare = layout->pipeline - PIPELINE_LEAST;
+
+		layout->pipeline -= over < spare ? over : spare;
+		sum = taken(layout) + reason;
+	}
+	return sum <= room;
+}
+
+/* No line wider than `columns`: shorter times and names first, then fewer columns; ids are never
+ * cut, for they are what is typed. */
+static void layout_fit(struct layout *layout, size_t columns)
+{
+	const struct layout wanted = *layout;
+
+	if (columns == 0 || taken(layout) + layout->reason <= columns)
+		return;
+	layout->started = SHORT_STAMP;
+	if (is_fit(layout, columns, REASON_LEAST)) {
+		layout->reason = columns - taken(layout);
+		return;
+	}
+	*layout = wanted;
+	layout->reason = 0;
+	layout->started = SHORT_STAMP;
+	if (!is_fit(layout, columns, 0))
+		layout->started = 0;
+	if (!is_fit(layout, columns, 0))
+		layout->duration = 0;
+	if (!is_fit(layout, columns, 0))
+		layout->pipeline = 0;
+}
+
+static void end_line(struct buf *out)
+{
+	while (out->len > 0 && out->ptr[out->len - 1] == ' ')
+		buf_cut(out, out->len - 1);
+	buf_byte(out, '\n');
+}
+
+/* The rest of the line: a reason may have several lines and characters beyond ASCII. */
+static void reason_put(struct buf *out, struct str reason, size_t width)
+{
+	size_t shown = reason.len;
+
+	if (reason.len > width && width > 0) {
+		shown = width - 1;
+		while (shown > 0 && ((unsigned char)reason.ptr[shown] & 0xc0) == 0x80)
+			shown--;
+	}
+	for (size_t at = 0; width > 0 && at < shown; at++) {
+		char byte = reason.ptr[at];
+
+		buf_byte(out, byte == '\n' || byte == '\t' ? ' ' : byte);
+	}
+	if (width > 0 && shown < reason.len)
+		buf_byte(out, '~');
+}
+
+static void heading_put(struct buf *out, const struct layout *layout)
+{
+	cell(out, STR("RUN"), layout->id);
+	cell(out, STR("PIPELINE"), layout->pipeline);
+	cell(out, STR("RESULT"), layout->result);
+	cell(out, layout->started == SHORT_STAMP ? STR("START (UTC)") : STR("STARTED (UTC)"),
+	     layout->started);
+	cell(out, STR("DURATION"), layout->duration);
+	if (layout->reason > 0)
+		buf_text(out, "REASON");
+	end_line(out);
+}
+
+static void row_put(struct buf *out, const struct list_row *row, const struct layout *layout)
+{
+	AUTO(buf_fini) struct buf duration = BUF_INIT;
 	char stamp[STAMP_BYTES + 1];
 
-	cell(out, STR("RUN"), id);
-	cell(out, STR("PIPELINE"), pipeline);
-	cell(out, STR("RESULT"), sizeof("interrupted") - 1);
-	cell(out, STR("STARTED (UTC)"), sizeof("2026-01-31T12:00:00") - 1);
-	cell(out, STR("DURATION"), 8);
-	buf_text(out, "REASON\n");
-	for (size_t i = 0; i < rows->count; i++) {
-		const struct list_row *row = &rows->items[i];
-		AUTO(buf_fini) struct buf duration = BUF_INIT;
+	if (duration_of(row) >= 0)
+		duration_human(&duration, duration_of(row) * NS_PER_MS);
+	stamp_write(row->started_ms, stamp);
+	if (row->started_ms == 0)
+		memset(stamp, ' ', STAMP_BYTES);
+	cell(out, row->run_id, layout->id);
+	cell(out, row->pipeline, layout->pipeline);
+	cell(out, word_of(row), layout->result);
+	cell(out,
+	     layout->started == SHORT_STAMP ? str_from(stamp + sizeof("2026-") - 1, SHORT_STAMP)
+					    : str_from(stamp, STAMP_COLUMNS),
+	     layout->started);
+	cell(out, buf_view(&duration), layout->duration);
+	reason_put(out, row->failure_reason, layout->reason);
+	end_line(out);
+}
 
-		if (duration_of(row) >= 0)
-			duration_human(&duration, duration_of(row) * NS_PER_MS);
-		stamp_write(row->started_ms, stamp);
-		if (row->started_ms == 0)
-			memset(stamp, ' ', STAMP_BYTES);
-		cell(out, row->run_id, id);
-		cell(out, row->pipeline, pipeline);
-		cell(out, word_of(row), sizeof("interrupted") - 1);
-		cell(out, str_from(stamp, sizeof("2026-01-31T12:00:00") - 1), 0);
-		cell(out, buf_view(&duration), 8);
-		for (size_t at = 0; at < row->failure_reason.len; at++) {
-			char byte = row->failure_reason.ptr[at];
+void list_table(const struct list_rows *rows, size_t columns, struct buf *out)
+{
+	struct layout layout = {
+	    .id = width_of(rows, offsetof(struct list_row, run_id), sizeof("RUN") - 1),
+	    .pipeline = width_of(rows, offsetof(struct list_row, pipeline), sizeof("PIPELINE") - 1),
+	    .result = RESULT_COLUMNS,
+	    .started = STAMP_COLUMNS,
+	    .duration = sizeof("DURATION") - 1,
+	    .reason =
+		width_of(rows, offsetof(struct list_row, failure_reason), sizeof("REASON") - 1),
+	};
 
-			buf_byte(out, byte == '\n' || byte == '\t' ? ' ' : byte);
-		}
-		while (out->len > 0 && out->ptr[out->len - 1] == ' ')
-			buf_cut(out, out->len - 1);
-		buf_byte(out, '\n');
-	}
+	layout_fit(&layout, columns);
+	heading_put(out, &layout);
+	for (size_t i = 0; i < rows->count; i++)
+		row_put(out, &rows->items[i], &layout);
 }
 
 static void record_put(struct buf *out, const struct list_row *row)

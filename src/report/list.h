@@ -50,7 +50,8 @@ MUST_CHECK enum err_code list_check_state(struct str state, struct err *err);
 /* Keep what matches, newest start first. */
 void list_select(struct list_rows *rows, const struct list_filter *filter);
 
-void list_table(const struct list_rows *rows, struct buf *out);
+/* `columns`: of the terminal, no line is wider if that can be; 0 = as wide as it takes. */
+void list_table(const struct list_rows *rows, size_t columns, struct buf *out);
 void list_json(const struct list_rows *rows,
 	       struct buf *out); /* {"runs":[...],"total","matched"} */
 void list_jsonl(const struct list_rows *rows, struct buf *out); /* a record a line */

@@ -11,6 +11,9 @@
 
 #define STEPS_MAX    5000
 #define TIME_COLUMN  44 /* where times begin, if names are not longer */
+#define HEAD_COLUMNS  30 /* of the head, for what is behind the pipeline's name */
+#define TIMES_COLUMNS 10 /* of a step's line, for what is behind its name, at least */
+#define NAME_LEAST    12 /* of a name that is cut */
 #define NAME_COLUMNS 64
 #define FRAME_LINES \
 	2 /* of a frame that are no steps: the head, and the count of what is left out */
@@ -320,6 +323,19 @@ static void row_seconds(struct row *row, enum style style, const char *before, i
 			(long long)seconds / 60 % 60);
 }
 
+/* A name that ends before column `end`: its beginning and a sign when it is longer. */
+static void name_put(struct row *row, enum style style, struct str name, unsigned end)
+{
+	size_t room = end > row->width ? end - row->width : 0;
+
+	if (name.len <= room) {
+		row_put(row, style, name);
+		return;
+	}
+	row_put(row, style, str_cut(name, 0, room > 1 ? room - 1 : 0));
+	row_text(row, STYLE_DIM, print_is_utf8() ? "…" : "~");
+}
+
 static void head_put(const struct live *live, struct row *row, int64_t now_ns)
 {
 	uint32_t over =
@@ -327,7 +343,8 @@ static void head_put(const struct live *live, struct row *row, int64_t now_ns)
 	int64_t left = left_of_run(live, now_ns);
 	struct live_step run = {.since_ns = live->since_ns};
 
-	row_put(row, STYLE_BOLD, live->pipeline);
+	name_put(row, STYLE_BOLD, live->pipeline,
+		 row->limit > HEAD_COLUMNS + NAME_LEAST ? row->limit - HEAD_COLUMNS : NAME_LEAST);
 	row_fmt(row, STYLE_PLAIN, "  %u of %u done", over, live->tree.count);
 	if (live->count[LOOK_FAILED])
 		row_fmt(row, STYLE_BAD, "  %u failed", live->count[LOOK_FAILED]);
@@ -374,17 +391,22 @@ static void step_put(const struct live *live, uint32_t index, struct row *row, i
 	const struct live_node *node = &live->tree.nodes[index];
 	const struct live_step *step = &live->steps[index];
 	bool is_quiet = step->look == LOOK_PENDING || step->look == LOOK_SKIPPED;
+	unsigned column = live->column;
 
+	if (column + TIMES_COLUMNS > row->limit)
+		column = row->limit > TIMES_COLUMNS + NAME_LEAST ? row->limit - TIMES_COLUMNS
+								 : NAME_LEAST;
 	row_text(row, STYLE_PLAIN, "  ");
 	row_put(row, STYLE_DIM, node->lead);
 	row_text(row, glyphs[step->look].style,
 		 print_is_utf8() ? glyphs[step->look].utf8 : glyphs[step->look].ascii);
 	row_text(row, STYLE_PLAIN, " ");
-	row_put(row, is_quiet ? STYLE_DIM : STYLE_PLAIN,
-		str_from(node->id.ptr, node->id.len < NAME_COLUMNS ? node->id.len : NAME_COLUMNS));
+	name_put(row, is_quiet ? STYLE_DIM : STYLE_PLAIN,
+		 str_from(node->id.ptr, node->id.len < NAME_COLUMNS ? node->id.len : NAME_COLUMNS),
+		 step->look == LOOK_PENDING ? row->limit : column);
 	if (step->look == LOOK_PENDING)
 		return;
-	row_tab(row, live->column + 2);
+	row_tab(row, column + 2);
 	times_put(step, row, now_ns);
 	if (step->note.len) {
 		row_text(row, STYLE_PLAIN, step->look == LOOK_SKIPPED ? "" : "  ");

@@ -139,6 +139,7 @@ static void draw_head(struct top *top)
 {
 	AUTO(buf_fini) struct buf text = BUF_INIT;
 
+	top->out.columns = COLS > 0 ? (unsigned)COLS : 1;
 	begin_line(0, false);
 	if (top->page == PAGE_RUNS) {
 		buf_fmt(&text, "%zu runs, %u active, %u blocked", top->runs.count, top->runs.active,

@@ -9,9 +9,11 @@
 
 #define PIPELINE_COLUMNS 20
 #define RUN_COLUMNS      26
-#define STATE_COLUMNS    10
+#define STATE_COLUMNS    12
 #define STEP_COLUMNS     34
 #define BAR_CELLS        10
+#define WIDE_COLUMNS     100 /* from here on there are bars */
+#define SMALL_COLUMNS    70  /* below there are no names of pipelines */
 
 static void put_fmt(const struct top_out *out, enum top_style style, const char *format, ...)
     PRINTF_LIKE(3, 4);
@@ -87,10 +89,26 @@ static size_t find_state(struct str state)
 	return i;
 }
 
+/* A screen of usual width has no place for bars, a small one none for the names of pipelines. */
+static bool has_bars(const struct top_out *out)
+{
+	return out->columns == 0 || out->columns >= WIDE_COLUMNS;
+}
+
+static int pipeline_columns(const struct top_out *out)
+{
+	if (has_bars(out))
+		return PIPELINE_COLUMNS;
+	return out->columns >= SMALL_COLUMNS ? PIPELINE_COLUMNS - 8 : 0;
+}
+
 void top_view_heading(const struct top_out *out)
 {
-	put_fmt(out, TOP_DIM, "%-*s%-*s%-*s%8s  %-*s %s", RUN_COLUMNS, "RUN", PIPELINE_COLUMNS,
-		"PIPELINE", STATE_COLUMNS, "STATE", "TIME", BAR_CELLS + 8, "STEPS", "NOW");
+	put_fmt(out, TOP_DIM, "%-*s", RUN_COLUMNS, "RUN");
+	if (pipeline_columns(out) > 0)
+		put_fmt(out, TOP_DIM, "%-*s", pipeline_columns(out), "PIPELINE");
+	put_fmt(out, TOP_DIM, "%-*s%7s  %-*s%s", STATE_COLUMNS, "STATE", "TIME",
+		has_bars(out) ? BAR_CELLS + 9 : 8, "STEPS", "NOW");
 }
 
 /* Done steps as part of a bar, then as numbers. */
@@ -99,12 +117,12 @@ static void put_bar(const struct top_out *out, const struct top_run *run)
 	uint32_t over = run->done + run->failed;
 	uint32_t cells = run->steps ? (uint32_t)((uint64_t)over * BAR_CELLS / run->steps) : 0;
 
-	for (uint32_t i = 0; i < BAR_CELLS; i++)
+	for (uint32_t i = 0; has_bars(out) && i < BAR_CELLS; i++)
 		put_fmt(out, i < cells ? TOP_GOOD : TOP_DIM, "%s",
 			i < cells      ? out->is_utf8 ? "█" : "#"
 			: out->is_utf8 ? "░"
 				       : ".");
-	put_fmt(out, TOP_PLAIN, " %3u/%-3u ", over, run->steps);
+	put_fmt(out, TOP_PLAIN, has_bars(out) ? " %3u/%-3u " : "%3u/%-3u ", over, run->steps);
 	if (run->failed)
 		put_fmt(out, TOP_BAD, "%u failed ", run->failed);
 }
@@ -114,7 +132,8 @@ void top_view_run(const struct top_out *out, const struct top_run *run)
 	size_t state = find_state(run->state);
 
 	put_column(out, TOP_PLAIN, run->id, RUN_COLUMNS);
-	put_column(out, TOP_PLAIN, run->pipeline, PIPELINE_COLUMNS);
+	if (pipeline_columns(out) > 0)
+		put_column(out, TOP_PLAIN, run->pipeline, pipeline_columns(out));
 	put_column(out, states[state].style, run->state, STATE_COLUMNS);
 	put_taken(out, TOP_PLAIN,
 		  run->is_active ? out->now_ms - run->started_ms : run->duration_ms);
@@ -148,7 +167,7 @@ void top_view_step(const struct top_out *out, const struct top_detail *detail, u
 	put_fmt(out, states[state].style, "%s ",
 		out->is_utf8 ? states[state].utf8 : states[state].ascii);
 	put_column(out, TOP_PLAIN, node->id, columns > 12 ? columns : 12);
-	put_column(out, states[state].style, step->state, STATE_COLUMNS + 1);
+	put_column(out, states[state].style, step->state, STATE_COLUMNS);
 	if (is_running && step->started_ms)
 		put_taken(out, TOP_PLAIN, out->now_ms - step->started_ms);
 	else if (step->duration_ms >= 0)

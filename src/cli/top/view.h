@@ -16,6 +16,7 @@ struct top_out {
 	top_put_fn *put;
 	void *arg;
 	bool is_utf8;
+	unsigned columns; /* of the screen; 0 = as many as it takes */
 	int64_t now_ms; /* UTC */
 };
 

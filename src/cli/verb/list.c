@@ -1,6 +1,25 @@
 /* list.c - sluice list: the runs of a state directory */
 #include "cli/cli.h"
 
+#include "sys/terminal.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* Only the heading? */
+static bool is_empty(const char *table)
+{
+	const char *end = strchr(table, '\n');
+
+	return end && !end[1];
+}
+
+static bool has_filter(const struct options *given)
+{
+	return given->given[OPT_RESULT] || given->given[OPT_STATE] || given->given[OPT_PIPELINE] ||
+	       given->given[OPT_SINCE];
+}
+
 static int run(struct cli *cli)
 {
 	const struct options *given = &cli->options;
@@ -19,8 +38,14 @@ static int run(struct cli *cli)
 		return CLI_USAGE;
 	if (!cli_format(cli, &options.format))
 		return CLI_USAGE;
+	if (options.format == SLUICE_TEXT && terminal_is(STDOUT_FILENO))
+		options.columns = terminal_columns(STDOUT_FILENO);
 	code = sluice_list(cli->sluice, &options, &text, &err);
 	cli_note(cli);
+	if (code == SLUICE_OK && options.format == SLUICE_TEXT && is_empty(text) &&
+	    !given->given[OPT_QUIET])
+		print_note("%s\n", has_filter(given) ? "no run matches"
+						     : "no runs yet: `sluice run FILE` starts one");
 	return cli_answer_or_error(code, text, &err);
 }
 

@@ -135,7 +135,7 @@ static void the_table_has_one_line_a_run(void **unused)
 	(void)unused;
 	add(&rows, "two", "failed", "partial", 3000);
 	add(&rows, "one", "success", "success", 1000);
-	list_table(&rows, &out);
+	list_table(&rows, 0, &out);
 	assert_text(buf_view(&out),
 		    "RUN  PIPELINE  RESULT       STARTED (UTC)        DURATION  REASON\n"
 		    "two  demo      partial      1970-01-01T00:00:03  1.50s     a \"b\", c d\n"
