@@ -8,9 +8,12 @@
  * zero-initialised by the caller: 0 and NULL mean the default. Nothing here prints, installs a signal
  * handler or changes the process's working directory, locale or umask.
  *
- * Threads: a handle, and what was made with it, belongs to one thread at a time. Any thread may call
- * sluice_run_stop, sluice_executor_report and sluice_ctx_is_cancelled. Functions of `call` and of kinds of
- * steps are called on threads of the library, with every signal blocked. */
+ * Threads: several may use one struct sluice at once, but for the calls that change it: what is registered
+ * with it (functions, kinds, middleware, executors) is registered before, and it is closed after. A run, a
+ * pipeline and settings belong to one thread at a time; pipelines that were read from a text may be shared
+ * by those who start runs of them. Any thread may call sluice_run_stop, sluice_executor_report and
+ * sluice_ctx_is_cancelled. Functions of `call` and of kinds of steps are called on threads of the library,
+ * with every signal blocked but those of faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT). */
 #ifndef SLUICE_SLUICE_H
 #define SLUICE_SLUICE_H
 

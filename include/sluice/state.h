@@ -35,9 +35,9 @@ SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_open(const struct sluice_st
 SLUICE_API void sluice_close(struct sluice *sluice);
 /* Its absolute path, borrowed; NULL without a handle. */
 SLUICE_API const char *sluice_state_dir(const struct sluice *sluice);
-/* What is worth knowing about how the last call of this handle that reads history (sluice_list,
- * sluice_stats, sluice_reindex) came to its answer, such as why it could not use its database; empty
- * when there is nothing. Belongs to the handle; good until its next such call. */
+/* What is worth knowing about how this thread's last call that reads history (sluice_list, sluice_stats,
+ * sluice_reindex) came to its answer, such as why it could not use its database; empty when there is
+ * nothing, or when that call was of another handle. Good until the thread's next such call. */
 SLUICE_API const char *sluice_note(const struct sluice *sluice);
 
 #ifdef __cplusplus

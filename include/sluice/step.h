@@ -26,7 +26,7 @@ struct sluice_step_ctx;
  * as many as the run's `concurrency`. It cannot be ended from outside: a stop and a deadline are
  * told by sluice_ctx_is_cancelled, and the step keeps its slot until the function returns. If the
  * process dies meanwhile, nobody can know what was done: the attempt is lost, and the step's
- * `on_lost` applies. */
+ * `on_lost` applies. It must return: no C++ exception, longjmp or pthread_exit may leave it. */
 typedef int sluice_call_fn(struct sluice_step_ctx *ctx, void *arg);
 
 struct sluice_call_def {
@@ -106,7 +106,9 @@ SLUICE_API const char *sluice_ctx_output_json(struct sluice_step_ctx *ctx, const
 					      const char *name);
 SLUICE_API const char *sluice_ctx_outputs_json(struct sluice_step_ctx *ctx, const char *step);
 
-/* Is it time to give up: the run was stopped, or the deadline has passed? Any thread. */
+/* Is it time to give up? So when the deadline has passed, when the run was stopped with `now` or let go of
+ * (sluice_run_free), and when it was stopped and the step has `on_stop: cancel`. A plain stop lets other
+ * steps end: they are not told of it. Any thread. */
 SLUICE_API bool sluice_ctx_is_cancelled(const struct sluice_step_ctx *ctx);
 /* Milliseconds until the deadline, never below 0; -1 without one. An attempt that returns after its
  * deadline failed with the class `timeout`, whatever it answers. */
@@ -118,7 +120,7 @@ SLUICE_API bool sluice_ctx_is_dry_run(const struct sluice_step_ctx *ctx);
 /* ---------------------------------------------------------------- what an attempt leaves behind */
 
 /* All of it is checked as a command's result file is: names, declared types, required outputs,
- * sizes. What is refused here at once (USAGE, INVALID, MEMORY) fails the attempt too
+ * sizes. What is refused here at once (USAGE, INVALID, LIMIT, MEMORY) fails the attempt too
  * (`validation_failed`), so the answer may be ignored. Setting a name again replaces it. */
 
 /* An output. A text is converted to the declared type, as a line `name=text` of a result file is.
@@ -155,13 +157,16 @@ struct sluice_quality {
 SLUICE_API enum sluice_code sluice_ctx_set_quality(struct sluice_step_ctx *ctx,
 						   const struct sluice_quality *quality);
 
-/* An event of one's own in the log of the run; `type` begins with "x-"; `data_json` may be NULL. */
+/* An event of one's own in the log of the run, once the attempt has ended; `type` begins with "x-" and has
+ * at most 128 bytes; `data_json` may be NULL. LIMIT: more than 64 in an attempt. */
 SLUICE_API enum sluice_code sluice_ctx_emit(struct sluice_step_ctx *ctx, const char *type,
 					    const char *data_json);
 
-/* Say why it fails: `return sluice_ctx_fail(ctx, "transient_io", "no answer from %s", host)`. The
- * class is one of the format's error classes, which decides about retries; another is kept as text
- * and never retried. NULL: `unknown`. Answers 1. */
+/* Say why it fails: `return sluice_ctx_fail(ctx, "transient_io", "no answer from %s", host)`. The class
+ * decides about retries: "transient_io" and "timeout" are tried again if the step has `retry`;
+ * "dependency" and "infrastructure" if `retry.on` lists them; "configuration", "validation_failed",
+ * "data_quality", "contract_input_missing" and "internal" never, nor is any other, which is kept as text.
+ * NULL: `unknown`. Answers 1. */
 SLUICE_API int sluice_ctx_fail(struct sluice_step_ctx *ctx, const char *error_class,
 			       const char *format, ...) SLUICE_PRINTF(3, 4);
 

@@ -25,7 +25,7 @@ struct sluice {
 	struct limits limits;
 	int64_t step_timeout_ns; /* for pipelines that do not say; 0 = none */
 	int64_t run_timeout_ns;
-	char note[400]; /* see sluice_note */
+	uint64_t number; /* unlike that of any other handle of this process; for sluice_note */
 	struct sluice_clock_def host_clock_def; /* what the host brings along, see outside.c */
 	struct clock host_clock;
 	struct sluice_storage_def host_storage;

@@ -3,6 +3,18 @@
 
 #include <stdio.h>
 
+/* Threads may share a handle: each has the note of its own last question. */
+static _Thread_local struct {
+	uint64_t of; /* the number of the handle; 0 = none */
+	char text[400];
+} note;
+
+void history_note_clear(const struct sluice *sluice)
+{
+	note.of = sluice->number;
+	note.text[0] = '\0';
+}
+
 /* What the logs can answer as well, only slower. */
 static bool is_avoidable(enum err_code code)
 {
@@ -52,7 +64,7 @@ enum err_code history_ask(struct sluice *sluice, bool all, history_fn *ask, void
 		*err = problem;
 		return code;
 	}
-	(void)snprintf(sluice->note, sizeof(sluice->note),
+	(void)snprintf(note.text, sizeof(note.text),
 		       "%.200s; every log was read, which is slower%s%.60s", problem.text,
 		       problem.hint[0] ? ": " : "", problem.hint);
 	return ask(arg, NULL, err);
@@ -107,5 +119,5 @@ bool history_has_dir(const struct sluice *sluice, struct str run_id)
 
 const char *sluice_note(const struct sluice *sluice)
 {
-	return sluice ? sluice->note : "";
+	return sluice && note.of == sluice->number ? note.text : "";
 }

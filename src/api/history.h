@@ -9,6 +9,9 @@
  * asked again, from the start, when the database turned out to be damaged. */
 typedef enum err_code history_fn(void *arg, struct run_index *index, struct err *err);
 
+/* Of this thread: sluice_note of the handle is empty until there is something to say. */
+void history_note_clear(const struct sluice *sluice);
+
 /* Ask. Why the logs had to be read is left in sluice_note. `all`: look at the logs of all runs
  * first. */
 MUST_CHECK enum err_code history_ask(struct sluice *sluice, bool all, history_fn *ask, void *arg,

@@ -158,7 +158,7 @@ enum sluice_code sluice_list(struct sluice *sluice, const struct sluice_list_opt
 		return api_usage(err, "sluice_list needs a handle and an answer");
 	if (options && (unsigned)options->format > SLUICE_CSV)
 		return api_usage(err, "a list is text, json, jsonl or csv");
-	sluice->note[0] = '\0';
+	history_note_clear(sluice);
 	if (list(sluice, options ? options : &defaults, &out, &cause) != ERR_OK)
 		return api_err(err, &cause);
 	return api_text(&out, ret_text, err);

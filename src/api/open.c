@@ -7,6 +7,7 @@
 #include "sys/file.h"
 #include "sys/path.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define SPAN_MS_MAX (INT64_MAX / NS_PER_MS)
@@ -256,6 +257,7 @@ enum sluice_code sluice_open(const struct sluice_state_opts *options, struct slu
 			     struct sluice_error *err)
 {
 	static const struct sluice_state_opts defaults = {.state_dir = NULL};
+	static _Atomic uint64_t handles;
 	struct err cause = ERR_INIT;
 	struct sluice *sluice;
 
@@ -266,6 +268,7 @@ enum sluice_code sluice_open(const struct sluice_state_opts *options, struct slu
 		(void)mem_err(&cause);
 		return api_err(err, &cause);
 	}
+	sluice->number = atomic_fetch_add(&handles, 1) + 1;
 	if (fill(sluice, options ? options : &defaults, &cause) != ERR_OK) {
 		sluice_close(sluice);
 		return api_err(err, &cause);

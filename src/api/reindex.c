@@ -443,7 +443,7 @@ static enum sluice_code answer(struct sluice *sluice, bool is_all, enum sluice_f
 		return api_usage(err, "sluice_reindex needs a handle and an answer");
 	if (format != SLUICE_TEXT && format != SLUICE_JSON)
 		return api_usage(err, "the answer is text or json");
-	sluice->note[0] = '\0';
+	history_note_clear(sluice);
 	if (rebuild(&reindex, &cause) != ERR_OK || rebuild_runs(&reindex, &cause) != ERR_OK)
 		return api_err(err, &cause);
 	if (format == SLUICE_JSON)

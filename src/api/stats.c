@@ -204,7 +204,7 @@ enum sluice_code sluice_stats(struct sluice *sluice, const struct sluice_stats_o
 	if (options->format != SLUICE_TEXT && options->format != SLUICE_JSON &&
 	    options->format != SLUICE_CSV)
 		return api_usage(err, "statistics are text, json or csv");
-	sluice->note[0] = '\0';
+	history_note_clear(sluice);
 	if (answer(sluice, options, &out, &cause) != ERR_OK)
 		return api_err(err, &cause);
 	return api_text(&out, ret_text, err);

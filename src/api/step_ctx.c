@@ -3,6 +3,7 @@
 #include "api/run_host.h"
 
 #include "base/json.h"
+#include "engine/result.h"
 #include "exec/call.h"
 
 #include <math.h>
@@ -31,7 +32,8 @@ struct sluice_step_ctx {
 	struct members updates;
 	struct buf quality; /* an object; empty = none */
 	struct buf events;  /* items of the array, with commas */
-	struct str class;   /* of a failure; ptr NULL = none was told */
+	unsigned events_count;
+	struct str class; /* of a failure; ptr NULL = none was told */
 	struct str reason;
 	size_t bytes;     /* of all that was set */
 	struct err fault; /* the first thing that was refused */
@@ -323,6 +325,11 @@ static enum err_code emit(struct sluice_step_ctx *ctx, const char *type, const c
 		return err_while(err, "the data of '%.80s' is not JSON", type);
 	if (!utf8_valid(str_of(type)))
 		return err_set(err, ERR_INVALID, "the type of an event is not UTF-8");
+	if (!result_event_type_valid(str_of(type)))
+		return err_set(err, ERR_INVALID, "event type '%.140s' does not begin with 'x-'",
+			       type);
+	if (ctx->events_count == RESULT_EVENTS_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d events", RESULT_EVENTS_MAX);
 	if (count_bytes(ctx, strlen(type) + data.len, err) != ERR_OK)
 		return err->code;
 	buf_text(&ctx->events, ctx->events.len ? ",{\"type\":" : "{\"type\":");
@@ -332,6 +339,7 @@ static enum err_code emit(struct sluice_step_ctx *ctx, const char *type, const c
 		buf_str(&ctx->events, data);
 	}
 	buf_byte(&ctx->events, '}');
+	ctx->events_count++;
 	return buf_check(&ctx->events, "events", err);
 }
 
@@ -378,6 +386,7 @@ void sluice_ctx_clear(struct sluice_step_ctx *ctx)
 	members_init(&ctx->updates);
 	buf_clear(&ctx->quality);
 	buf_clear(&ctx->events);
+	ctx->events_count = 0;
 	ctx->class = STR_NONE;
 	ctx->reason = STR_NONE;
 	ctx->bytes = 0;

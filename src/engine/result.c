@@ -112,6 +112,11 @@ static enum err_code take_updates(struct result_file *result, struct str object,
 	return ERR_OK;
 }
 
+bool result_event_type_valid(struct str type)
+{
+	return str_starts(type, "x-") && type.len >= 3 && type.len <= 128;
+}
+
 static enum err_code take_event(struct result_file *result, struct str object, struct err *err)
 {
 	struct event *event = &result->events[result->events_count];
@@ -130,8 +135,7 @@ static enum err_code take_event(struct result_file *result, struct str object, s
 	event_init(event, EVENT_USER);
 	if (decode_text(result, type, &event->type_text, err) != ERR_OK)
 		return err->code;
-	if (!str_starts(event->type_text, "x-") || event->type_text.len < 3 ||
-	    event->type_text.len > 128)
+	if (!result_event_type_valid(event->type_text))
 		return err_set(err, ERR_INVALID, "event type '%.*s' does not begin with 'x-'",
 			       STR_ARG(event->type_text));
 	if (data.ptr) {

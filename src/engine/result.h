@@ -36,6 +36,9 @@ MUST_CHECK enum err_code result_parse(struct str text, const struct step *step,
 MUST_CHECK enum err_code result_check_required(const struct result_file *result,
 					       const struct step *step, struct err *err);
 
+/* May an event of a step's own have this type? `x-` and something behind it, at most 128 bytes. */
+bool result_event_type_valid(struct str type);
+
 /* Append a checked JSON value without the blanks between its tokens. */
 void json_put_compact(struct buf *out, struct str value);
 

@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stddef.h>
 
 #define LIBRARY_NAME "libsqlite3.so.0"
@@ -34,7 +35,7 @@ static const struct binding {
 #include "store/sqlite.def"
 };
 
-enum err_code sqlite_load(struct err *err)
+static enum err_code load(struct err *err)
 {
 	void *handle;
 
@@ -56,6 +57,18 @@ enum err_code sqlite_load(struct err *err)
 	}
 	lib.is_bound = true; /* and stays loaded */
 	return ERR_OK;
+}
+
+/* Threads with handles of their own meet here. What fails is tried again by the next one. */
+enum err_code sqlite_load(struct err *err)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	enum err_code code;
+
+	(void)pthread_mutex_lock(&lock);
+	code = load(err);
+	(void)pthread_mutex_unlock(&lock);
+	return code;
 }
 
 /* ---- errors */

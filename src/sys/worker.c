@@ -81,11 +81,22 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
+/* What a thread of the pool blocks: all but faults. Their handlers run on the thread that made
+ * them; blocked, they end the process past any handler (sigprocmask(2)). */
+static void mask_make(sigset_t *ret_mask)
+{
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+
+	(void)sigfillset(ret_mask);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		(void)sigdelset(ret_mask, faults[i]);
+}
+
 /* Only the submitter changes the list of threads, so that the join needs no lock. */
 static enum err_code thread_start(struct worker_pool *pool, struct err *err)
 {
 	void *list = pool->threads;
-	sigset_t all;
+	sigset_t mask;
 	sigset_t before;
 	int code;
 
@@ -93,8 +104,8 @@ static enum err_code thread_start(struct worker_pool *pool, struct err *err)
 		     sizeof(*pool->threads), err) != ERR_OK)
 		return err->code;
 	pool->threads = list;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* what the new thread inherits */
+	mask_make(&mask);
+	(void)pthread_sigmask(SIG_SETMASK, &mask, &before); /* what the new thread inherits */
 	code = pthread_create(&pool->threads[pool->threads_count], NULL, thread_main, pool);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (code != 0)
