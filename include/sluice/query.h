@@ -40,7 +40,8 @@ SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_summary(struct sluice *slui
 
 struct sluice_events_opts {
 	uint64_t tail;     /* last n; 0 = all */
-	bool follow;       /* go on until the run rests, or the sink says stop */
+	bool follow;       /* go on until the run rests and its owner has let go of it (sluice_run_free:
+			    * never wait for a follower before that), or the sink says stop */
 	bool raw;          /* the stored lines instead of text */
 	const char *type;  /* only this type; USAGE: it is neither known nor begins with `x-` */
 	const char *step;  /* only this step; NOT_FOUND when the run has none of that name */
