@@ -108,7 +108,7 @@ static int carry_out(struct cli *cli)
 					 "`sluice list` shows them");
 		return cli_usage(cli, text, NULL);
 	}
-	if (is_about_run(verb))
+	if (cli->options.words_count > 0 && is_about_run(verb))
 		print_about(cli->options.words[0]);
 	if (!verb->is_unset && !settings_apply(cli, &status))
 		return status;
