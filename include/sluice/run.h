@@ -109,6 +109,12 @@ struct sluice_resume_opts {
 	struct sluice_observer observer;
 	const struct sluice_pipeline *pipeline; /* built in C: lends the functions of its steps; may be NULL */
 	bool again; /* although another run of its partition has succeeded since */
+	/* Go on by this definition instead of the frozen one; may be NULL. Borrowed for the call, and for as
+	 * long as the run goes on when it lends functions and `pipeline` is NULL. When it is another one than
+	 * the run has, the call is REFUSED unless accept_changes is set (then its changes are recorded). The
+	 * folder where relative paths start and `sync` stay as they were when the run was born. */
+	const struct sluice_pipeline *definition;
+	bool accept_changes; /* needs `definition`: else USAGE */
 };
 
 /* Go on with a run (RUN: id, unique prefix, path, @latest, @failed). *ret_run is NULL when there is
@@ -134,6 +140,16 @@ SLUICE_API SLUICE_MUST_CHECK enum sluice_code
 sluice_run_rollback(struct sluice *sluice, const char *run_name,
 		    const struct sluice_rollback_opts *options, struct sluice_run **ret_run,
 		    struct sluice_error *err);
+
+/* What a resume by another definition would change: which steps differ in which keys, which run again, which
+ * stay succeeded. *ret_text is for people, NULL when nothing differs; release it with sluice_free.
+ * `definition` NULL: whether the file that the run was started from (or that its definition was last changed
+ * by) has another text now. Writes nothing. REFUSED: it is of another pipeline. INVALID: it is not valid.
+ * NOT_FOUND, CORRUPT, NEWER: the run. */
+SLUICE_API SLUICE_MUST_CHECK enum sluice_code
+sluice_resume_changes(struct sluice *sluice, const char *run_name,
+		      const struct sluice_pipeline *definition, char **ret_text,
+		      struct sluice_error *err);
 
 /* Only tell whether a resume would be accepted, and from where; writes nothing. */
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code

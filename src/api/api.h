@@ -50,6 +50,7 @@ struct building; /* build.c */
 
 struct sluice_pipeline {
 	char *path;                    /* as given by the caller; of a built one its name */
+	char *file;                    /* absolute and UTF-8; NULL: not read from one, or not known */
 	struct definition *definition; /* never NULL; of a built one made by its check */
 	struct building *building;     /* NULL: it was read from a text */
 };

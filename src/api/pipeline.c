@@ -60,6 +60,24 @@ static enum err_code read_text(const struct sluice *sluice, struct sluice_pipeli
 	return ERR_OK;
 }
 
+/* Where it was read from, to be recorded; a path that is not UTF-8 cannot be. */
+static enum err_code keep_file(struct sluice_pipeline *pipeline, struct str folder, struct err *err)
+{
+	AUTO(buf_fini) struct buf file = BUF_INIT;
+	const char *slash = strrchr(pipeline->path, '/');
+
+	buf_str(&file, folder);
+	if (!str_is(folder, "/"))
+		buf_byte(&file, '/');
+	buf_text(&file, slash ? slash + 1 : pipeline->path);
+	if (buf_check(&file, "a path", err) != ERR_OK)
+		return err->code;
+	if (!utf8_valid(buf_view(&file)))
+		return ERR_OK;
+	pipeline->file = mem_text(file.ptr, file.len);
+	return pipeline->file ? ERR_OK : mem_err(err);
+}
+
 static enum err_code load(const struct sluice *sluice, struct sluice_pipeline *pipeline,
 			  char **ret_diagnostics, struct err *err)
 {
@@ -68,7 +86,8 @@ static enum err_code load(const struct sluice *sluice, struct sluice_pipeline *p
 	/* One byte more than allowed: lang_load says that it is too much. */
 	if (file_read(pipeline->path, sluice->limits.definition_bytes + 1,
 		      &pipeline->definition->source, err) != ERR_OK ||
-	    file_folder(pipeline->path, &folder, err) != ERR_OK)
+	    file_folder(pipeline->path, &folder, err) != ERR_OK ||
+	    keep_file(pipeline, buf_view(&folder), err) != ERR_OK)
 		return err->code;
 	return read_text(sluice, pipeline, buf_view(&folder), ret_diagnostics, err);
 }
@@ -167,6 +186,7 @@ void sluice_pipeline_free(struct sluice_pipeline *pipeline)
 	}
 	mem_free(pipeline->definition);
 	mem_free(pipeline->path);
+	mem_free(pipeline->file);
 	mem_free(pipeline);
 }
 

@@ -4,6 +4,7 @@
 #include "api/partition.h"
 
 #include "base/timefmt.h"
+#include "report/change.h"
 #include "sys/proc.h"
 #include "sys/unix_socket.h"
 
@@ -120,13 +121,22 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 				   enum engine_resumed *ret_resumed, struct err *err)
 {
 	struct engine_ports ports = run_ports(run);
-	struct engine_resume resume = {.max_parallel = options->max_parallel};
+	struct engine_resume resume = {.max_parallel = options->max_parallel,
+				       .accept_changes = options->accept_changes};
+	const struct definition *definition;
 	AUTO(buf_fini) struct buf path = BUF_INIT;
 	AUTO(mem_drop) struct str *params = NULL;
 	AUTO(mem_drop) struct str *overrides = NULL;
 	AUTO(partition_unlock) struct partition_lock lock = PARTITION_LOCK_INIT;
 	char login[256];
 
+	if (options->definition) {
+		if (api_pipeline_check(sluice, options->definition, NULL, &definition, err) != ERR_OK)
+			return err->code;
+		resume.definition = definition->model;
+		resume.source = buf_view(&definition->source);
+		resume.file = str_of(options->definition->file);
+	}
 	if (api_parallel_check(options->max_parallel, err) != ERR_OK ||
 	    api_find_path(sluice, run_name, &path, err) != ERR_OK ||
 	    api_texts(options->params, &params, &resume.params_count, err) != ERR_OK ||
@@ -148,7 +158,7 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 	if (!resume.resume.overrides_count)
 		resume.resume.reason = str_of(options->reason);
 	resume.observer = run_observer(run);
-	run->host.pipeline = options->pipeline;
+	run->host.pipeline = options->pipeline ? options->pipeline : options->definition;
 	if (claim(sluice, path.ptr, options->again, &lock, err) != ERR_OK)
 		return err->code;
 	if (resume_when_free(sluice, &ports, &resume, ret_resumed, &run->engine, err) != ERR_OK)
@@ -170,6 +180,8 @@ enum sluice_code sluice_run_resume(struct sluice *sluice, const char *run_name,
 		return api_usage(err, "sluice_run_resume: an argument is missing");
 	if (!options)
 		options = &defaults;
+	if (options->accept_changes && !options->definition)
+		return api_usage(err, "accept_changes needs a definition");
 	run = run_new(sluice, &options->observer, &own);
 	if (!run || resume_engine(sluice, run_name, options, run, &resumed, &own) != ERR_OK)
 		return api_err(err, &own);
@@ -240,6 +252,8 @@ static enum err_code check_resume(struct sluice *sluice, const char *run_name,
 	AUTO(api_fold_drop) struct fold_run fold = {.model = NULL};
 	AUTO(mem_drop) struct str *overrides = NULL;
 	struct decide_resume resume = {.from = str_of(options->from)};
+	AUTO(change_fini) struct change change = {.next = NULL};
+	const struct definition *definition;
 	char login[256];
 	uint32_t point;
 
@@ -254,12 +268,23 @@ static enum err_code check_resume(struct sluice *sluice, const char *run_name,
 	resume.overrides = overrides;
 	resume.person.name = options->as ? str_of(options->as) : api_login_name(login);
 	resume.person.reason = str_of(options->reason);
+	if (options->definition &&
+	    (api_pipeline_check(sluice, options->definition, NULL, &definition, err) != ERR_OK ||
+	     change_make(&fold.state, definition->model, &change, err) != ERR_OK))
+		return err->code;
+	resume.next = change.next;
+	resume.changes = buf_view(&change.changes);
 	if (api_person_check(sluice, options->as, &resume.person, err) != ERR_OK ||
 	    decide_resume_check(&fold.state, &resume, err) != ERR_OK)
 		return err->code;
 	buf_fmt(text, "Run ID: %.*s\nCurrent state: %s\nCompleted steps: %u\n",
 		STR_ARG(fold.state.run_id), run_state_name(fold.state.state),
 		fold.state.count[STEP_SUCCEEDED]);
+	if (change.next) {
+		buf_fmt(text, "Run is resumable%s\n",
+			options->accept_changes ? "" : " if the changes are accepted (--accept-changes)");
+		return change_text(&fold.state, &change, text, err);
+	}
 	point = resume.from.ptr ? model_find(fold.model, resume.from)
 				: decide_resume_point(&fold.state);
 	buf_text(text, "Run is resumable\n");
@@ -278,6 +303,8 @@ enum sluice_code sluice_resume_check(struct sluice *sluice, const char *run_name
 
 	if (!sluice || !run_name || !ret_text)
 		return api_usage(err, "sluice_resume_check: an argument is missing");
+	if (options && options->accept_changes && !options->definition)
+		return api_usage(err, "accept_changes needs a definition");
 	if (check_resume(sluice, run_name, options ? options : &defaults, &text, &own) != ERR_OK)
 		return api_err(err, &own);
 	return api_text(&text, ret_text, err);

@@ -60,6 +60,7 @@ static enum err_code prepare(struct starting *starting, const struct sluice_pipe
 		return err->code;
 	starting->model = *definition->model;
 	starting->start.source = buf_view(&definition->source);
+	starting->start.file = str_of(pipeline->file);
 	return starting_prepare(starting, err);
 }
 
@@ -102,10 +103,11 @@ static enum err_code rerun(struct starting *starting, const char *run_name, stru
 		*err = fold.reading.problem;
 		return api_log_err(rundir_path(dir), err);
 	}
-	if (rundir_source(dir, &source, err) != ERR_OK ||
+	if (rundir_source(dir, fold.state.source_ref, &source, err) != ERR_OK ||
 	    starting_repeat(starting, &fold, err) != ERR_OK)
 		return err->code;
 	starting->start.source = buf_view(&source);
+	starting->start.file = fold.state.file; /* applied while the fold is there */
 	return begin(starting, run, err);
 }
 

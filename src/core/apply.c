@@ -2,6 +2,7 @@
  *
  * The machines of run.def and step.def are asked before anything changes. */
 #include "core/apply.h"
+#include "core/apply_intern.h"
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -9,15 +10,6 @@
 #include "core/trace.h"
 #include "core/graph.h"
 #include "core/select.h"
-
-/* One event being applied. */
-struct fold {
-	struct run_state *run;
-	const struct event *event;
-	uint32_t index;          /* of the step; STEP_NONE for events about the run */
-	struct step_state *step; /* NULL for events about the run */
-	enum err_code refused;
-};
 
 enum step_event {
 #define STATE(name, value, kind, text, what)
@@ -46,7 +38,7 @@ static const struct step_row step_rows[] = {
 #include "core/step.def"
 };
 
-static enum err_code keep(struct run_state *run, struct str text, struct str *ret_kept,
+enum err_code apply_keep(struct run_state *run, struct str text, struct str *ret_kept,
 			  struct err *err)
 {
 	struct str kept;
@@ -69,13 +61,6 @@ static void set_state(struct run_state *run, struct step_state *step, enum step_
 	run->count[step->state]--;
 	run->count[to]++;
 	step->state = to;
-}
-
-static void set_flag(bool *flag, bool value, uint32_t *count)
-{
-	if (*flag != value)
-		*count = value ? *count + 1 : *count - 1;
-	*flag = value;
 }
 
 /* Move one step by one row of step.def. */
@@ -121,7 +106,7 @@ static enum err_code keep_params(const struct fold *f, struct str params, struct
 		if (i == run->model->params_count)
 			return err_set(err, f->refused, "the definition has no parameter '%.*s'",
 				       STR_ARG(key));
-		if (keep(run, value, &run->params[i], err) != ERR_OK)
+		if (apply_keep(run, value, &run->params[i], err) != ERR_OK)
 			return err->code;
 	}
 	return ERR_OK;
@@ -139,7 +124,7 @@ static enum err_code keep_selection(const struct fold *f, struct err *err)
 	marks = mem_new(run->model->steps_count, 1);
 	if (!marks)
 		return mem_err(err);
-	if (keep(run, event_text(f->event, EVENT_FIELD_SELECTION), &run->selection, err) != ERR_OK)
+	if (apply_keep(run, event_text(f->event, EVENT_FIELD_SELECTION), &run->selection, err) != ERR_OK)
 		return err->code;
 	if (selection_read(run->selection, &selection, err) != ERR_OK ||
 	    selection_mark(run->model, &selection, marks, err) != ERR_OK) {
@@ -162,7 +147,7 @@ static enum err_code keep_given(const struct fold *f, struct err *err)
 
 	if (!event_has(f->event, EVENT_FIELD_GIVEN))
 		return ERR_OK;
-	if (keep(run, event_text(f->event, EVENT_FIELD_GIVEN), &run->given, err) != ERR_OK)
+	if (apply_keep(run, event_text(f->event, EVENT_FIELD_GIVEN), &run->given, err) != ERR_OK)
 		return err->code;
 	if (json_type_of(run->given) != JSON_OBJECT)
 		return err_set(err, f->refused, "what was given is not an object");
@@ -188,10 +173,10 @@ static enum err_code keep_trace(const struct fold *f, struct err *err)
 	struct str text = event_text(f->event, EVENT_FIELD_TRACEPARENT);
 	struct trace_parent parent;
 
-	if (trace_id_valid(trace_id) && keep(f->run, trace_id, &f->run->trace_id, err) != ERR_OK)
+	if (trace_id_valid(trace_id) && apply_keep(f->run, trace_id, &f->run->trace_id, err) != ERR_OK)
 		return err->code;
 	if (trace_parent_read(text, &parent) && str_eq(parent.trace_id, trace_id))
-		return keep(f->run, text, &f->run->traceparent, err);
+		return apply_keep(f->run, text, &f->run->traceparent, err);
 	return ERR_OK;
 }
 
@@ -207,13 +192,14 @@ static enum err_code on_created(const struct fold *f, struct err *err)
 	run->epoch = event->seq;
 	run->seed = (uint64_t)event_int(event, EVENT_FIELD_SEED, 0);
 	run->is_dry = event_has(event, EVENT_FIELD_DRY_RUN);
-	if (keep(run, event->run_id, &run->run_id, err) != ERR_OK ||
-	    keep(run, event_text(event, EVENT_FIELD_SYNC), &run->sync, err) != ERR_OK ||
-	    keep(run, event_text(event, EVENT_FIELD_PARTITION), &run->partition, err) != ERR_OK ||
-	    keep(run, event_text(event, EVENT_FIELD_IDEMPOTENCY_KEY), &run->key, err) != ERR_OK ||
+	if (apply_keep(run, event->run_id, &run->run_id, err) != ERR_OK ||
+	    apply_keep(run, event_text(event, EVENT_FIELD_SYNC), &run->sync, err) != ERR_OK ||
+	    apply_keep(run, event_text(event, EVENT_FIELD_PARTITION), &run->partition, err) != ERR_OK ||
+	    apply_keep(run, event_text(event, EVENT_FIELD_IDEMPOTENCY_KEY), &run->key, err) != ERR_OK ||
+	    apply_keep(run, event_text(event, EVENT_FIELD_FILE), &run->file, err) != ERR_OK ||
 	    keep_trace(f, err) != ERR_OK || keep_selection(f, err) != ERR_OK || keep_given(f, err) != ERR_OK ||
-	    keep(run, event_text(event, EVENT_FIELD_BOOT_ID), &run->boot_id, err) != ERR_OK ||
-	    keep(run, event_text(event, EVENT_FIELD_DEFINITION_HASH), &run->definition_hash, err) !=
+	    apply_keep(run, event_text(event, EVENT_FIELD_BOOT_ID), &run->boot_id, err) != ERR_OK ||
+	    apply_keep(run, event_text(event, EVENT_FIELD_DEFINITION_HASH), &run->definition_hash, err) !=
 		    ERR_OK)
 		return err->code;
 	return keep_params(f, event_text(event, EVENT_FIELD_PARAMS), err);
@@ -255,7 +241,7 @@ static enum err_code on_state_changed(const struct fold *f, struct err *err)
 		run->is_failing = true; /* by the run's own deadline */
 		run->failing_step = STEP_NONE;
 	}
-	return keep(run, event_text(f->event, EVENT_FIELD_REASON), &run->reason, err);
+	return apply_keep(run, event_text(f->event, EVENT_FIELD_REASON), &run->reason, err);
 }
 
 static enum err_code on_completed(const struct fold *f, struct err *err)
@@ -278,7 +264,7 @@ static enum err_code on_completed(const struct fold *f, struct err *err)
 	run->undo.is_wanted = false;
 	run->changed_ms = f->event->time_utc_ms;
 	run->duration_ms = event_int(f->event, EVENT_FIELD_DURATION_MS, 0);
-	return keep(run, event_text(f->event, EVENT_FIELD_REASON), &run->reason, err);
+	return apply_keep(run, event_text(f->event, EVENT_FIELD_REASON), &run->reason, err);
 }
 
 /* Forget what belonged to the attempts before a resume (S7.3: the budget is fresh; attempt numbers go
@@ -335,16 +321,9 @@ static enum err_code reopen_step(const struct fold *f, uint32_t index, struct er
 	return ERR_OK;
 }
 
-static enum err_code reopen_from(const struct fold *f, uint32_t from, struct err *err)
+enum err_code apply_reopen_marked(const struct fold *f, const uint8_t *marks, struct err *err)
 {
-	const struct model *model = f->run->model;
-	AUTO(mem_drop) uint8_t *marks = mem_new(model->steps_count, 1);
-	AUTO(mem_drop) uint32_t *queue = mem_new(model->steps_count, sizeof(*queue));
-
-	if (!marks || !queue)
-		return mem_err(err);
-	graph_mark_downstream(model, from, marks, queue);
-	for (uint32_t i = 0; i < model->steps_count; i++) {
+	for (uint32_t i = 0; i < f->run->model->steps_count; i++) {
 		enum step_state_id state = f->run->steps[i].state;
 
 		if (marks[i]) /* a gate that is asked anew passes by itself */
@@ -361,15 +340,27 @@ static enum err_code reopen_from(const struct fold *f, uint32_t from, struct err
 	return ERR_OK;
 }
 
+static enum err_code reopen_from(const struct fold *f, uint32_t from, struct err *err)
+{
+	const struct model *model = f->run->model;
+	AUTO(mem_drop) uint8_t *marks = mem_new(model->steps_count, 1);
+	AUTO(mem_drop) uint32_t *queue = mem_new(model->steps_count, sizeof(*queue));
+
+	if (!marks || !queue)
+		return mem_err(err);
+	graph_mark_downstream(model, from, marks, queue);
+	return apply_reopen_marked(f, marks, err);
+}
+
 /* A new engine owns the run: attempts that it starts are of its boot. */
 static enum err_code keep_owner(const struct fold *f, struct err *err)
 {
 	struct run_state *run = f->run;
 
 	run->epoch = f->event->seq;
-	if (keep(run, event_text(f->event, EVENT_FIELD_BOOT_ID), &run->boot_id, err) != ERR_OK)
+	if (apply_keep(run, event_text(f->event, EVENT_FIELD_BOOT_ID), &run->boot_id, err) != ERR_OK)
 		return err->code;
-	return keep(run, event_text(f->event, EVENT_FIELD_DEFINITION_HASH), &run->definition_hash, err);
+	return apply_keep(run, event_text(f->event, EVENT_FIELD_DEFINITION_HASH), &run->definition_hash, err);
 }
 
 static enum err_code check_resumed(const struct fold *f, bool is_undoing, struct err *err)
@@ -382,7 +373,8 @@ static enum err_code check_resumed(const struct fold *f, bool is_undoing, struct
 	if (run->undo.is_begun && !is_undoing)
 		return err_set(err, f->refused, "a run that was rolled back in part cannot be resumed");
 	if (is_undoing && (event_has(f->event, EVENT_FIELD_FROM) ||
-			   event_has(f->event, EVENT_FIELD_PARAMS)))
+			   event_has(f->event, EVENT_FIELD_PARAMS) ||
+			   event_has(f->event, EVENT_FIELD_CHANGES)))
 		return err_set(err, f->refused, "a run that is being rolled back runs nothing else");
 	return ERR_OK;
 }
@@ -399,6 +391,8 @@ static enum err_code on_resumed(const struct fold *f, struct err *err)
 		return err->code;
 	if (is_undoing) /* S10: it goes on with the rollback */
 		return keep_owner(f, err);
+	if (apply_change(f, err) != ERR_OK)
+		return err->code;
 	if (from.ptr && (index = model_find(run->model, from)) == STEP_NONE)
 		return err_set(err, f->refused, "there is no step '%.*s'", STR_ARG(from));
 	for (uint32_t i = 0; i < run->model->steps_count; i++) {
@@ -423,7 +417,7 @@ static enum err_code on_resumed(const struct fold *f, struct err *err)
 		run->undo.is_wanted = false;
 	}
 	run->outcome = OUTCOME_NONE;
-	if (was_at_rest || index != STEP_NONE)
+	if (was_at_rest || index != STEP_NONE || f->next)
 		run_state_recount(run);
 	if (keep_owner(f, err) != ERR_OK)
 		return err->code;
@@ -493,7 +487,7 @@ static enum err_code on_rollback_started(const struct fold *f, struct err *err)
 	if (!event_has(f->event, EVENT_FIELD_BOOT_ID)) /* by the engine that saw the failure */
 		return ERR_OK;
 	run->epoch = f->event->seq;
-	return keep(run, event_text(f->event, EVENT_FIELD_BOOT_ID), &run->boot_id, err);
+	return apply_keep(run, event_text(f->event, EVENT_FIELD_BOOT_ID), &run->boot_id, err);
 }
 
 static enum err_code on_compensation_started(const struct fold *f, struct err *err)
@@ -556,7 +550,7 @@ static enum err_code keep_class(const struct fold *f, enum error_class fallback,
 		return ERR_OK;
 	}
 	*ret_class = fallback;
-	return keep(f->run, name, ret_text, err);
+	return apply_keep(f->run, name, ret_text, err);
 }
 
 static enum err_code on_compensation_failed(const struct fold *f, struct err *err)
@@ -574,7 +568,7 @@ static enum err_code on_compensation_failed(const struct fold *f, struct err *er
 	} else {
 		undo->is_failed = true;
 	}
-	return keep(f->run, event_text(f->event, EVENT_FIELD_REASON), &undo->reason, err);
+	return apply_keep(f->run, event_text(f->event, EVENT_FIELD_REASON), &undo->reason, err);
 }
 
 static enum err_code on_projection_failed(const struct fold *f, struct err *err)
@@ -590,7 +584,7 @@ static enum err_code keep_failure(const struct fold *f, enum error_class fallbac
 {
 	if (keep_class(f, fallback, &f->step->class, &f->step->class_text, err) != ERR_OK)
 		return err->code;
-	return keep(f->run, event_text(f->event, EVENT_FIELD_REASON), &f->step->reason, err);
+	return apply_keep(f->run, event_text(f->event, EVENT_FIELD_REASON), &f->step->reason, err);
 }
 
 /* S1.3, S1.4: a log that starts what must not start is not ours. */
@@ -680,8 +674,8 @@ static enum err_code keep_updates(struct run_state *run, struct str updates, str
 			     err) != ERR_OK)
 			return err->code;
 		run->updates = list;
-		if (keep(run, key, &update.name, err) != ERR_OK ||
-		    keep(run, value, &update.value, err) != ERR_OK)
+		if (apply_keep(run, key, &update.name, err) != ERR_OK ||
+		    apply_keep(run, value, &update.value, err) != ERR_OK)
 			return err->code;
 		run->updates[run->updates_count++] = update;
 	}
@@ -698,9 +692,9 @@ static enum err_code on_succeeded(const struct fold *f, struct err *err)
 	f->step->reason = STR_NONE;
 	if (f->run->undo.is_active) /* it ran before the rollback began */
 		find_undo(f->run, f->run->model->steps_count);
-	if (keep(f->run, event_text(f->event, EVENT_FIELD_CACHED_FROM), &f->step->cached_from, err) !=
+	if (apply_keep(f->run, event_text(f->event, EVENT_FIELD_CACHED_FROM), &f->step->cached_from, err) !=
 		    ERR_OK ||
-	    keep(f->run, event_text(f->event, EVENT_FIELD_OUTPUTS), &f->step->outputs, err) != ERR_OK ||
+	    apply_keep(f->run, event_text(f->event, EVENT_FIELD_OUTPUTS), &f->step->outputs, err) != ERR_OK ||
 	    keep_updates(f->run, event_text(f->event, EVENT_FIELD_CONTEXT_UPDATES), err) != ERR_OK)
 		return err->code;
 	run_state_resolve(f->run, f->index);
@@ -816,7 +810,7 @@ static enum err_code on_waiting(const struct fold *f, struct err *err)
 	f->step->due_ms = 0;
 	if (until.ptr && !stamp_read(until, &f->step->due_ms))
 		return err_set(err, f->refused, "'%.*s' is not a time", STR_ARG(until));
-	return keep(f->run, event_text(f->event, EVENT_FIELD_REASON), &f->step->reason, err);
+	return apply_keep(f->run, event_text(f->event, EVENT_FIELD_REASON), &f->step->reason, err);
 }
 
 static enum err_code on_skipped(const struct fold *f, struct err *err)
@@ -832,7 +826,7 @@ static enum err_code on_skipped(const struct fold *f, struct err *err)
 	f->step->skip = skip;
 	f->step->due_ms = 0;
 	run_state_resolve(f->run, f->index);
-	return keep(f->run, event_text(f->event, EVENT_FIELD_CAUSE), &f->step->reason, err);
+	return apply_keep(f->run, event_text(f->event, EVENT_FIELD_CAUSE), &f->step->reason, err);
 }
 
 static enum err_code on_gate_failed(const struct fold *f, struct err *err)
@@ -874,7 +868,7 @@ static enum err_code on_approved(const struct fold *f, struct err *err)
 	approver = arena_new(&f->run->arena, 1, sizeof(*approver));
 	if (!approver)
 		return mem_err(err);
-	if (keep(f->run, f->event->actor, &approver->name, err) != ERR_OK)
+	if (apply_keep(f->run, f->event->actor, &approver->name, err) != ERR_OK)
 		return err->code;
 	approver->next = f->step->approvers;
 	f->step->approvers = approver;
@@ -887,7 +881,7 @@ static enum err_code on_rejected(const struct fold *f, struct err *err)
 	if (check_asked(f, err) != ERR_OK)
 		return err->code;
 	f->step->is_rejected = true;
-	if (keep(f->run, event_text(f->event, EVENT_FIELD_REASON), &f->step->reason, err) != ERR_OK)
+	if (apply_keep(f->run, event_text(f->event, EVENT_FIELD_REASON), &f->step->reason, err) != ERR_OK)
 		return err->code;
 	if (f->step->is_held) { /* a lost attempt that a person gave up */
 		set_flag(&f->step->is_held, false, &f->run->held);
@@ -906,8 +900,8 @@ static enum err_code on_artifact(const struct fold *f, struct err *err)
 		     err) != ERR_OK)
 		return err->code;
 	run->artifacts = list;
-	if (keep(run, event_text(f->event, EVENT_FIELD_ARTIFACT_PATH), &artifact.path, err) != ERR_OK ||
-	    keep(run, event_text(f->event, EVENT_FIELD_OUTPUTS_HASH), &artifact.sha256, err) != ERR_OK)
+	if (apply_keep(run, event_text(f->event, EVENT_FIELD_ARTIFACT_PATH), &artifact.path, err) != ERR_OK ||
+	    apply_keep(run, event_text(f->event, EVENT_FIELD_OUTPUTS_HASH), &artifact.sha256, err) != ERR_OK)
 		return err->code;
 	run->artifacts[run->artifacts_count++] = artifact;
 	return ERR_OK;
@@ -923,7 +917,7 @@ static enum err_code on_quality(const struct fold *f, struct err *err)
 		f->step->is_quality_warned = true;
 		warn(f);
 	}
-	return keep(f->run, event_text(f->event, EVENT_FIELD_DATA), &f->step->quality, err);
+	return apply_keep(f->run, event_text(f->event, EVENT_FIELD_DATA), &f->step->quality, err);
 }
 
 static enum err_code on_nothing(const struct fold *f, struct err *err)
@@ -971,7 +965,14 @@ static fold_fn *const folds[] = {
 enum err_code apply(struct run_state *run, const struct event *event, enum err_code refused,
 		    struct err *err)
 {
-	struct fold f = {.run = run, .event = event, .index = STEP_NONE, .refused = refused};
+	return apply_next(run, event, NULL, refused, err);
+}
+
+enum err_code apply_next(struct run_state *run, const struct event *event,
+			 const struct model *next, enum err_code refused, struct err *err)
+{
+	struct fold f = {.run = run, .event = event, .index = STEP_NONE, .refused = refused,
+			 .next = next};
 
 	if (event->seq != run->seq + 1)
 		return err_set(err, refused, "event %llu comes after %llu",

@@ -193,6 +193,21 @@ void decider_rebuild(struct decider *decider)
 	}
 }
 
+enum err_code decider_renew(struct decider *decider, struct err *err)
+{
+	const struct run_state *run = decider->run;
+	struct arena texts = decider->texts;
+
+	decider->texts = (struct arena)ARENA_INIT;
+	decider_fini(decider);
+	if (decider_init(decider, run, err) != ERR_OK) {
+		arena_fini(&texts);
+		return err->code;
+	}
+	decider->texts = texts;
+	return ERR_OK;
+}
+
 void decider_forget(struct decider *decider)
 {
 	arena_clear(&decider->texts);

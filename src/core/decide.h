@@ -69,6 +69,8 @@ MUST_CHECK enum err_code decider_init(struct decider *decider, const struct run_
 void decider_fini(struct decider *decider);
 /* Look at every step again: after a replay, or after run.resumed. */
 void decider_rebuild(struct decider *decider);
+/* The run is of another model now: begin anew with it. Texts of this tick stay. */
+MUST_CHECK enum err_code decider_renew(struct decider *decider, struct err *err);
 /* Tell of an event that was applied. */
 void decider_observe(struct decider *decider, const struct event *event);
 /* The events of the last tick are durable or gone: their texts may be forgotten. */
@@ -136,6 +138,11 @@ struct decide_resume {
 	const struct str *overrides; /* ids of failed gates */
 	size_t overrides_count;
 	struct decide_person person; /* for the overrides */
+	/* Another definition from here on (S9.3), borrowed; NULL = the same. definition_hash is its own. */
+	const struct model *next;
+	struct str changes;    /* JSON: {"changed":[],"added":[],"removed":[]}, ids of steps */
+	struct str source_ref; /* its text as written */
+	struct str file;       /* that it was read from; ptr NULL = not known */
 };
 
 enum input_kind {
@@ -192,6 +199,10 @@ MUST_CHECK enum err_code decide_input(struct decider *decider, const struct inpu
  * `from` is REFUSED here too: callers that treat it as "nothing to do" ask first. */
 MUST_CHECK enum err_code decide_resume_check(const struct run_state *run,
 					     const struct decide_resume *resume, struct err *err);
+/* Mark the steps of `next` that run again when a run goes on by it (S9.3): what changed or is new, and all
+ * downstream. `changes` as in decide_resume; `marks` has next->steps_count bytes, all zero. MEMORY. */
+MUST_CHECK enum err_code decide_change_marks(const struct run_state *run, const struct model *next,
+					     struct str changes, uint8_t *marks, struct err *err);
 /* May the run be rolled back (S10)? OK, or REFUSED with the reason. */
 MUST_CHECK enum err_code decide_rollback_check(const struct run_state *run, struct err *err);
 /* Where a resume would begin: the first step in order that is not resolved or would be opened again;

@@ -700,9 +700,10 @@ static enum err_code check_undo(const struct run_state *run, const struct decide
 		(void)err_set(err, ERR_REFUSED, "the run was rolled back in part: it cannot go forward again");
 		return err_hint(err, "go on with it: rollback %.*s", STR_ARG(run->run_id));
 	}
-	if (resume->from.ptr || resume->params.ptr || resume->overrides_count)
+	if (resume->from.ptr || resume->params.ptr || resume->overrides_count || resume->next)
 		return err_set(err, ERR_REFUSED,
-			       "the run is being rolled back: --from, --override and -p mean nothing now");
+			       "the run is being rolled back: --from, --file, --override and -p mean nothing "
+			       "now");
 	return ERR_OK;
 }
 
@@ -732,7 +733,7 @@ static enum err_code on_rollback(const struct ask *ask, struct err *err)
 	return ERR_OK;
 }
 
-static enum err_code check_params(const struct run_state *run, struct str params, struct err *err)
+static enum err_code check_params(const struct model *model, struct str params, struct err *err)
 {
 	struct str name;
 	struct str value;
@@ -741,9 +742,9 @@ static enum err_code check_params(const struct run_state *run, struct str params
 	while (params.ptr && json_member(params, &at, &name, &value)) {
 		uint32_t i = 0;
 
-		while (i < run->model->params_count && !str_eq(run->model->params[i].name, name))
+		while (i < model->params_count && !str_eq(model->params[i].name, name))
 			i++;
-		if (i == run->model->params_count)
+		if (i == model->params_count)
 			return err_set(err, ERR_USAGE, "the pipeline has no parameter '%.*s'",
 				       STR_ARG(name));
 	}
@@ -758,18 +759,22 @@ enum err_code decide_resume_check(const struct run_state *run, const struct deci
 			       run_state_name(run->state));
 	if (run->undo.is_begun || run_is_undoing(run))
 		return check_undo(run, resume, err);
+	if (resume->next && decide_check_change(run, resume, err) != ERR_OK)
+		return err->code;
 	if (run->is_stopping && run->state != RUN_FAILED && run->state != RUN_STOPPED && resume->from.ptr)
 		return err_set(err, ERR_REFUSED,
 			       "the run is being stopped: let a resume without --from end that first");
-	if (check_params(run, resume->params, err) != ERR_OK ||
+	if (check_params(resume->next ? resume->next : run->model, resume->params, err) != ERR_OK ||
 	    check_overrides(run, resume, err) != ERR_OK)
 		return err->code;
 	/* A run that fails at this moment may be taken over: it goes on failing. But --from would open the
 	 * gate again. */
-	if ((run->state == RUN_FAILED || run->state == RUN_STOPPED || resume->from.ptr) &&
+	if ((run->state == RUN_FAILED || run->state == RUN_STOPPED || resume->from.ptr || resume->next) &&
 	    check_gates(run, resume, err) != ERR_OK)
 		return err->code;
-	return resume->from.ptr ? check_from(run, resume->from, err) : ERR_OK;
+	if (!resume->from.ptr)
+		return ERR_OK;
+	return resume->next ? decide_check_from(run, resume, err) : check_from(run, resume->from, err);
 }
 
 /* The log was cut between the two lines of a step that could not begin: the second one comes before
@@ -811,6 +816,11 @@ static enum err_code on_resume(const struct ask *ask, struct err *err)
 	put_some(event, EVENT_FIELD_FROM, resume->from);
 	put_some(event, EVENT_FIELD_PARAMS, resume->params);
 	put_some(event, EVENT_FIELD_REASON, resume->reason);
+	if (resume->next) {
+		event_put_text(event, EVENT_FIELD_CHANGES, resume->changes);
+		put_some(event, EVENT_FIELD_SOURCE_REF, resume->source_ref);
+		put_some(event, EVENT_FIELD_FILE, resume->file);
+	}
 	return ERR_OK;
 }
 

@@ -26,4 +26,11 @@ struct str decide_undo_reason(struct decider *decider);
 /* Number of the attempt that a start would be. */
 uint32_t decider_next_attempt(const struct step_state *step);
 
+/* decide_change.c: may the run go on by resume->next (S9.3), and begin with its step resume->from? REFUSED
+ * with the reason, NOT_FOUND when there is no such step. */
+MUST_CHECK enum err_code decide_check_change(const struct run_state *run,
+					     const struct decide_resume *resume, struct err *err);
+MUST_CHECK enum err_code decide_check_from(const struct run_state *run,
+					   const struct decide_resume *resume, struct err *err);
+
 #endif

@@ -10,11 +10,22 @@ struct model *model_new(void)
 
 void model_free(struct model *model)
 {
-	if (!model)
-		return;
-	map_fini(&model->step_index);
-	arena_fini(&model->arena);
-	mem_free(model);
+	while (model) {
+		struct model *older = model->older;
+
+		map_fini(&model->step_index);
+		arena_fini(&model->arena);
+		mem_free(model);
+		model = older;
+	}
+}
+
+void model_replace(struct model *next, struct model *old)
+{
+	next->older = old;
+	next->folder = old->folder;
+	next->sync = old->sync;
+	next->sync_interval_ns = old->sync_interval_ns;
 }
 
 void model_drop(struct model **model)

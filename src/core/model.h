@@ -192,6 +192,9 @@ struct param {
 
 struct model {
 	struct arena arena; /* owns everything below */
+	/* The definition that a resume put this one in the place of, owned: texts of it are borrowed for as
+	 * long as the run is looked at. NULL = none. */
+	struct model *older;
 	uint32_t format;
 	struct str pipeline;
 	struct str version;
@@ -225,8 +228,12 @@ uint64_t step_output_limit_bytes(const struct step *step);
 
 /* NULL when memory is short. */
 struct model *model_new(void);
+/* With all that are older. */
 void model_free(struct model *model);
 void model_drop(struct model **model);
+/* `next` takes the place of `old` in a run (S9.3) and owns it from now on. What was settled at the birth
+ * stays: where relative paths start, and how the log is synced. */
+void model_replace(struct model *next, struct model *old);
 /* STEP_NONE if there is no such step. */
 uint32_t model_find(const struct model *model, struct str id);
 

@@ -161,6 +161,7 @@ void run_state_fini(struct run_state *run)
 	mem_free(run->params);
 	mem_free(run->updates);
 	mem_free(run->artifacts);
+	mem_free(run->retired);
 	arena_fini(&run->arena);
 	*run = (struct run_state){0};
 }

@@ -100,6 +100,13 @@ struct emitted_artifact {
 	uint32_t step;
 };
 
+/* A step that a changed definition no longer has (S9.3). Should it come back, its attempts go on from there:
+ * a token is of one attempt only. */
+struct retired_step {
+	struct str id;
+	uint32_t attempt, attempts;
+};
+
 /* The rollback of a run (S10). One compensation at a time, in reverse topological order, so that there is
  * one that runs or failed at most: it is of `step`. */
 struct undo_state {
@@ -138,6 +145,8 @@ struct run_state {
 	struct str traceparent;     /* the trace that it was started in; ptr NULL = none (see trace.h) */
 	struct str boot_id;         /* of the last run.created or run.resumed */
 	struct str definition_hash; /* SHA-256 of the frozen definition */
+	struct str source_ref;      /* blob of its text as written; ptr NULL = the one of the birth */
+	struct str file;            /* that it was read from, absolute; ptr NULL = not known */
 	uint64_t seq;               /* of the last event applied */
 	uint64_t epoch;             /* seq of the last run.created or run.resumed */
 	uint64_t seed;
@@ -167,6 +176,8 @@ struct run_state {
 	size_t updates_count, updates_capacity;
 	struct emitted_artifact *artifacts; /* in order of events; the last one of a path wins */
 	size_t artifacts_count, artifacts_capacity;
+	struct retired_step *retired; /* the last one of an id counts */
+	size_t retired_count, retired_capacity;
 };
 
 #define LOSSES_IN_ROW_MAX 5 /* on_lost: rerun gives up with the last of so many (S8.4) */

@@ -42,6 +42,7 @@ void engine_free(struct engine *engine)
 		run_lock_release(engine->ports.vfs, &engine->lock);
 	decider_fini(&engine->decider);
 	fold_fini(&engine->fold);
+	model_free(engine->next);
 	expr_free(engine->expr);
 	cache_free(engine->cache);
 	secrets_fini(&engine->secrets);
@@ -159,6 +160,8 @@ static void make_created(const struct engine *engine, const struct engine_start 
 	event_put_int(event, EVENT_FIELD_SEED, (int64_t)(start->seed >> 1));
 	event_put_text(event, EVENT_FIELD_BOOT_ID, engine->ports.boot_id);
 	event_put_text(event, EVENT_FIELD_CWD, model->folder);
+	if (start->file.len)
+		event_put_text(event, EVENT_FIELD_FILE, start->file);
 	if (start->trace_id.len)
 		event_put_text(event, EVENT_FIELD_TRACE_ID, start->trace_id);
 	if (start->traceparent.len)

@@ -39,7 +39,7 @@ enum err_code engine_record(struct engine *engine, struct event *event, struct e
 	if (log_add(engine->log, event, err) != ERR_OK)
 		return err->code;
 	resolve_refs(engine, event);
-	if (apply(&engine->fold.state, event, ERR_CONFLICT, err) != ERR_OK)
+	if (change_apply(engine, event, err) != ERR_OK)
 		return err_while(err, "apply '%s'", event_type_name(event->type));
 	decider_observe(&engine->decider, event);
 	projections_note(engine, event);

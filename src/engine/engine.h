@@ -62,6 +62,7 @@ struct engine_observer {
 struct engine_start {
 	const struct model *model; /* borrowed for the call: what runs is read back from its frozen form */
 	struct str source;    /* the file as written */
+	struct str file;      /* its path, absolute; may be empty */
 	struct str run_id;
 	struct str reason;    /* may be empty */
 	const struct str *params; /* model->params_count, JSON; ptr NULL = absent */
@@ -86,6 +87,10 @@ struct engine_resume {
 	const struct str *params;    /* "name=value" overrides, converted here */
 	size_t params_count;
 	uint32_t max_parallel; /* 0 = as frozen */
+	const struct model *definition; /* to go on by (S9.3), borrowed for the call; NULL = the frozen one */
+	struct str source;     /* its text as written */
+	struct str file;       /* and its path, absolute; may be empty */
+	bool accept_changes;   /* also when it is another one; else REFUSED then */
 	struct engine_observer observer;
 };
 

@@ -8,7 +8,8 @@
  *   secrets.c     values never stored       history.c   the end in runs.jsonl
  *   undo.c        compensations             drive.c     the loop of a process with one run
  *   control.c     people, by the socket     hosted.c    what the program itself carries out
- *   process.c     what a command reads, who it is */
+ *   process.c     what a command reads, who it is
+ *   change.c      another definition, at a resume */
 #ifndef ENGINE_ENGINE_INTERN_H
 #define ENGINE_ENGINE_INTERN_H
 
@@ -19,6 +20,7 @@
 #include "engine/engine.h"
 #include "exec/context.h"
 #include "lang/expr.h"
+#include "rundir/change.h"
 #include "rundir/fold.h"
 #include "store/checkpoint.h"
 #include "sys/user.h"
@@ -87,6 +89,7 @@ struct engine {
 	struct run_lock lock;
 	struct log *log;
 	struct fold_run fold; /* model and state */
+	struct model *next; /* of the run.resumed that is about to be recorded (S9.3); owned, NULL = none */
 	struct decider decider;
 	struct commit commit;
 	struct exec exec;
@@ -130,6 +133,28 @@ MUST_CHECK enum err_code engine_feed(struct engine *engine, const struct input *
 				     struct err *err);
 MUST_CHECK enum err_code engine_commit(struct engine *engine, struct err *err);
 MUST_CHECK enum err_code engine_sync_due(struct engine *engine, struct err *err);
+
+/* change.c: another definition for the run (S9.3) */
+/* Find out whether `resume` brings one. REFUSED when it does and that was not accepted. */
+MUST_CHECK enum err_code change_prepare(const struct engine *engine,
+					const struct engine_resume *resume,
+					struct change *ret_change, struct err *err);
+/* Its parameters as one JSON object: what `-p` gives, and what the run does not have yet (life arena). */
+MUST_CHECK enum err_code change_params(struct engine *engine, const struct engine_resume *resume,
+				       const struct model *next, struct str *ret_params,
+				       struct err *err);
+/* REFUSED when an artifact of a step that stays succeeded is not what it was, or the program lacks what a
+ * step needs that runs. `changes` NULL next = none: the run's own definition. */
+MUST_CHECK enum err_code change_check(struct engine *engine, const struct change *change,
+				      struct err *err);
+/* Make frozen form and source durable before the event that names them; from here on the change is the
+ * engine's. The texts of `decided` are of the life arena. */
+MUST_CHECK enum err_code change_store(struct engine *engine, const struct engine_resume *resume,
+				      struct change *change, struct decide_resume *decided,
+				      struct err *err);
+/* Apply an event; with the run.resumed that has changes the engine goes over to the new definition. */
+MUST_CHECK enum err_code change_apply(struct engine *engine, const struct event *event,
+				      struct err *err);
 
 /* birth.c */
 MUST_CHECK enum err_code engine_new(const struct engine_ports *ports,
@@ -249,6 +274,9 @@ MUST_CHECK enum err_code harvest_verdict(struct engine *engine, uint32_t step,
 /* hosted.c */
 /* REFUSED when the program lacks something that a step may need. `all`: steps that succeeded too. */
 MUST_CHECK enum err_code hosted_accept(struct engine *engine, bool all, struct err *err);
+/* The same for the marked steps of another definition. */
+MUST_CHECK enum err_code hosted_accept_next(struct engine *engine, const struct model *next,
+					    const uint8_t *marks, struct err *err);
 /* The same for a run of which only compensations may run. */
 MUST_CHECK enum err_code hosted_accept_undo(struct engine *engine, struct err *err);
 /* Make the context of functions from the state, if a step needs it. */
@@ -276,6 +304,11 @@ MUST_CHECK enum err_code cache_note(struct engine *engine, uint32_t step,
 /* After the tick: what was noted is durable, and goes into the index. */
 MUST_CHECK enum err_code cache_record(struct engine *engine, struct err *err);
 void cache_free(struct cache *cache);
+
+/* recover.c: REFUSED when an artifact of a step that stays succeeded is not what it was. `runs_again` has a
+ * byte for each step of the run; NULL = none does. */
+MUST_CHECK enum err_code recover_check_artifacts(const struct engine *engine,
+						 const uint8_t *runs_again, struct err *err);
 
 /* process.c: the context without what differs from run to run */
 void process_context(const struct run_state *run, struct buf *out);

@@ -18,38 +18,60 @@ static struct str needed_name(const struct step *step)
 	return step->call ? step->call->name : step->command->executor;
 }
 
-enum err_code hosted_accept(struct engine *engine, bool all, struct err *err)
+static enum err_code accept_step(const struct engine *engine, const struct model *model,
+				 uint32_t index, struct err *err)
 {
-	const struct model *model = engine->fold.model;
 	const struct engine_ports *ports = &engine->ports;
+	const struct step *step = &model->steps[index];
 
-	for (uint32_t i = 0; i < model->steps_count; i++) {
-		const struct step *step = &model->steps[i];
-
-		if (!all && engine->fold.state.steps[i].state == STEP_SUCCEEDED)
-			continue;
-		if (ports->accept) {
-			if (ports->accept(ports->arg, model, i, err) != ERR_OK)
-				return err->code;
-		} else if (is_hosted(step)) {
-			(void)err_set(err, ERR_REFUSED, "step '%.*s' needs '%.*s' of the program",
-				      STR_ARG(step->id), STR_ARG(needed_name(step)));
-			return err_hint(err, "only the program that has it can run this");
-		}
-	}
-	return hosted_accept_undo(engine, err);
+	if (ports->accept)
+		return ports->accept(ports->arg, model, index, err);
+	if (!is_hosted(step))
+		return ERR_OK;
+	(void)err_set(err, ERR_REFUSED, "step '%.*s' needs '%.*s' of the program", STR_ARG(step->id),
+		      STR_ARG(needed_name(step)));
+	return err_hint(err, "only the program that has it can run this");
 }
 
-enum err_code hosted_accept_undo(struct engine *engine, struct err *err)
+static enum err_code accept_undo(const struct engine *engine, const struct model *model,
+				 struct err *err)
 {
 	const struct engine_ports *ports = &engine->ports;
 	bool is_needed = false;
 
-	for (uint32_t i = 0; i < engine->fold.model->steps_count; i++)
-		is_needed = is_needed || engine->fold.model->steps[i].compensate;
+	for (uint32_t i = 0; i < model->steps_count; i++)
+		is_needed = is_needed || model->steps[i].compensate;
 	if (!is_needed || !ports->accept)
 		return ERR_OK;
-	return ports->accept(ports->arg, engine->fold.model, STEP_NONE, err);
+	return ports->accept(ports->arg, model, STEP_NONE, err);
+}
+
+enum err_code hosted_accept(struct engine *engine, bool all, struct err *err)
+{
+	const struct model *model = engine->fold.model;
+
+	for (uint32_t i = 0; i < model->steps_count; i++) {
+		if (!all && engine->fold.state.steps[i].state == STEP_SUCCEEDED)
+			continue;
+		if (accept_step(engine, model, i, err) != ERR_OK)
+			return err->code;
+	}
+	return accept_undo(engine, model, err);
+}
+
+enum err_code hosted_accept_next(struct engine *engine, const struct model *next,
+				 const uint8_t *marks, struct err *err)
+{
+	for (uint32_t i = 0; i < next->steps_count; i++) {
+		if (marks[i] && accept_step(engine, next, i, err) != ERR_OK)
+			return err->code;
+	}
+	return accept_undo(engine, next, err);
+}
+
+enum err_code hosted_accept_undo(struct engine *engine, struct err *err)
+{
+	return accept_undo(engine, engine->fold.model, err);
 }
 
 /* ---------------------------------------------------------------------------------- context */

@@ -60,7 +60,8 @@ enum err_code engine_open_idle(const struct engine_ports *ports, const char *pat
 /* --------------------------------------------------------------------------------- guards */
 
 /* Artifacts of succeeded steps must be what they were (pipeline-format: verified on resume). */
-static enum err_code check_artifacts(const struct engine *engine, struct err *err)
+enum err_code recover_check_artifacts(const struct engine *engine, const uint8_t *runs_again,
+				      struct err *err)
 {
 	const struct run_state *run = &engine->fold.state;
 
@@ -75,7 +76,8 @@ static enum err_code check_artifacts(const struct engine *engine, struct err *er
 			is_last = is_last && !str_eq(run->artifacts[j].path, artifact->path);
 		if (!path)
 			return mem_err(err);
-		if (!is_last || run->steps[artifact->step].state != STEP_SUCCEEDED)
+		if (!is_last || run->steps[artifact->step].state != STEP_SUCCEEDED ||
+		    (runs_again && runs_again[artifact->step]))
 			continue;
 		if (rundir_digest(path, false, &digest, err) == ERR_OK &&
 		    str_is(artifact->sha256, digest.sha256))
@@ -184,19 +186,28 @@ static enum err_code convert_params(struct engine *engine, const struct engine_r
 }
 
 static enum err_code record_resume(struct engine *engine, const struct engine_resume *resume,
-				   struct err *err)
+				   struct change *change, struct err *err)
 {
 	struct decide_resume decided = resume->resume;
 	struct input input = {.kind = INPUT_RESUME, .resume = &decided};
+	const struct model *model = change->next ? change->next : engine->fold.model;
 
 	decided.boot_id = engine->ports.boot_id;
 	decided.definition_hash = engine->fold.state.definition_hash;
-	if (convert_params(engine, resume, &decided, err) != ERR_OK ||
+	decided.next = change->next;
+	decided.changes = buf_view(&change->changes);
+	if ((change->next ? change_params(engine, resume, change->next, &decided.params, err)
+			  : convert_params(engine, resume, &decided, err)) != ERR_OK ||
 	    decide_resume_check(&engine->fold.state, &decided, err) != ERR_OK ||
-	    secrets_read(&engine->secrets, engine->fold.model, err) != ERR_OK)
+	    secrets_read(&engine->secrets, model, err) != ERR_OK)
 		return err->code;
-	if (!decided.from.ptr && check_artifacts(engine, err) != ERR_OK)
+	if (change->next) {
+		if (change_check(engine, change, err) != ERR_OK ||
+		    change_store(engine, resume, change, &decided, err) != ERR_OK)
+			return err->code;
+	} else if (!decided.from.ptr && recover_check_artifacts(engine, NULL, err) != ERR_OK) {
 		return err->code;
+	}
 	return engine_feed(engine, &input, err);
 }
 
@@ -220,20 +231,23 @@ static enum err_code carry_on(struct engine *engine, bool is_completing, struct 
 }
 
 static enum err_code go_on(struct engine *engine, const struct engine_resume *resume,
-			   struct err *err)
+			   struct change *change, struct err *err)
 {
-	bool is_completing = lacks_completion(&engine->fold.state);
+	/* Another definition cannot be taken before the run is completed: the guard says so. */
+	bool is_completing = lacks_completion(&engine->fold.state) && !change->next;
 
 	if (resume->max_parallel)
 		engine->fold.model->concurrency = resume->max_parallel;
+	if (resume->max_parallel && change->next)
+		change->next->concurrency = resume->max_parallel;
 	if (run_is_undoing(&engine->fold.state)) {
 		if (hosted_accept_undo(engine, err) != ERR_OK)
 			return err->code;
-	} else if (!is_completing &&
+	} else if (!is_completing && !change->next &&
 		   hosted_accept(engine, resume->resume.from.ptr != NULL, err) != ERR_OK) {
 		return err->code;
 	}
-	if (!is_completing && record_resume(engine, resume, err) != ERR_OK)
+	if (!is_completing && record_resume(engine, resume, change, err) != ERR_OK)
 		return err->code;
 	return carry_on(engine, is_completing, err);
 }
@@ -243,21 +257,26 @@ enum err_code engine_resume(const struct engine_ports *ports, const struct engin
 			    struct err *err)
 {
 	AUTO(engine_drop) struct engine *engine = NULL;
+	AUTO(change_fini) struct change change = {.next = NULL};
 	const struct run_state *run;
+	bool is_changed;
 
 	if (engine_new(ports, resume->observer, &engine, err) != ERR_OK ||
-	    take_over(engine, resume->path, err) != ERR_OK)
+	    take_over(engine, resume->path, err) != ERR_OK ||
+	    change_prepare(engine, resume, &change, err) != ERR_OK)
 		return err->code;
 	run = &engine->fold.state;
-	if (run->state == RUN_SUCCEEDED && run->is_completed && !resume->resume.from.ptr) {
+	is_changed = change.next != NULL;
+	if (run->state == RUN_SUCCEEDED && run->is_completed && !resume->resume.from.ptr && !is_changed) {
 		*ret_resumed = ENGINE_NOTHING;
 		return ERR_OK;
 	}
-	if (is_undecided(engine) && !resume->resume.from.ptr && !resume->resume.overrides_count) {
+	if (is_undecided(engine) && !resume->resume.from.ptr && !resume->resume.overrides_count &&
+	    !is_changed) {
 		*ret_resumed = ENGINE_UNDECIDED;
 		return ERR_OK;
 	}
-	if (go_on(engine, resume, err) != ERR_OK)
+	if (go_on(engine, resume, &change, err) != ERR_OK)
 		return err->code;
 	*ret_resumed = ENGINE_RESUMED;
 	*ret_engine = TAKE(engine, NULL);
@@ -288,6 +307,7 @@ enum err_code engine_rollback(const struct engine_ports *ports,
 {
 	AUTO(engine_drop) struct engine *engine = NULL;
 	struct engine_resume resume = {.path = rollback->path};
+	struct change none = {.next = NULL};
 	const struct run_state *run;
 	enum err_code code;
 
@@ -296,7 +316,7 @@ enum err_code engine_rollback(const struct engine_ports *ports,
 		return err->code;
 	run = &engine->fold.state;
 	if (run_is_undoing(run)) /* it was cut short, or is only not completed: as a resume */
-		code = go_on(engine, &resume, err);
+		code = go_on(engine, &resume, &none, err);
 	else if (record_rollback(engine, &rollback->person, err) == ERR_OK)
 		code = carry_on(engine, false, err);
 	else

@@ -21,9 +21,17 @@ void compare_side_fini(struct compare_side *side)
 static enum err_code note_model(struct compare_side *side, const struct model *model,
 				struct err *err)
 {
-	side->hashes = arena_new(&side->arena, model->steps_count, sizeof(*side->hashes));
-	if (!side->hashes)
+	struct str *hashes = arena_new(&side->arena, model->steps_count, sizeof(*hashes));
+
+	if (!hashes)
 		return mem_err(err);
+	for (uint32_t i = 0; side->seen && i < model->steps_count; i++) {
+		uint32_t from = model_find(side->seen, model->steps[i].id);
+
+		if (from != STEP_NONE)
+			hashes[i] = side->hashes[from];
+	}
+	side->hashes = hashes;
 	side->hashes_count = model->steps_count;
 	side->seen = model;
 	return ERR_OK;

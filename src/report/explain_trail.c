@@ -12,7 +12,7 @@
 struct reading {
 	struct trail *trail;
 	struct str step;
-	bool is_known; /* the step was looked for */
+	const struct model *model; /* that trail->steps is of; NULL = none yet */
 };
 
 void trail_fini(struct trail *trail)
@@ -275,6 +275,28 @@ static enum err_code note_step_event(struct trail *trail, const struct run_state
 	return note_end(trail, event, err);
 }
 
+/* The definition that the run goes on with, at its birth and when it was changed (S9.3): what is known of
+ * its steps stays. */
+static enum err_code note_model(struct reading *reading, const struct model *model, struct err *err)
+{
+	struct trail *trail = reading->trail;
+	struct trail_step *steps = mem_new(model->steps_count, sizeof(*steps));
+
+	if (!steps)
+		return mem_err(err);
+	for (uint32_t i = 0; reading->model && i < model->steps_count; i++) {
+		uint32_t from = model_find(reading->model, model->steps[i].id);
+
+		if (from != STEP_NONE)
+			steps[i] = trail->steps[from];
+	}
+	mem_free(trail->steps);
+	trail->steps = steps;
+	trail->step = reading->step.ptr ? model_find(model, reading->step) : STEP_NONE;
+	reading->model = model;
+	return ERR_OK;
+}
+
 static enum err_code on_event(void *arg, const struct run_state *run, const struct event *event,
 			      struct str line, struct err *err)
 {
@@ -282,15 +304,8 @@ static enum err_code on_event(void *arg, const struct run_state *run, const stru
 	struct trail *trail = reading->trail;
 
 	(void)line;
-	if (!trail->steps) {
-		trail->steps = mem_new(run->model->steps_count, sizeof(*trail->steps));
-		if (!trail->steps)
-			return mem_err(err);
-	}
-	if (reading->step.ptr && !reading->is_known) {
-		reading->is_known = true;
-		trail->step = model_find(run->model, reading->step);
-	}
+	if (run->model != reading->model && note_model(reading, run->model, err) != ERR_OK)
+		return err->code;
 	return event_is_about_step(event->type) ? note_step_event(trail, run, event, err)
 						: note_run_event(trail, run, event, err);
 }
@@ -389,10 +404,14 @@ static enum err_code on_decided(void *arg, const struct run_state *run, const st
 	for (uint32_t i = 0; i < valuing->count; i++) {
 		AUTO(buf_fini) struct buf values = BUF_INIT;
 		uint32_t step = valuing->chain[i];
+		uint32_t then; /* the definition may have changed since */
 
 		if (event->seq != decided_at(valuing->trail, step))
 			continue;
-		if (put_values(valuing, run, step, &values, err) != ERR_OK)
+		then = model_find(run->model, valuing->trail->fold.model->steps[step].id);
+		if (then == STEP_NONE || !run->model->steps[then].when.ptr)
+			continue;
+		if (put_values(valuing, run, then, &values, err) != ERR_OK)
 			return err->code;
 		if (values.len > 0 && keep(valuing->trail, buf_view(&values),
 					   &valuing->trail->steps[step].conditions, err) != ERR_OK)

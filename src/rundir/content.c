@@ -41,9 +41,39 @@ static bool hashes_to(struct str text, struct str hex)
 	return str_is(hex, own);
 }
 
+static bool is_ref(struct str ref)
+{
+	if (ref.len != SHA256_HEX_BYTES)
+		return false;
+	for (size_t i = 0; i < ref.len; i++) {
+		if (!((ref.ptr[i] >= '0' && ref.ptr[i] <= '9') ||
+		      (ref.ptr[i] >= 'a' && ref.ptr[i] <= 'f')))
+			return false;
+	}
+	return true;
+}
+
+static enum err_code blob_read(const struct rundir *dir, struct str ref, size_t bytes_max,
+			       struct buf *out, struct err *err)
+{
+	char path[sizeof(BLOBS_DIR) + SHA256_HEX_BYTES + 1];
+	size_t before = out->len;
+
+	if (!is_ref(ref))
+		return err_set(err, ERR_CORRUPT, "'%.*s' is not the name of a blob", STR_ARG(ref));
+	(void)snprintf(path, sizeof(path), "%s/%.*s", BLOBS_DIR, STR_ARG(ref));
+	if (vfs_read_all(&dir->vfs, dir->fd, path, bytes_max, out, err) != ERR_OK)
+		return err_while(err, "blob");
+	if (hashes_to(str_cut(buf_view(out), before, out->len), ref))
+		return ERR_OK;
+	buf_cut(out, before);
+	return err_set(err, ERR_CORRUPT, "blob '%.*s' has another content", STR_ARG(ref));
+}
+
 enum err_code rundir_frozen(const struct rundir *dir, struct str definition_hash, struct buf *out,
 			    struct err *err)
 {
+	struct err problem = ERR_INIT;
 	size_t before = out->len;
 
 	if (vfs_read_all(&dir->vfs, dir->fd, FROZEN_FILE, FROZEN_BYTES_MAX, out, err) != ERR_OK) {
@@ -55,12 +85,21 @@ enum err_code rundir_frozen(const struct rundir *dir, struct str definition_hash
 	    hashes_to(str_cut(buf_view(out), before, out->len), definition_hash))
 		return ERR_OK;
 	buf_cut(out, before);
-	return err_set(err, ERR_CORRUPT, "%s is not what run.created names: its hash differs",
+	if (blob_read(dir, definition_hash, FROZEN_BYTES_MAX, out, &problem) == ERR_OK)
+		return ERR_OK; /* that of a resume with --accept-changes */
+	if (problem.code != ERR_NOT_FOUND) {
+		*err = problem;
+		return err->code;
+	}
+	return err_set(err, ERR_CORRUPT, "%s is not what the log names: its hash differs",
 		       FROZEN_FILE);
 }
 
-enum err_code rundir_source(const struct rundir *dir, struct buf *out, struct err *err)
+enum err_code rundir_source(const struct rundir *dir, struct str ref, struct buf *out,
+			    struct err *err)
 {
+	if (ref.len)
+		return blob_read(dir, ref, FROZEN_BYTES_MAX, out, err);
 	return vfs_read_all(&dir->vfs, dir->fd, SOURCE_FILE, FROZEN_BYTES_MAX, out, err);
 }
 
@@ -113,33 +152,10 @@ enum err_code rundir_blob_put(const struct rundir *dir, struct str content,
 	return ERR_OK;
 }
 
-static bool is_ref(struct str ref)
-{
-	if (ref.len != SHA256_HEX_BYTES)
-		return false;
-	for (size_t i = 0; i < ref.len; i++) {
-		if (!((ref.ptr[i] >= '0' && ref.ptr[i] <= '9') ||
-		      (ref.ptr[i] >= 'a' && ref.ptr[i] <= 'f')))
-			return false;
-	}
-	return true;
-}
-
 enum err_code rundir_blob_get(const struct rundir *dir, struct str ref, const struct limits *limits,
 			      struct buf *out, struct err *err)
 {
-	char path[sizeof(BLOBS_DIR) + SHA256_HEX_BYTES + 1];
-	size_t before = out->len;
-
-	if (!is_ref(ref))
-		return err_set(err, ERR_CORRUPT, "'%.*s' is not the name of a blob", STR_ARG(ref));
-	(void)snprintf(path, sizeof(path), "%s/%.*s", BLOBS_DIR, STR_ARG(ref));
-	if (vfs_read_all(&dir->vfs, dir->fd, path, limits->blob_bytes, out, err) != ERR_OK)
-		return err_while(err, "blob");
-	if (hashes_to(str_cut(buf_view(out), before, out->len), ref))
-		return ERR_OK;
-	buf_cut(out, before);
-	return err_set(err, ERR_CORRUPT, "blob '%.*s' has another content", STR_ARG(ref));
+	return blob_read(dir, ref, limits->blob_bytes, out, err);
 }
 
 /* ---- results ---- */

@@ -46,6 +46,24 @@ static enum err_code begin(struct folding *folding, const struct event *created,
 	return run_state_init(&fold->state, fold->model, err);
 }
 
+/* run.resumed brings another definition (S9.3): thaw it. That of before stays for as long as the fold
+ * does: whoever is told of events has texts of it. */
+static enum err_code read_next(struct folding *folding, const struct event *event, struct err *err)
+{
+	AUTO(buf_fini) struct buf frozen = BUF_INIT;
+	struct fold_run *fold = folding->fold;
+	struct model *next = NULL;
+
+	if (rundir_frozen(folding->dir, event_text(event, EVENT_FIELD_DEFINITION_HASH), &frozen,
+			  err) != ERR_OK ||
+	    lang_thaw(buf_view(&frozen), &next, err) != ERR_OK)
+		return err_while(err, "read the definition of event %llu",
+				 (unsigned long long)event->seq);
+	model_replace(next, fold->model);
+	fold->model = next;
+	return ERR_OK;
+}
+
 /* Put the content of a blob in the place of its name. A blob was durable before its event was
  * (S11.2): one that is not there, or is not JSON, is damage. */
 static enum err_code resolve(struct folding *folding, struct event *event, enum event_field ref,
@@ -80,6 +98,7 @@ static enum err_code on_event(void *arg, const struct event *event, struct str l
 {
 	struct folding *folding = arg;
 	struct run_state *state = &folding->fold->state;
+	const struct model *next = NULL;
 	struct event whole;
 
 	if (!folding->fold->model && begin(folding, event, err) != ERR_OK)
@@ -87,10 +106,15 @@ static enum err_code on_event(void *arg, const struct event *event, struct str l
 	folding->is_over = folding->is_over || is_beyond(folding, event);
 	if (folding->is_over)
 		return ERR_OK;
+	if (event->type == EVENT_RUN_RESUMED && event_has(event, EVENT_FIELD_CHANGES)) {
+		if (read_next(folding, event, err) != ERR_OK)
+			return err->code;
+		next = folding->fold->model;
+	}
 	if (!event_has(event, EVENT_FIELD_OUTPUTS_REF) &&
 	    !event_has(event, EVENT_FIELD_CONTEXT_UPDATES_REF) &&
 	    !event_has(event, EVENT_FIELD_GIVEN_REF)) {
-		if (apply(state, event, ERR_CORRUPT, err) != ERR_OK)
+		if (apply_next(state, event, next, ERR_CORRUPT, err) != ERR_OK)
 			folding->is_spoilt = true;
 	} else {
 		whole = *event;
@@ -129,6 +153,18 @@ static enum err_code read_upto(struct folding *folding, uint64_t upto,
 			on_event, folding, ret_reading, err);
 }
 
+/* Back to the definition that the run was born with. */
+static void keep_oldest(struct fold_run *fold)
+{
+	while (fold->model->older) {
+		struct model *newer = fold->model;
+
+		fold->model = newer->older;
+		newer->older = NULL;
+		model_free(newer);
+	}
+}
+
 static enum err_code read_all(struct folding *folding, struct err *err)
 {
 	struct fold_run *fold = folding->fold;
@@ -144,6 +180,7 @@ static enum err_code read_all(struct folding *folding, struct err *err)
 		run_state_fini(&fold->state);
 		fold->state = (struct run_state){.seq = 0};
 		folding->visit = NULL;
+		keep_oldest(fold);
 		if (run_state_init(&fold->state, fold->model, err) != ERR_OK ||
 		    read_upto(folding, fold->reading.head.offset_bytes, &prefix, err) != ERR_OK)
 			return err->code;

@@ -63,13 +63,14 @@ MUST_CHECK enum err_code rundir_find(const struct vfs *vfs, const char *home, st
 MUST_CHECK enum err_code rundir_list(const struct vfs *vfs, const char *home, struct arena *arena,
 				     struct str **ret_ids, size_t *ret_count, struct err *err);
 
-/* The frozen definition as bytes; CORRUPT when its SHA-256 is not `definition_hash` (skipped when
- * that is empty). */
+/* The frozen definition with that hash as bytes: of the birth (also when the hash is empty), or of a
+ * resume that changed it, which is a blob. CORRUPT when there is none. */
 MUST_CHECK enum err_code rundir_frozen(const struct rundir *dir, struct str definition_hash,
 				       struct buf *out, struct err *err);
 
-/* The pipeline as it was written at the birth. */
-MUST_CHECK enum err_code rundir_source(const struct rundir *dir, struct buf *out, struct err *err);
+/* The pipeline as it was written: at the birth when `ref` is empty, else for the resume that names it. */
+MUST_CHECK enum err_code rundir_source(const struct rundir *dir, struct str ref, struct buf *out,
+				       struct err *err);
 
 /* Told of the run.created of a run, as far as it is whole (nothing is verified but the line itself). */
 typedef enum err_code rundir_born_fn(void *arg, struct str id, const struct event *created,

@@ -24,7 +24,6 @@ LATER = {
     "later, waits": "wait",
     "start again": "lua",
     "is unknown, `step.lost`": "http",
-    "`resume --file FILE --accept-changes`": "--file",
 }
 
 

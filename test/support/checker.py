@@ -17,10 +17,10 @@ COMMON = ["step_id", "error_class", "reason", "inputs_hash", "outputs_hash", "ar
 # S11: required fields beyond the head, then those that may be there.
 FIELDS = {
     "run.created": ("new_state format pipeline definition_hash sync seed boot_id cwd",
-                    "version params partition idempotency_key dry_run selection given given_ref trace_id traceparent reason"),
+                    "version params partition idempotency_key dry_run selection given given_ref file trace_id traceparent reason"),
     "run.state_changed": ("previous_state new_state", "reason"),
     "run.completed": ("new_state outcome duration_ms", "reason warnings"),
-    "run.resumed": ("definition_hash boot_id", "from params reason"),
+    "run.resumed": ("definition_hash boot_id", "from params reason changes source_ref file"),
     "run.stop_requested": ("", "now reason peer_uid peer_pid"),
     "run.override_applied": ("gate override_reason", ""),
     "step.started": ("step_id new_state", "inputs_hash error_class reason"),
@@ -277,7 +277,17 @@ class Log:
         if self.rolling_back:
             return
         self.outcome = None
+        changes = event.get("changes")
+        for name in changes["removed"] if changes else ():
+            gone = self.steps[name]
+            if gone.state in ("running", "waiting") or gone.gate_barred:
+                raise Damage(f"S9.3: {name} is {gone.state} and was removed")
+            gone.state, gone.may_reopen, gone.announced = "pending", False, None
         for step in self.steps.values():
+            if changes and step.state == "running":
+                raise Damage("S9.3: the definition changed while a step ran")
+            if changes and step.state in ("failed", "skipped", "succeeded"):
+                step.may_reopen = True
             if at_rest and step.state in ("failed", "skipped"):
                 step.may_reopen = True
             if event.get("from") and step.state in ("failed", "skipped", "succeeded"):

@@ -11,6 +11,93 @@ static int check(struct cli *cli, const struct sluice_resume_opts *options)
 	return cli_answer_or_error(code, text, &err);
 }
 
+static bool load(struct cli *cli, struct sluice_pipeline **ret_pipeline, int *ret_status)
+{
+	struct sluice_error err;
+	char *diagnostics = NULL;
+
+	if (sluice_pipeline_load(cli->sluice, cli->options.value[OPT_FILE], ret_pipeline,
+				 &diagnostics, &err) == SLUICE_OK)
+		return true;
+	if (diagnostics)
+		print_note("%s", diagnostics);
+	sluice_free(diagnostics);
+	*ret_status = print_error(&err);
+	return false;
+}
+
+/* The file that the run came from has changed: said, and no more. What is wrong with the run the resume
+ * itself will say. */
+static void tell_file(struct cli *cli)
+{
+	struct sluice_error ignored;
+	char *text = NULL;
+
+	if (cli->options.given[OPT_QUIET] ||
+	    sluice_resume_changes(cli->sluice, cli->options.words[0], NULL, &text, &ignored) !=
+		SLUICE_OK ||
+	    !text)
+		return;
+	print_note("note: %s", text);
+	print_note("      (--file FILE --accept-changes takes the new one)\n");
+	sluice_free(text);
+}
+
+/* What differs: an answer when that is the end of it. False: the resume cannot be tried. */
+static bool tell_changes(struct cli *cli, const struct sluice_resume_opts *options, int *ret_status)
+{
+	const char *run_name = cli->options.words[0];
+	struct sluice_error err;
+	char *text = NULL;
+
+	if (sluice_resume_changes(cli->sluice, run_name, options->definition, &text, &err) !=
+	    SLUICE_OK) {
+		*ret_status = print_error(&err);
+		return false;
+	}
+	if (!text)
+		return true;
+	if (options->accept_changes) {
+		if (!cli->options.given[OPT_QUIET])
+			print_note("%s", text);
+		sluice_free(text);
+		return true;
+	}
+	if (cli->options.given[OPT_OUTPUT] || cli->options.given[OPT_JSON]) {
+		print_note("%s", text); /* the answer of a resume as JSON is that of its end */
+		sluice_free(text);
+	} else {
+		cli_answer(text);
+	}
+	print_problem("the file is not the definition that the run has: nothing was resumed",
+		      "--accept-changes takes it, and records that; without --file the run goes "
+		      "on with what it froze");
+	*ret_status = sluice_exit_status(SLUICE_REFUSED);
+	return false;
+}
+
+static int resume(struct cli *cli, struct sluice_resume_opts *options)
+{
+	const struct options *given = &cli->options;
+	struct sluice_pipeline *definition = NULL;
+	int status;
+
+	if (given->value[OPT_FILE] && !load(cli, &definition, &status))
+		return status;
+	options->definition = definition;
+	if (given->given[OPT_CHECK]) {
+		status = check(cli, options);
+	} else if (definition) {
+		if (tell_changes(cli, options, &status))
+			status = carry_resumed(cli, given->words[0], options);
+	} else {
+		tell_file(cli);
+		status = carry_resumed(cli, given->words[0], options);
+	}
+	sluice_pipeline_free(definition);
+	return status;
+}
+
 static int run(struct cli *cli)
 {
 	const struct options *given = &cli->options;
@@ -22,6 +109,9 @@ static int run(struct cli *cli)
 		return cli_usage(cli, "`--check` answers as text only", "leave out -o json");
 	if (!options_number(given, OPT_MAX_PARALLEL, 1, PARALLEL_MAX, 0, &parallel, &wrong))
 		return cli_usage(cli, wrong.text, wrong.hint);
+	if (given->given[OPT_ACCEPT] && !given->value[OPT_FILE])
+		return cli_usage(cli, "--accept-changes needs --file FILE",
+				 "without it the run goes on with what it froze");
 	options = (struct sluice_resume_opts){
 	    .from = given->value[OPT_FROM],
 	    .params = (const char *const *)given->many[OPT_PARAM],
@@ -30,14 +120,15 @@ static int run(struct cli *cli)
 	    .as = given->value[OPT_AS],
 	    .max_parallel = (uint32_t)parallel,
 	    .again = given->given[OPT_AGAIN],
+	    .accept_changes = given->given[OPT_ACCEPT],
 	};
-	return given->given[OPT_CHECK] ? check(cli, &options)
-				       : carry_resumed(cli, given->words[0], &options);
+	return resume(cli, &options);
 }
 
-static const enum option resume_options[] = {OPT_CHECK,  OPT_FROM,   OPT_PARAM,        OPT_OVERRIDE,
-					     OPT_REASON, OPT_AS,     OPT_MAX_PARALLEL, OPT_WAIT,
-					     OPT_AGAIN,  OPT_OUTPUT, OPT_JSON,         OPT_END};
+static const enum option resume_options[] = {OPT_CHECK,        OPT_FROM, OPT_PARAM, OPT_OVERRIDE,
+					     OPT_REASON,       OPT_AS,   OPT_FILE,  OPT_ACCEPT,
+					     OPT_MAX_PARALLEL, OPT_WAIT, OPT_AGAIN, OPT_OUTPUT,
+					     OPT_JSON,         OPT_END};
 
 const struct cli_verb verb_resume = {
     .name = "resume",
@@ -47,12 +138,19 @@ const struct cli_verb verb_resume = {
 	    "  sluice resume 20260131T1200 --check\n"
 	    "  sluice resume nightly --from load -p threshold=95\n"
 	    "  sluice resume nightly --override quality_gate --reason 'checked by hand' --as anna\n"
+	    "  sluice resume nightly --file fixed.yaml --accept-changes\n"
 	    "\n"
 	    "Failed and interrupted steps run again, succeeded ones do not (but see --from). A run "
 	    "that\n"
 	    "failed at a hard gate needs --override GATE and --reason; both are recorded. A "
 	    "succeeded run\n"
-	    "is left alone (exit 0), a blocked one on which nobody decided too (exit 4).\n",
+	    "is left alone (exit 0), a blocked one on which nobody decided too (exit 4).\n"
+	    "\n"
+	    "A run goes on with the definition that it froze. --file FILE tells what another one would "
+	    "change,\n"
+	    "and refuses it (exit 3); with --accept-changes steps that changed or are new, and all "
+	    "downstream\n"
+	    "of them, run again. Others stay as they are.\n",
     .options = resume_options,
     .formats = CLI_TEXT | CLI_JSON,
     .words_min = 1,

@@ -520,6 +520,27 @@ static void use_sluice_run_resume(void)
 	assert_int_equal(status, 77);
 }
 
+static void use_sluice_resume_changes(void)
+{
+	struct sluice_pipeline *built = sluice_pipeline_new("built");
+	struct sluice_run *made = NULL;
+	struct sluice_resume_opts blind = {.accept_changes = true};
+	struct sluice_resume_opts empty = {.definition = built};
+	int status = 77;
+
+	USAGE(sluice_resume_changes(NULL, RUN_ID, NULL, &text, err));
+	USAGE(sluice_resume_changes(sluice, NULL, NULL, &text, err));
+	USAGE(sluice_resume_changes(sluice, RUN_ID, NULL, NULL, err));
+	FAILS(SLUICE_INVALID, sluice_resume_changes(sluice, RUN_ID, built, &text, err));
+	USAGE(sluice_resume_check(sluice, RUN_ID, &blind, &text, err));
+	USAGE(sluice_run_resume(sluice, RUN_ID, &blind, &made, &status, err));
+	FAILS(SLUICE_INVALID, sluice_run_resume(sluice, RUN_ID, &empty, &made, &status, err));
+	FOR_NAMES(name)
+	REFUSED(sluice_resume_changes(sluice, name, NULL, &text, err));
+	assert_null(made);
+	sluice_pipeline_free(built);
+}
+
 static void use_sluice_resume_check(void)
 {
 	USAGE(sluice_resume_check(NULL, RUN_ID, NULL, &text, err));
@@ -668,6 +689,7 @@ static const struct misuse rows[] = {
     ROW(sluice_run_start),
     ROW(sluice_run_resume),
     ROW(sluice_resume_check),
+    ROW(sluice_resume_changes),
     ROW(sluice_run_wait),
     ROW(sluice_run_end),
     ROW(sluice_run_stop),
