@@ -90,7 +90,7 @@ void cli_help_all(void)
 		       "  sluice resume @failed\n\n"
 		       "Verbs:\n");
 	for (size_t i = 0; cli_verbs[i]; i++)
-		buf_fmt(&out, "  %-9s %s\n", cli_verbs[i]->name, cli_verbs[i]->summary);
+		buf_fmt(&out, "  %-10s  %s\n", cli_verbs[i]->name, cli_verbs[i]->summary);
 	buf_text(&out, "\n`sluice help VERB` or `sluice VERB -h` shows examples and options,\n"
 		       "`sluice help exit-codes` what the exit status means.\n");
 	print_bytes(out.ptr, out.len);

@@ -92,6 +92,7 @@ struct build {
 	/* of the step that is being read */
 	uint32_t step;   /* STEP_NONE outside steps */
 	enum key_id key; /* of the step or the defaults */
+	bool has_unknown_key;
 	uint32_t undo_node; /* of a value `on_failure: compensate`, + 1; 0 = there is none */
 	/* shared by steps that do not say otherwise */
 	const struct retry *retry_none;

@@ -161,6 +161,8 @@ static bool kind_check(struct build *build, const struct draft *draft, const str
 	}
 	if (first)
 		return true;
+	if (build->has_unknown_key)
+		return false; /* that may be what it does: reported already */
 	build_report(build, DIAG_KIND_MISSING, name, "the step '%.*s' does nothing",
 		     STR_ARG(str_cut(name->text, 0, 80)));
 	diags_hint(build->diags, "give it one of run, argv, call and noop");
@@ -211,6 +213,7 @@ static void step_read(struct build *build, const struct node *name, const struct
 	    build->defaults ? *build->defaults : (struct draft){.command.grace_ns = -1};
 	struct str id;
 
+	build->has_unknown_key = false;
 	(void)take_name(build, name, "a step",
 			&id); /* a bad name is reported, the step still read */
 	if (node_is_null(value)) {

@@ -68,6 +68,7 @@ void build_unknown_key(struct build *build, enum key_scope scope, const struct n
 		if (key_rows[i].scope == scope && key_rows[i].support == SUPPORT_NOW)
 			names[count++] = key_rows[i].name.ptr;
 	}
+	build->has_unknown_key = true;
 	build_report(build, DIAG_UNKNOWN_KEY, key, "there is no key '%.*s' here",
 		     STR_ARG(str_cut(key->text, 0, 80)));
 	if (foreign)

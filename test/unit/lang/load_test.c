@@ -227,7 +227,7 @@ static void more_errors_than_the_limit_are_counted(void **state)
 	(void)state;
 	buf_text(&text, "pipeline: p\nsteps:\n");
 	for (int i = 0; i < 150; i++)
-		buf_fmt(&text, "  s%d: {foo: true}\n", i);
+		buf_fmt(&text, "  s%d: {foo: true, bar: 1}\n", i);
 	AUTO(loaded_fini) struct loaded loaded = load(text.ptr);
 	assert_int_equal(loaded.diags.count, 100);
 	assert_int_equal(loaded.diags.dropped, 200);
@@ -284,6 +284,7 @@ static void unknown_keys_get_a_suggestion(void **state)
 	expect_hint("pipeline: p\nname: q\n" STEPS, "it is called 'pipeline' here");
 	expect_hint("pipeline: p\nsteps: {a: {noop: true, Depends-On: [b]}}\n",
 		    "it is called 'needs' here");
+	expect_hint("pipeline: p\nsteps: {a: {rnu: x}}\n", "did you mean 'run'?");
 	expect_hint("pipeline: p\nsteps: {a: {run: x, retry: {attempts: 3}}}\n",
 		    "it is called 'max_attempts' here");
 	expect_hint("pipeline: p\nsteps: {a: {run: x, retry: {wurst: 3}}}\n",
