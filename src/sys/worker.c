@@ -15,6 +15,7 @@ struct worker_pool {
 	uint32_t waiting; /* jobs that no thread has taken */
 	uint32_t idle;    /* threads that wait for one */
 	uint32_t threads_count;
+	bool is_waking;   /* a thread was called and has not come yet */
 	bool is_closing;
 	uint32_t threads_max;
 	size_t threads_capacity;
@@ -51,14 +52,26 @@ void worker_pool_free(struct worker_pool *pool)
 	mem_free(pool);
 }
 
+/* The lock is held. One thread is called at a time, and calls the next one when there is more than it takes:
+ * jobs that are short do not wake a thread each. */
+static void thread_call(struct worker_pool *pool)
+{
+	if (!pool->first || !pool->idle || pool->is_waking)
+		return;
+	pool->is_waking = true;
+	(void)pthread_cond_signal(&pool->has_work);
+}
+
 static struct worker_job *job_take(struct worker_pool *pool)
 {
 	struct worker_job *job;
 
 	(void)pthread_mutex_lock(&pool->lock);
 	pool->idle++;
-	while (!pool->first && !pool->is_closing)
+	while (!pool->first && !pool->is_closing) {
 		(void)pthread_cond_wait(&pool->has_work, &pool->lock);
+		pool->is_waking = false;
+	}
 	pool->idle--;
 	job = pool->first;
 	if (job) {
@@ -66,6 +79,7 @@ static struct worker_job *job_take(struct worker_pool *pool)
 		pool->waiting--;
 		if (!pool->first)
 			pool->last = &pool->first;
+		thread_call(pool);
 	}
 	(void)pthread_mutex_unlock(&pool->lock);
 	return job;
@@ -117,7 +131,6 @@ static enum err_code thread_start(struct worker_pool *pool, struct err *err)
 enum err_code worker_pool_submit(struct worker_pool *pool, struct worker_job *job, struct err *err)
 {
 	struct err own = ERR_INIT;
-	bool is_waited_for;
 
 	(void)pthread_mutex_lock(&pool->lock);
 	if (pool->idle <= pool->waiting && pool->threads_count < pool->threads_max) {
@@ -132,9 +145,7 @@ enum err_code worker_pool_submit(struct worker_pool *pool, struct worker_job *jo
 	*pool->last = job;
 	pool->last = &job->next;
 	pool->waiting++;
-	is_waited_for = pool->idle > 0;
+	thread_call(pool);
 	(void)pthread_mutex_unlock(&pool->lock);
-	if (is_waited_for)
-		(void)pthread_cond_signal(&pool->has_work);
 	return ERR_OK;
 }
