@@ -238,8 +238,9 @@ static enum err_code pattern_match_check(const struct param *param, struct str v
 	case PATTERN_NONE:
 		break;
 	}
-	return err_set(err, ERR_INVALID, "'%.*s' must match the pattern %.*s", STR_ARG(param->name),
-		       STR_ARG(str_cut(param->pattern, 0, 200)));
+	return err_set(err, ERR_INVALID, "'%.*s' must match the pattern %.*s, not be '%.*s'",
+		       STR_ARG(param->name), STR_ARG(str_cut(param->pattern, 0, 120)),
+		       STR_ARG(str_cut(value, 0, 60)));
 }
 
 enum err_code lang_param_check(const struct param *param, struct str json, struct err *err)

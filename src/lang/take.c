@@ -8,6 +8,7 @@
 #include "lang/lang.h"
 
 #include <math.h>
+#include <string.h>
 
 static bool refuse(struct build *build, const struct node *key, const struct node *value,
 		   const char *expected)
@@ -200,6 +201,22 @@ bool take_word(struct build *build, const struct node *key, const struct node *v
 	return false;
 }
 
+/* What a name may be, and the nearest one that may: `my_step` for `my-step`. */
+static void hint_name(struct build *build, const struct node *value)
+{
+	static const char rule[] =
+	    "letters, digits and '_', not beginning with a digit, at most 64";
+	char near[64];
+	size_t len = value->text.len <= sizeof(near) ? value->text.len : 0;
+
+	for (size_t i = 0; i < len; i++)
+		near[i] = strchr("-. ", value->text.ptr[i]) ? '_' : value->text.ptr[i];
+	if (len > 0 && name_valid(str_from(near, len)) && !token_is_keyword(str_from(near, len)))
+		diags_hint(build->diags, "such as '%.*s': %s", (int)len, near, rule);
+	else
+		diags_hint(build->diags, "%s", rule);
+}
+
 bool take_name(struct build *build, const struct node *value, const char *what,
 	       struct str *ret_name)
 {
@@ -216,7 +233,7 @@ bool take_name(struct build *build, const struct node *value, const char *what,
 	}
 	build_report(build, DIAG_NAME, value, "'%.*s' cannot be the name of %s",
 		     STR_ARG(str_cut(value->text, 0, 80)), what);
-	diags_hint(build->diags, "letters, digits and '_', not beginning with a digit, at most 64");
+	hint_name(build, value);
 	return false;
 }
 

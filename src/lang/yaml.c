@@ -357,7 +357,8 @@ static const struct {
      "a text with a colon and a blank needs quotes; or the line is indented too far"},
     {"did not find expected key", "look at the indentation of this line and the one before"},
     {"could not find expected ':'", "a key needs a colon, followed by a blank"},
-    {"did not find expected ',' or", "a list or mapping in brackets is not closed before this"},
+    {"did not find expected ',' or", "a text with `${`, a brace or a comma needs quotes inside of "
+				     "brackets; or they are not closed"},
     {"unexpected end of stream", "a quoted text is not closed"},
     {"did not find expected '-' indicator", "the items of a list must begin in the same column"},
 };

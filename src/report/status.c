@@ -17,6 +17,8 @@ static void step_lines(struct buf *out, const struct run_state *run, const uint3
 			step_state_name(at->state));
 		if (at->attempt > 0)
 			buf_fmt(out, " (attempt %u)", at->attempt);
+		if (at->state == STEP_SKIPPED)
+			buf_fmt(out, " (%s)", skip_reason_name(at->skip));
 		if (at->is_given)
 			buf_text(out, " (given)");
 		cached_note(out, at);

@@ -81,5 +81,31 @@ def test_an_id_that_is_taken_is_said_once_with_the_command_S13(sluice):
 def test_what_is_no_verb_is_told_what_was_meant_S13(sluice):
     assert "`sluice run nightly.yaml`" in sluice.run("nightly.yaml", check=2).stderr
     assert "`sluice --version`" in sluice.run("version", check=2).stderr
+    assert sluice.run("verify", "--all", check=0).returncode == 0, "a verb that needs no RUN"
     for verb in ("logs", "status", "resume", "stop", "events"):
         assert "hint: RUN is an id, the beginning of one, @latest or @failed" in sluice.run(verb, check=2).stderr
+
+
+def test_logs_of_a_step_that_wrote_nothing_say_so(sluice):
+    text = "pipeline: p\nsteps:\n  quiet: {run: 'true'}\n  loud: {run: echo hi}\n"
+    sluice.run("run", "-q", sluice.write("p.yaml", text), "--run-id", "r", check=0)
+    done = sluice.run("logs", "r", "quiet", check=0)
+    assert done.stdout == "" and done.stderr == "no output\n"
+    assert sluice.run("logs", "r", "--failed", check=0).stderr == "no output\n"
+    assert sluice.run("logs", "r", "quiet", "-q", check=0).stderr == ""
+    assert sluice.run("logs", "r", "loud", check=0).stderr == ""
+
+
+def test_status_says_why_a_step_was_skipped(sluice):
+    sluice.run("run", "-q", sluice.write("p.yaml", FAILING), "--run-id", "r", check=1)
+    assert "skipped (run_stopped)\n" in sluice.run("status", "r", check=0).stdout
+
+
+def test_the_errors_of_newcomers_say_what_helps(sluice):
+    lint = lambda text: sluice.run("lint", sluice.write("p.yaml", text), check=2).stderr
+    assert "hint: such as 'my_step': letters" in lint("pipeline: p\nsteps:\n  my-step: {run: echo}\n")
+    assert "hint: letters, digits" in lint("pipeline: p\nsteps:\n  2nd-step: {run: echo}\n")
+    assert "needs quotes inside of brackets" in lint("pipeline: p\nsteps:\n  a: {run: echo ${params.x}}\n")
+    text = "pipeline: p\nparams: {day: {type: string, pattern: '%d+', required: true}}\nsteps: {a: {run: echo}}\n"
+    told = sluice.run("run", sluice.write("d.yaml", text), "-p", "day=x1", check=2).stderr
+    assert "'day' must match the pattern %d+, not be 'x1'" in told

@@ -1,6 +1,13 @@
 /* logs.c - sluice logs: what the steps of a run wrote */
 #include "cli/cli.h"
 
+/* Counts what was written on its way to the screen. */
+static bool show(void *arg, const char *bytes, size_t len)
+{
+	*(bool *)arg = true;
+	return print_sink(NULL, bytes, len);
+}
+
 static int run(struct cli *cli)
 {
 	const struct options *given = &cli->options;
@@ -12,6 +19,7 @@ static int run(struct cli *cli)
 	struct option_error wrong;
 	struct sluice_error err;
 	uint64_t attempt;
+	bool has_output = false;
 
 	if (!options_number(given, OPT_ATTEMPT, 0, UINT32_MAX, 0, &attempt, &wrong))
 		return cli_usage(cli, wrong.text, wrong.hint);
@@ -19,9 +27,11 @@ static int run(struct cli *cli)
 		options.attempt = (int64_t)attempt;
 	if (options.follow)
 		print_at_once();
-	if (sluice_logs(cli->sluice, given->words[0], &options, print_sink, NULL, &err) !=
+	if (sluice_logs(cli->sluice, given->words[0], &options, show, &has_output, &err) !=
 	    SLUICE_OK)
 		return print_error(&err);
+	if (!has_output && !given->given[OPT_QUIET])
+		print_note("no output\n");
 	return CLI_OK;
 }
 

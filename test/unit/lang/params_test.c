@@ -136,7 +136,7 @@ static void what_does_not_fit_is_refused_with_what_is_expected(void **state)
 	refuse("list={}", "'list' must be a JSON list, not '{}'");
 	refuse("map=[]", "'map' must be a JSON object, not '[]'");
 	refuse("map={\"a\":1,\"a\":2}", "'map' must be a JSON object, not '{\"a\":1,\"a\":2}'");
-	refuse("day=x", "'day' must match the pattern %d+-%d+");
+	refuse("day=x", "'day' must match the pattern %d+-%d+, not be 'x'");
 	refuse("cuont=1", "there is no parameter 'cuont'");
 	assert_string_equal(fixture.err.hint, "did you mean 'count'?");
 	refuse("count", "'count' is not name=value");

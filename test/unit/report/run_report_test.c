@@ -158,7 +158,7 @@ static void the_status_of_a_failed_run(void **unused)
 				    "Steps:\n"
 				    "  first                          succeeded (attempt 1)\n"
 				    "  gate                           failed\n"
-				    "  last                           skipped\n"
+				    "  last                           skipped (gate_failed)\n"
 				    "Completed: 1\n"
 				    "Failed hard gates: gate\n"
 				    "Pipeline: demo\n"
