@@ -247,7 +247,7 @@ static enum err_code follow(struct stream *stream, struct watch *watch, struct e
 		if (stream->needs_owner && !owner.is_held) {
 			(void)err_set(err, ERR_GONE, "the process that carried '%.*s' on is gone",
 				      STR_ARG(rundir_id(stream->dir)));
-			return err_hint(err, "go on with it: resume %.*s",
+			return err_hint(err, "go on with it: sluice resume %.*s",
 					STR_ARG(rundir_id(stream->dir)));
 		}
 		if (stream->observer && stream->observer->on_tick)

@@ -698,7 +698,7 @@ static enum err_code check_undo(const struct run_state *run, const struct decide
 {
 	if (!run_is_undoing(run)) {
 		(void)err_set(err, ERR_REFUSED, "the run was rolled back in part: it cannot go forward again");
-		return err_hint(err, "go on with it: rollback %.*s", STR_ARG(run->run_id));
+		return err_hint(err, "go on with it: sluice rollback %.*s", STR_ARG(run->run_id));
 	}
 	if (resume->from.ptr || resume->params.ptr || resume->overrides_count || resume->next)
 		return err_set(err, ERR_REFUSED,
@@ -717,7 +717,7 @@ enum err_code decide_rollback_check(const struct run_state *run, struct err *err
 		      run_state_name(run->state));
 	if (run->state == RUN_SUCCEEDED)
 		return err->code;
-	return err_hint(err, "bring it to rest first: resume %.*s, or stop %.*s", STR_ARG(run->run_id),
+	return err_hint(err, "bring it to rest first: sluice resume %.*s, or sluice stop %.*s", STR_ARG(run->run_id),
 			STR_ARG(run->run_id));
 }
 

@@ -85,7 +85,7 @@ enum err_code recover_check_artifacts(const struct engine *engine, const uint8_t
 		err_reset(err);
 		(void)err_set(err, ERR_REFUSED, "the artifact '%s' of step '%.*s' is not what it was", path,
 			      STR_ARG(step));
-		return err_hint(err, "make it again: resume %.*s --from %.*s", STR_ARG(run->run_id),
+		return err_hint(err, "make it again: sluice resume %.*s --from %.*s", STR_ARG(run->run_id),
 				STR_ARG(step));
 	}
 	return ERR_OK;

@@ -109,3 +109,10 @@ def test_the_errors_of_newcomers_say_what_helps(sluice):
     text = "pipeline: p\nparams: {day: {type: string, pattern: '%d+', required: true}}\nsteps: {a: {run: echo}}\n"
     told = sluice.run("run", sluice.write("d.yaml", text), "-p", "day=x1", check=2).stderr
     assert "'day' must match the pattern %d+, not be 'x1'" in told
+
+
+def test_a_command_in_a_hint_can_be_pasted_S13(sluice):
+    text = ("pipeline: p\nsteps:\n  a: {run: 'true', compensate: {run: exit 3}}\n"
+            "  b: {run: exit 1, on_failure: compensate}\n")
+    sluice.run("run", "-q", sluice.write("p.yaml", text), "--run-id", "r", check=1)
+    assert "hint: go on with it: sluice rollback r\n" in sluice.run("resume", "r", check=3).stderr
