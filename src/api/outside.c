@@ -142,7 +142,7 @@ static int host_list(void *self, int dir, uint64_t *place, char *name)
 	int code = storage_of(self)->ops.list(storage_of(self)->self, dir, place, name);
 
 	name[VFS_NAME_BYTES - 1] = '\0';
-	return code;
+	return code > 0 ? 1 : code;
 }
 
 static int host_lock(void *self, int fd)

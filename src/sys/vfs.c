@@ -277,11 +277,12 @@ enum err_code vfs_make_dir(const struct vfs *vfs, int dir, const char *path, str
 enum err_code vfs_list(const struct vfs *vfs, int dir, vfs_list_fn *visit, void *arg,
 		       struct err *err)
 {
-	char name[VFS_NAME_BYTES];
+	char names[VFS_LIST_BYTES];
 	uint64_t place = 0;
 
 	for (;;) {
-		int answer = vfs->ops->list(vfs->self, dir, &place, name);
+		int answer = vfs->ops->list(vfs->self, dir, &place, names);
+		const char *name = names;
 
 		if (answer == -EINTR)
 			continue;
@@ -289,8 +290,10 @@ enum err_code vfs_list(const struct vfs *vfs, int dir, vfs_list_fn *visit, void 
 			return err_sysno(err, -answer, "list a directory");
 		if (answer == 0)
 			return ERR_OK;
-		if (visit(arg, name, err) != ERR_OK)
-			return err->code;
+		for (int i = 0; i < answer; i++, name += strlen(name) + 1) {
+			if (visit(arg, name, err) != ERR_OK)
+				return err->code;
+		}
 	}
 }
 

@@ -27,6 +27,7 @@ enum vfs_mode {
 };
 
 #define VFS_NAME_BYTES 256 /* a name in a directory, with its NUL */
+#define VFS_LIST_BYTES ((size_t)8192) /* names that are listed at once */
 
 struct vfs_stat {
 	uint64_t size_bytes;
@@ -60,9 +61,10 @@ struct vfs_ops {
 	int (*root)(void *self, const char *path, bool make);
 	/* -EEXIST when `to` is there. */
 	int (*rename_new)(void *self, int dir, const char *from, int to_dir, const char *to);
-	/* The next name in the directory into name[VFS_NAME_BYTES] ("." and ".." left out): 1, or
-	 * 0 at the end. *place is 0 at the start and the driver's own after that, as the order. */
-	int (*list)(void *self, int dir, uint64_t *place, char *name);
+	/* The next names in the directory ("." and ".." left out), one after another, each with its
+	 * NUL, into names[VFS_LIST_BYTES]: how many, 0 at the end. As many at once as the driver
+	 * likes. *place is 0 at the start and the driver's own after that, as the order. */
+	int (*list)(void *self, int dir, uint64_t *place, char *names);
 	/* Exclusive lock of the open file description, no waiting: 0, or -EAGAIN when held. */
 	int (*lock)(void *self, int fd);
 	/* Does another open file description hold the lock? 1 or 0; takes nothing. */

@@ -333,17 +333,37 @@ static int os_root(void *self, const char *path, bool make)
 	return -errno;
 }
 
-/* One getdents64(2) per name, continued at d_off: no state is kept between calls. The buffer holds
- * the largest entry and little more. */
-static int os_list(void *self, int dir, uint64_t *place, char *name)
+static int names_copy(const char *entries, size_t len, uint64_t *place, char *names)
+{
+	int count = 0;
+
+	for (size_t at = 0; at < len;) {
+		const struct dirent64 *entry = (const void *)(entries + at);
+		size_t name_len = strlen(entry->d_name);
+
+		at += entry->d_reclen;
+		*place = (uint64_t)entry->d_off;
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		memcpy(names, entry->d_name, name_len + 1);
+		names += name_len + 1;
+		count++;
+	}
+	return count;
+}
+
+/* One getdents64(2), continued at d_off: no state is kept between calls. Names take less room than
+ * their entries, so all of them fit. */
+static int os_list(void *self, int dir, uint64_t *place, char *names)
 {
 	union {
 		struct dirent64 entry;
-		char bytes[sizeof(struct dirent64) + 8];
+		char bytes[VFS_LIST_BYTES];
 	} room;
+	int count;
 
 	(void)self;
-	for (;;) {
+	do {
 		ssize_t got;
 
 		if (lseek(dir, (off_t)*place, SEEK_SET) < 0)
@@ -353,12 +373,9 @@ static int os_list(void *self, int dir, uint64_t *place, char *name)
 			return -errno;
 		if (got == 0)
 			return 0;
-		*place = (uint64_t)room.entry.d_off;
-		if (!strcmp(room.entry.d_name, ".") || !strcmp(room.entry.d_name, ".."))
-			continue;
-		(void)snprintf(name, VFS_NAME_BYTES, "%s", room.entry.d_name);
-		return 1;
-	}
+		count = names_copy(room.bytes, (size_t)got, place, names);
+	} while (count == 0); /* "." and ".." alone */
+	return count;
 }
 
 static int os_lock(void *self, int fd)
