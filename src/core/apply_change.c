@@ -204,7 +204,8 @@ static enum err_code reopen_changed(const struct fold *f, const struct lists *li
 	}
 	for (uint32_t i = 0; i < model->steps_count; i++) {
 		if (marks[i] && f->run->steps[i].state == STEP_WAITING)
-			return err_set(err, f->refused, "'%.*s' waits for a decision and cannot run again",
+			return err_set(err, f->refused,
+				       "'%.*s' waits for a decision and cannot run again",
 				       STR_ARG(model->steps[i].id));
 	}
 	return apply_reopen_marked(f, marks, err);
@@ -246,7 +247,8 @@ enum err_code apply_change(const struct fold *f, struct err *err)
 	if (!event_has(f->event, EVENT_FIELD_CHANGES) && !f->next)
 		return ERR_OK;
 	if (change(f, err) != ERR_OK ||
-	    apply_keep(run, event_text(f->event, EVENT_FIELD_SOURCE_REF), &run->source_ref, err) != ERR_OK)
+	    apply_keep(run, event_text(f->event, EVENT_FIELD_SOURCE_REF), &run->source_ref, err) !=
+		ERR_OK)
 		return err->code;
 	return apply_keep(run, event_text(f->event, EVENT_FIELD_FILE), &run->file, err);
 }

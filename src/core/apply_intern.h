@@ -25,13 +25,13 @@ static inline void set_flag(bool *flag, bool value, uint32_t *count)
 MUST_CHECK enum err_code apply_reopen_marked(const struct fold *f, const uint8_t *marks,
 					     struct err *err);
 
-/* apply.c: a copy of a text of an event, of the run's own arena; the one that is there already stays when it
- * is the same. MEMORY. */
+/* apply.c: a copy of a text of an event, of the run's own arena; the one that is there already
+ * stays when it is the same. MEMORY. */
 MUST_CHECK enum err_code apply_keep(struct run_state *run, struct str text, struct str *ret_kept,
 				    struct err *err);
 
-/* apply_change.c: make the run one of f->next, as the event's `changes` say; nothing when it has none. The
- * counters of needs are counted anew by the caller. */
+/* apply_change.c: make the run one of f->next, as the event's `changes` say; nothing when it has
+ * none. The counters of needs are counted anew by the caller. */
 MUST_CHECK enum err_code apply_change(const struct fold *f, struct err *err);
 
 #endif

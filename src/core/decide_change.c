@@ -48,9 +48,10 @@ static enum err_code check_waiting(const struct run_state *run, const struct dec
 			why = to == STEP_NONE ? "the new definition does not have it"
 					      : "it would have to be asked again";
 		}
-		(void)err_set(err, ERR_REFUSED, "'%.*s' waits for a decision: %s", STR_ARG(id), why);
-		return err_hint(err, "decide first: approve or reject %.*s %.*s", STR_ARG(run->run_id),
-				STR_ARG(id));
+		(void)err_set(err, ERR_REFUSED, "'%.*s' waits for a decision: %s", STR_ARG(id),
+			      why);
+		return err_hint(err, "decide first: approve or reject %.*s %.*s",
+				STR_ARG(run->run_id), STR_ARG(id));
 	}
 	return ERR_OK;
 }
@@ -61,17 +62,19 @@ enum err_code decide_check_change(const struct run_state *run, const struct deci
 	bool is_at_rest = run->state == RUN_FAILED || run->state == RUN_STOPPED;
 
 	if (run->selection.ptr) {
-		(void)err_set(err, ERR_REFUSED, "the run is of a part of its pipeline: its definition "
-						"cannot be changed");
+		(void)err_set(err, ERR_REFUSED,
+			      "the run is of a part of its pipeline: its definition "
+			      "cannot be changed");
 		return err_hint(err, "start another run: run FILE");
 	}
 	for (uint32_t i = 0; run->count[STEP_RUNNING] && i < run->model->steps_count; i++) {
 		if (run->steps[i].state != STEP_RUNNING)
 			continue;
-		(void)err_set(err, ERR_REFUSED,
-			      "what became of attempt %u of '%.*s' is not known yet: the definition "
-			      "can be changed when nothing is under way",
-			      run->steps[i].attempt, STR_ARG(run->model->steps[i].id));
+		(void)err_set(
+		    err, ERR_REFUSED,
+		    "what became of attempt %u of '%.*s' is not known yet: the definition "
+		    "can be changed when nothing is under way",
+		    run->steps[i].attempt, STR_ARG(run->model->steps[i].id));
 		return err_hint(err, "resume %.*s without --file finds out", STR_ARG(run->run_id));
 	}
 	if (is_at_rest ? !run->is_completed && !run->is_resuming
@@ -104,19 +107,22 @@ enum err_code decide_check_from(const struct run_state *run, const struct decide
 	if (!marks)
 		return mem_err(err);
 	if (step == STEP_NONE)
-		return err_set(err, ERR_NOT_FOUND, "there is no step '%.*s'", STR_ARG(resume->from));
+		return err_set(err, ERR_NOT_FOUND, "there is no step '%.*s'",
+			       STR_ARG(resume->from));
 	if (decide_change_marks(run, next, resume->changes, marks, err) != ERR_OK)
 		return err->code;
 	def = &next->steps[step];
 	for (uint32_t i = 0; i < def->needs_any_count; i++)
 		has_any = has_any || stays_succeeded(run, resume, marks, def->needs_any[i]);
 	if (def->needs_any_count && !has_any)
-		return err_set(err, ERR_REFUSED, "nothing that '%.*s' needs has succeeded and stays so",
+		return err_set(err, ERR_REFUSED,
+			       "nothing that '%.*s' needs has succeeded and stays so",
 			       STR_ARG(resume->from));
 	for (uint32_t i = 0; i < def->needs_count; i++) {
 		if (stays_succeeded(run, resume, marks, def->needs[i]))
 			continue;
-		return err_set(err, ERR_REFUSED, "'%.*s' needs '%.*s', which has not succeeded or runs again",
+		return err_set(err, ERR_REFUSED,
+			       "'%.*s' needs '%.*s', which has not succeeded or runs again",
 			       STR_ARG(resume->from), STR_ARG(next->steps[def->needs[i]].id));
 	}
 	return ERR_OK;

@@ -128,7 +128,8 @@ enum err_code change_store(struct engine *engine, const struct engine_resume *re
 
 	if (rundir_blob_put(engine->dir, buf_view(&change->frozen), frozen_ref, err) != ERR_OK ||
 	    rundir_blob_put(engine->dir, resume->source, source_ref, err) != ERR_OK) {
-		if (err->code == ERR_USAGE || err->code == ERR_INVALID) /* what is in its place is nothing that a run makes */
+		/* What is in its place is nothing that a run makes. */
+		if (err->code == ERR_USAGE || err->code == ERR_INVALID)
 			err->code = ERR_CORRUPT;
 		return err_while(err, "store the definition");
 	}
