@@ -1,0 +1,58 @@
+"""docs/GUARANTEES.md: every promise names tests, and every test that it names is there."""
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = (ROOT / "docs/GUARANTEES.md").read_text()
+CONTRACT = (ROOT / "docs/semantics.md").read_text()
+TESTS = re.compile(r"^- `(test/[^`]+)`:((?:\s+`\w+`,?)+)", re.M)
+
+
+def promises(text):
+    """[(title, body)] of the headings of the third order, and of those of the second that name tests."""
+    parts = re.split(r"^(#{2,3}) (.+)$", text, flags=re.M)[1:]
+    found = [(order, title, body) for order, title, body in zip(parts[::3], parts[1::3], parts[2::3])]
+    return [(title, body) for order, title, body in found if order == "###" or TESTS.search(body)]
+
+
+def functions(path):
+    """Names of the tests in a file, without `test_`."""
+    text = (ROOT / path).read_text()
+    if path.endswith(".py"):
+        return {node.name.removeprefix("test_") for node in ast.walk(ast.parse(text))
+                if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+    return set(re.findall(r"^static void (\w+)\(void \*\*\w+\)", text, re.M))
+
+
+def named(body):
+    return [(path, name) for path, names in TESTS.findall(body) for name in re.findall(r"`(\w+)`", names)]
+
+
+def missing(tests):
+    known = {path: functions(path) if (ROOT / path).is_file() else set() for path, _ in tests}
+    return [f"{path}: {name}" for path, name in tests if name not in known[path]]
+
+
+@pytest.mark.parametrize("title, body", promises(DOCUMENT), ids=lambda text: text[:40])
+def test_a_promise_names_tests_that_exist(title, body):
+    assert named(body), f"'{title}' names no test"
+    assert not missing(named(body))
+
+
+@pytest.mark.parametrize("title, body", promises(DOCUMENT), ids=lambda text: text[:40])
+def test_the_rules_of_a_promise_are_rules(title, body):
+    for rule in re.findall(r"\bS\d+(?:\.\d+)?\b", body):
+        section, _, item = rule.partition(".")
+        assert re.search(rf"^## {section}\b", CONTRACT, re.M), rule
+        assert not item or f"**{rule}**" in CONTRACT or re.search(rf"^{item}\. \*\*", CONTRACT, re.M), rule
+
+
+def test_the_check_can_fail():
+    assert promises("## A\n\n### P\n\ntext\n")[0] == ("P", "\n\ntext\n")
+    assert not named("no test\n")
+    assert missing([("test/structure/test_guarantees.py", "nothing_of_the_kind")])
+    assert missing([("test/no_such_file.py", "a")])
+    assert not missing([("test/structure/test_guarantees.py", "the_check_can_fail")])
