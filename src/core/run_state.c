@@ -1,4 +1,4 @@
-/* run_state.c - names, checks and the arithmetic of needs; the fold itself is apply.c */
+/* run_state.c - names, checks and the arithmetic of needs; the fold itself is apply*.c */
 #include "core/run_state.h"
 
 #include "base/mem.h"
