@@ -1,8 +1,9 @@
 /* decide_undo.c - the rollback of a run (S10): one step after the other is undone, in reverse
  * topological order. Nothing runs forward any more, and the first compensation that fails for good
  * ends it. */
-#include "core/decide.h"
 #include "core/decide_intern.h"
+
+#include "core/retry.h"
 
 /* Processes live that nobody can end: to undo something beside them would be a race. */
 static bool has_leftovers(const struct decider *decider)
@@ -92,4 +93,110 @@ enum decide_answer decide_next_undo(struct decider *decider, struct event *event
 	else
 		start_compensation(decider, event, now_ms);
 	return DECIDE_EVENT;
+}
+
+/* --------------------------------------------------------------------------------- inputs */
+
+/* Does the input speak of the compensation that runs? */
+static bool is_current_undo(const struct ask *ask)
+{
+	return ask->run->undo.is_running && ask->run->undo.attempt == ask->in->attempt;
+}
+
+static struct event *add_undo(const struct ask *ask, enum event_type type)
+{
+	struct input in = {.step = ask->run->undo.step};
+	struct ask about = *ask;
+	struct event *event;
+
+	about.in = &in;
+	event = ask_add_step(&about, type);
+	event->attempt = ask->run->undo.attempt;
+	return event;
+}
+
+enum err_code decide_on_undo_ended(const struct ask *ask, struct err *err)
+{
+	const struct decide_result *result = ask->in->result;
+	const struct undo_state *undo = &ask->run->undo;
+	struct str class = ask_class_shown(result->class, result->class_text);
+	struct event *event;
+
+	(void)err;
+	if (!is_current_undo(ask))
+		return ERR_OK;
+	event = add_undo(ask, result->is_ok ? EVENT_STEP_COMPENSATED : EVENT_COMPENSATION_FAILED);
+	ask_put_exit(ask, event);
+	if (result->is_ok && result->is_mocked)
+		event_put_flag(event, EVENT_FIELD_MOCKED);
+	if (result->is_ok)
+		return ERR_OK;
+	event_put_text(event, EVENT_FIELD_ERROR_CLASS, class);
+	event_put_text(event, EVENT_FIELD_REASON,
+		       result->reason.len ? result->reason : STR("the compensation failed"));
+	if (!ask->run->is_stopping &&
+	    run_may_retry_undo(ask->run, undo->step, result->class, undo->failures))
+		event_put_int(event, EVENT_FIELD_DELAY_MS,
+			      retry_delay_ms(ask->run->model->steps[undo->step].compensate_retry,
+					     undo->failures, ask->run->seed, undo->step));
+	return ERR_OK;
+}
+
+/* Whether it took effect cannot be known: a person looks, and asks for the rollback again (S8.2).
+ */
+enum err_code decide_on_undo_lost(const struct ask *ask, struct err *err)
+{
+	struct event *event;
+
+	(void)err;
+	if (!is_current_undo(ask))
+		return ERR_OK;
+	event = add_undo(ask, EVENT_COMPENSATION_FAILED);
+	event_put_text(event, EVENT_FIELD_ERROR_CLASS, str_of(error_class_name(CLASS_LOST)));
+	event_put_text(event, EVENT_FIELD_REASON, STR("the outcome cannot be known"));
+	return ERR_OK;
+}
+
+enum err_code decide_on_undo_leftovers(const struct ask *ask, struct err *err)
+{
+	(void)err;
+	if (is_current_undo(ask))
+		ask->decider->is_undo_stuck = true;
+	return ERR_OK;
+}
+
+enum err_code decide_on_undo_due(const struct ask *ask, struct err *err)
+{
+	(void)err;
+	if (ask->run->undo.is_retry)
+		ask->decider->is_undo_due = true;
+	return ERR_OK;
+}
+
+enum err_code decide_rollback_check(const struct run_state *run, struct err *err)
+{
+	if (run->state == RUN_ROLLED_BACK)
+		return err_set(err, ERR_REFUSED, "the run is rolled_back already");
+	if (run->state == RUN_FAILED || run->state == RUN_STOPPED || run->state == RUN_BLOCKED)
+		return ERR_OK;
+	(void)err_set(
+	    err, ERR_REFUSED,
+	    "the run is %s: only what failed, was stopped or is blocked can be rolled back",
+	    run_state_name(run->state));
+	if (run->state == RUN_SUCCEEDED)
+		return err->code;
+	return err_hint(err, "bring it to rest first: sluice resume %.*s, or sluice stop %.*s",
+			STR_ARG(run->run_id), STR_ARG(run->run_id));
+}
+
+enum err_code decide_on_rollback(const struct ask *ask, struct err *err)
+{
+	struct event *event;
+
+	if (decide_rollback_check(ask->run, err) != ERR_OK)
+		return err->code;
+	event = ask_add(ask, EVENT_RUN_ROLLBACK_STARTED);
+	event_put_text(event, EVENT_FIELD_BOOT_ID, ask->in->text);
+	ask_put_person(ask, event);
+	return ERR_OK;
 }

@@ -60,9 +60,9 @@ BUGS = [
         "	return def->gate == GATE_HARD && step->class != CLASS_CANCELLED &&",
         "	return false && def->gate == GATE_HARD && step->class != CLASS_CANCELLED &&"),
     Bug("a-late-approval-passes", "S5.5: a time-out is not a pass", "src/core/decide_input.c",
-        "	event = add_step(ask, EVENT_GATE_REJECTED);\n"
+        "	event = ask_add_step(ask, EVENT_GATE_REJECTED);\n"
         "	event_put_text(event, EVENT_FIELD_REASON, STR(\"nobody approved in time\"));",
-        "	event = add_step(ask, EVENT_GATE_APPROVED);\n"
+        "	event = ask_add_step(ask, EVENT_GATE_APPROVED);\n"
         "	event_put_text(event, EVENT_FIELD_REASON, STR(\"nobody approved in time\"));"),
     Bug("executed-before-it-is-armed", "S8.1: armed before exec", "src/keeper/keeper.def",
         "ROW(NONE,        START,        ARMING,      ARM,  ",
@@ -93,12 +93,12 @@ BUGS = [
     Bug("one-attempt-too-many", "S7.1: max_attempts counts all", "src/core/run_state.c",
         "at->failures < def->retry->max_attempts;",
         "at->failures <= def->retry->max_attempts;"),
-    Bug("a-lost-compensation-is-repeated", "S10.3: what is lost is not run again unasked", "src/core/decide_input.c",
+    Bug("a-lost-compensation-is-repeated", "S10.3: what is lost is not run again unasked", "src/core/decide_undo.c",
         "	event_put_text(event, EVENT_FIELD_REASON, STR(\"the outcome cannot be known\"));\n	return ERR_OK;\n}\n\n"
-        "static enum err_code on_undo_leftovers(",
+        "enum err_code decide_on_undo_leftovers(",
         "	event_put_text(event, EVENT_FIELD_REASON, STR(\"the outcome cannot be known\"));\n"
         "	event_put_int(event, EVENT_FIELD_DELAY_MS, 1);\n	return ERR_OK;\n}\n\n"
-        "static enum err_code on_undo_leftovers("),
+        "enum err_code decide_on_undo_leftovers("),
     Bug("one-step-undone-is-enough", "S10.3: rolled_back means all of it", "src/core/decide_undo.c",
         "	if (run_undo_next(run) == STEP_NONE)\n",
         "	if (run_undo_next(run) == STEP_NONE || run->count[STEP_COMPENSATED])\n"),
@@ -118,7 +118,7 @@ BUGS = [
         "		uint32_t step = run->model->order[i];\n\n"
         "		if (run->steps[step].state == STEP_SUCCEEDED && run->model->steps[step].compensate)\n"
         "			return step;\n	}\n	return STEP_NONE;\n"),
-    Bug("a-lost-compensation-is-undone", "S10.3: whether it took effect is not known", "src/core/decide_input.c",
+    Bug("a-lost-compensation-is-undone", "S10.3: whether it took effect is not known", "src/core/decide_undo.c",
         "	event = add_undo(ask, EVENT_COMPENSATION_FAILED);\n	event_put_text(event, EVENT_FIELD_ERROR_CLASS, str",
         "	event = add_undo(ask, EVENT_STEP_COMPENSATED);\n	return ERR_OK;\n"
         "	event_put_text(event, EVENT_FIELD_ERROR_CLASS, str"),
