@@ -22,7 +22,9 @@ struct reader {
 	/* By stream: the number of a step is its own output, that behind all steps its
 	 * compensation's. */
 	struct shown *shown;
+	struct fold_run seen; /* by the last look: whose steps `shown` has; model NULL = none was */
 	struct attempt_undo *undos; /* by step; made again by each look */
+	const struct model *noted;  /* that `undos` is of; only compared */
 	uint32_t last;              /* the stream that was shown last; STEP_NONE at the start */
 	bool is_over;               /* the sink wants no more */
 	bool has_chosen;            /* some attempt was meant */
@@ -34,6 +36,7 @@ static void reader_fini(struct reader *reader)
 {
 	mem_free(reader->shown);
 	mem_free(reader->undos);
+	fold_fini(&reader->seen);
 	buf_fini(&reader->bytes);
 }
 
@@ -107,7 +110,8 @@ static enum err_code skip_to_tail(const struct reader *reader, uint64_t *offset,
 	return ERR_OK;
 }
 
-/* False when a stream has no such file. */
+/* False when a stream has no such file. Of a step all are tried that an attempt can have: how it
+ * wrote is that of the definition of its time. */
 static bool path_of(const struct reader *reader, const struct run_state *run, uint32_t stream,
 		    unsigned file, struct buf *out)
 {
@@ -115,10 +119,10 @@ static bool path_of(const struct reader *reader, const struct run_state *run, ui
 	uint32_t attempt = reader->shown[stream].attempt;
 
 	if (stream < steps)
-		return attempt_log_path(out, &run->model->steps[stream], attempt, file);
-	if (file == 0)
+		attempt_log_path(out, &run->model->steps[stream], attempt, file);
+	else if (file == 0)
 		attempt_undo_path(out, &run->model->steps[stream - steps], attempt);
-	return file == 0;
+	return stream < steps || file == 0;
 }
 
 static enum err_code give_file(struct reader *reader, const struct run_state *run, uint32_t stream,
@@ -192,10 +196,13 @@ static enum err_code note_event(void *arg, const struct run_state *run, const st
 	struct reader *reader = arg;
 
 	(void)line;
-	if (!reader->undos) {
+	if (run->model !=
+	    reader->noted) { /* before a definition changes nothing is undone (S9.3) */
+		mem_free(reader->undos);
 		reader->undos = mem_new(run->model->steps_count, sizeof(*reader->undos));
 		if (!reader->undos)
 			return mem_err(err);
+		reader->noted = run->model;
 	}
 	attempt_undo_note(reader->undos, run, event);
 	return ERR_OK;
@@ -231,29 +238,64 @@ static bool may_write(const struct run_state *run, uint32_t step)
 					 run->model->steps[step].compensate);
 }
 
-/* One look at the run: show what is new. *ret_is_done: nothing more can come. */
-static enum err_code look(struct reader *reader, bool *ret_is_done, struct err *err)
+/* The definition is another one since the last look, or this is the first: what was shown of its
+ * steps stays shown. */
+static enum err_code carry_shown(struct reader *reader, const struct model *model, struct err *err)
 {
-	AUTO(fold_fini) struct fold_run fold = {.model = NULL};
-	struct run_lock_info owner;
-	const struct run_state *run = &fold.state;
-	bool is_at_rest;
+	const struct model *old = reader->seen.model;
+	struct shown *shown = mem_new(2 * (size_t)model->steps_count, sizeof(*shown));
+
+	if (!shown)
+		return mem_err(err);
+	for (uint32_t i = 0; old && i < model->steps_count; i++) {
+		uint32_t from = model_find(old, model->steps[i].id);
+
+		if (from == STEP_NONE)
+			continue;
+		shown[i] = reader->shown[from];
+		shown[model->steps_count + i] = reader->shown[old->steps_count + from];
+	}
+	mem_free(reader->shown);
+	reader->shown = shown;
+	reader->last = STEP_NONE;
+	return ERR_OK;
+}
+
+/* Read the run anew. */
+static enum err_code read_again(struct reader *reader, struct err *err)
+{
+	struct fold_run fold;
 
 	mem_free(reader->undos);
 	reader->undos = NULL;
-	if (run_lock_look(rundir_vfs(reader->dir), rundir_fd(reader->dir), &owner, err) != ERR_OK ||
-	    fold_read(reader->dir, &reader->sluice->limits, note_event, reader, &fold, err) !=
-		ERR_OK)
+	reader->noted = NULL;
+	if (fold_read(reader->dir, &reader->sluice->limits, note_event, reader, &fold, err) !=
+	    ERR_OK)
 		return err->code;
-	if (!reader->shown) {
-		reader->shown =
-		    mem_new(2 * (size_t)run->model->steps_count, sizeof(*reader->shown));
-		if (!reader->shown)
-			return mem_err(err);
+	if ((!reader->seen.model ||
+	     !str_eq(reader->seen.state.definition_hash, fold.state.definition_hash)) &&
+	    carry_shown(reader, fold.model, err) != ERR_OK) {
+		fold_fini(&fold);
+		return err->code;
 	}
+	fold_fini(&reader->seen);
+	reader->seen = fold;
+	return ERR_OK;
+}
+
+/* One look at the run: show what is new. *ret_is_done: nothing more can come. */
+static enum err_code look(struct reader *reader, bool *ret_is_done, struct err *err)
+{
+	const struct run_state *run = &reader->seen.state;
+	struct run_lock_info owner;
+	bool is_at_rest;
+
+	if (run_lock_look(rundir_vfs(reader->dir), rundir_fd(reader->dir), &owner, err) != ERR_OK ||
+	    read_again(reader, err) != ERR_OK)
+		return err->code;
 	if (reader->choice.step.ptr && model_find(run->model, reader->choice.step) == STEP_NONE)
 		return no_step(reader, run, err);
-	if (give_new(reader, run, err) != ERR_OK || api_check_reading(&fold, err) != ERR_OK)
+	if (give_new(reader, run, err) != ERR_OK || api_check_reading(&reader->seen, err) != ERR_OK)
 		return err->code;
 	is_at_rest = run->is_completed || run->state == RUN_BLOCKED;
 	*ret_is_done = reader->is_over || (is_at_rest && !owner.is_held);

@@ -18,15 +18,11 @@ bool attempt_chosen(const struct run_state *run, uint32_t step, const struct att
 	return true;
 }
 
-bool attempt_log_path(struct buf *out, const struct step *step, uint32_t attempt, unsigned file)
+void attempt_log_path(struct buf *out, const struct step *step, uint32_t attempt, unsigned file)
 {
-	static const char *const split[ATTEMPT_LOGS] = {"out", "err"};
-	bool is_split = step->command && step->command->splits_streams;
+	static const char *const kinds[ATTEMPT_LOGS] = {"out", "err", "log"};
 
-	if (file >= ATTEMPT_LOGS || (file > 0 && !is_split))
-		return false;
-	buf_fmt(out, "logs/%.*s.%u.%s", STR_ARG(step->id), attempt, is_split ? split[file] : "log");
-	return true;
+	buf_fmt(out, "logs/%.*s.%u.%s", STR_ARG(step->id), attempt, kinds[file]);
 }
 
 void attempt_log_heading(struct buf *out, const struct run_state *run, uint32_t step,

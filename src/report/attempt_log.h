@@ -16,10 +16,11 @@ struct attempt_choice {
 bool attempt_chosen(const struct run_state *run, uint32_t step, const struct attempt_choice *choice,
 		    uint32_t *ret_attempt);
 
-/* Append the path of an attempt's output below the run directory: `logs/<step>.<attempt>.log`, or with
- * `streams: split` `.out` for file 0 and `.err` for file 1. False when there is no such file. */
-#define ATTEMPT_LOGS 2
-bool attempt_log_path(struct buf *out, const struct step *step, uint32_t attempt, unsigned file);
+/* Append the path of an output of an attempt below the run directory: `logs/<step>.<attempt>.out` for file 0,
+ * `.err` for file 1 (both with `streams: split`), `.log` for file 2. Which of them are there the definition
+ * said by which the attempt ran. */
+#define ATTEMPT_LOGS 3
+void attempt_log_path(struct buf *out, const struct step *step, uint32_t attempt, unsigned file);
 /* Append `==> <step> (attempt n, <state>) <==` and a newline. */
 void attempt_log_heading(struct buf *out, const struct run_state *run, uint32_t step,
 			 uint32_t attempt);

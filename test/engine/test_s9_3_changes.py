@@ -277,6 +277,44 @@ def test_s9_3_every_reader_works_over_the_change(sluice):
     assert sluice("list", "--json", code=0).stdout == listed and audit
 
 
+def test_s9_3_logs_of_more_steps_than_the_run_was_born_with(sluice):
+    failed(sluice)
+    take(sluice, say("a", "b") | {f"n{i}": f"echo out of n{i}" for i in range(60)})
+    assert "out of n59" in sluice("logs", sluice.id, code=0).stdout
+
+
+def test_s9_3_logs_of_an_attempt_that_wrote_otherwise_are_found(sluice):
+    sluice.go({"a": {"run": "echo old; echo older >&2; exit 1", "streams": "split"}}, code=1)
+    take(sluice, {"a": "echo new"})
+    assert sluice("logs", sluice.id, "a", code=0).stdout == "new\n"
+    assert sorted(sluice("logs", sluice.id, "a", "--attempt", "0", code=0).stdout.split()) == ["old", "older"]
+
+
+def test_s9_3_who_follows_the_logs_goes_over_to_the_new_definition(sluice):
+    go = sluice.root / "go"
+    wait = f"until [ -e {go} ]; do sleep 0.02; done"
+    sluice.pipeline({"a": "echo out of a", "b": f"echo out of b; {wait}; exit 1"})
+    engine = sluice.start("run", sluice.root / "pipeline.yaml", "--run-id", sluice.id)
+    sluice.wait_event("step.started", "b")
+    follower = sluice.start("logs", sluice.id, "--follow")
+    assert follower.stdout.readline().startswith("==> a ") and follower.stdout.readline() == "out of a\n"
+    follower.send_signal(signal.SIGSTOP)
+    go.touch()
+    engine.communicate(timeout=60)
+    go.unlink()
+    new = {f"n{i:02}": {"needs": [], "run": f"echo out of n{i}"} for i in range(60)}
+    path = sluice.pipeline(new | {"a": {"needs": [], "run": "echo out of a"}, "b": f"echo again; {wait}"}, file="new.yaml")
+    engine = sluice.start("resume", sluice.id, "--file", path, "--accept-changes")
+    until(lambda: b'"b","attempt":1' in sluice.raw() or b'"attempt":1,"step_id":"b"' in sluice.raw(), of="b's second attempt")
+    follower.send_signal(signal.SIGCONT)
+    go.touch()
+    engine.communicate(timeout=60)
+    out, errors = follower.communicate(timeout=60)
+    assert follower.returncode == 0, errors
+    assert "again" in out and all(f"out of n{i}\n" in out for i in range(60))
+    assert "out of a" not in out, "it was shown already"
+
+
 # ----------------------------------------------------------------------------- damage, kills
 
 @pytest.mark.parametrize("damage", ["missing", "other", "empty"])
