@@ -1,0 +1,92 @@
+/* sim_check_intern.h - what the files of the oracle share; nobody else includes it. */
+#ifndef SIM_SIM_CHECK_INTERN_H
+#define SIM_SIM_CHECK_INTERN_H
+
+#include "sim/sim_check.h"
+#include "sim/sim_scan.h"
+
+#define ATTEMPTS_MAX 512
+#define END_BYTES    24 /* the end of a line, which no two lines share */
+#define LOSSES_MAX   5  /* in a row, under on_lost: rerun (S8.4) */
+#define PEOPLE       4  /* anna, bert, cora, and whoever else */
+
+/* What the durable lines say of one step. */
+struct fact {
+	char state;       /* P R W S F K C */
+	char skip;        /* K: first letter of its reason */
+	uint32_t attempt; /* the last one started */
+	uint32_t started; /* how many were */
+	bool is_running;
+	bool is_gate_bad;    /* a gate that said no for good, and nobody waived it */
+	bool is_gate_closed; /* its last attempt did not pass, for whatever reason */
+	uint32_t failures;   /* that used the budget of retries */
+	bool is_passed;      /* gate.passed came for the attempt that runs */
+	bool has_approved[PEOPLE];
+	bool is_rejected;
+	bool is_lost; /* the last end was a loss */
+	uint32_t lost;
+	uint32_t lost_in_row;
+	uint8_t ended[ATTEMPTS_MAX];
+	bool is_undo_wanted;    /* it failed under `compensate`, and may ask for a rollback */
+	bool is_undo_due;       /* it must: nobody has to decide anything about it */
+	uint32_t undos;         /* compensation.started */
+	uint32_t undo_failures; /* in this rollback */
+};
+
+/* What the durable lines say of the run. */
+struct facts {
+	size_t bytes;        /* of the log, taken in */
+	char end[END_BYTES]; /* the last of them */
+	uint64_t seq;
+	struct fact steps[SIM_STEPS_MAX];
+	char state[24];                         /* of the run */
+	char outcome[16];                       /* of the last run.completed */
+	char first_end[2 * SIM_STEPS_MAX + 64]; /* how it came to rest the first time */
+	bool is_completed;
+	bool is_stopping;
+	bool is_failing;
+	uint32_t stops;
+	bool is_rolling_back; /* run.rollback_started, at some time */
+	bool is_undo_over;    /* in this rollback a compensation failed for good */
+	uint32_t undoing;     /* the step whose compensation runs, STEP_NONE */
+};
+
+/* A line that an observer was told. */
+struct ack {
+	uint64_t seq;
+	uint64_t hash;
+};
+
+struct sim_check {
+	const struct sim_plan *plan;
+	const struct sim_disk *disk;
+	char log_path[128];
+	struct str run_id;
+	struct facts facts;
+	uint8_t executed[SIM_STEPS_MAX][ATTEMPTS_MAX];
+	uint8_t undone[SIM_STEPS_MAX][ATTEMPTS_MAX]; /* compensations that were executed */
+	uint64_t execs;
+	uint64_t undos;
+	struct ack *acks;
+	size_t acks_count, acks_capacity;
+	bool is_vague; /* the log lost a tail: not all that was executed is known any more */
+	bool has_failed;
+	char failure[400];
+};
+
+/* sim_check.c: the number of a person, below PEOPLE, by the actor of an event. */
+uint32_t sim_check_person(struct str actor);
+
+/* sim_check_step.c: S5.6, a step behind a manual gate runs only when enough people approved it. */
+void sim_check_approvals(struct sim_check *check, uint32_t step, uint32_t attempt);
+
+/* sim_check_step.c: by its line, the step succeeded and can be undone. */
+bool sim_check_is_to_undo(const struct sim_check *check, uint32_t step);
+
+/* sim_check_step.c: take in a line about a step; a line of any other kind changes nothing. */
+void sim_check_read_step(struct sim_check *check, uint32_t step, const struct sim_line *line);
+
+/* sim_check_run.c: take in the next line of the log. */
+void sim_check_read(struct sim_check *check, const struct sim_line *line);
+
+#endif
