@@ -196,35 +196,61 @@ void child_arm(struct host *host, uint32_t attempt)
 
 /* --- cgroups: one a concurrency slot, made once, used again --- */
 
-static uint32_t slot_take(struct host *host)
+/* A group for this slot: the one that it has, or a new one. 0 or errno. */
+static int slot_open(struct host *host, uint32_t slot)
 {
 	char name[RECORD_SLOT_NAME_BYTES];
-	uint32_t slot = 0;
 
+	if (host->slots[slot] >= 0)
+		return 0;
+	record_slot_name(host->pid, slot, name);
+	host->slots[slot] = cgroup_make(host->cgroup_base, name);
+	if (host->slots[slot] < 0)
+		return -TAKE(host->slots[slot], -1);
+	host->slots_spent[slot] = false;
+	return 0;
+}
+
+static uint32_t slot_take(struct host *host)
+{
 	if (!host->cgroup_tried) {
 		host->cgroup_tried = true;
 		host->cgroup_base = cgroup_base();
 	}
-	while (slot < HOST_SLOTS && host->slots_used[slot])
-		slot++;
-	if (host->cgroup_base < 0 || host->cgroup_refused || slot == HOST_SLOTS)
+	if (host->cgroup_base < 0 || host->cgroup_refused)
 		return RECORD_NO_SLOT;
-	if (host->slots[slot] < 0) {
-		record_slot_name(host->pid, slot, name);
-		host->slots[slot] = cgroup_make(host->cgroup_base, name);
-		if (host->slots[slot] < 0) {
+	for (uint32_t slot = 0; slot < HOST_SLOTS; slot++) {
+		int failure;
+
+		if (host->slots_used[slot])
+			continue;
+		failure = slot_open(host, slot);
+		if (!failure) {
+			host->slots_used[slot] = true;
+			return slot;
+		}
+		/* A killed one is busy for a moment: another one will do. */
+		if (failure != EBUSY || !host->slots_spent[slot]) {
 			host->cgroup_refused = true;
-			return RECORD_NO_SLOT;
+			break;
 		}
 	}
-	host->slots_used[slot] = true;
-	return slot;
+	return RECORD_NO_SLOT;
 }
 
+/* One that was killed goes; if it is busy for a moment yet, when the slot is taken again. */
 static void slot_release(struct host *host, uint32_t slot)
 {
-	if (slot != RECORD_NO_SLOT)
-		host->slots_used[slot] = false;
+	char name[RECORD_SLOT_NAME_BYTES];
+
+	if (slot == RECORD_NO_SLOT)
+		return;
+	host->slots_used[slot] = false;
+	if (!host->slots_spent[slot])
+		return;
+	fd_close(&host->slots[slot]);
+	record_slot_name(host->pid, slot, name);
+	(void)cgroup_remove(host->cgroup_base, name);
 }
 
 /* --- spawning --- */
@@ -756,7 +782,7 @@ void child_fini(struct host *host)
 	if (host->cgroup_base >= 0)
 		cgroup_clear(host->cgroup_base, RECORD_SLOT_PREFIX);
 	for (uint32_t i = 0; i < HOST_SLOTS; i++) {
-		if (host->slots[i] < 0)
+		if (host->slots[i] < 0 && !host->slots_spent[i])
 			continue;
 		fd_close(&host->slots[i]);
 		record_slot_name(host->pid, i, name);

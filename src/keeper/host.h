@@ -39,14 +39,14 @@ struct pump {
 
 /* What is kept for an attempt that is not over. */
 struct child {
-	char *logs[STREAMS];    /* file names below logs/; the second is NULL unless they are split */
-	int log_fds[STREAMS];   /* between ARM and SPAWN, else -1 */
+	char *logs[STREAMS];  /* file names below logs/; the second is NULL unless they are split */
+	int log_fds[STREAMS]; /* between ARM and SPAWN, else -1 */
 	int32_t pid;
 	bool is_reaped;
 	unsigned unclear_looks; /* at processes that might be of its tree */
 	bool is_told;           /* `told` has to reach the rest of its tree */
 	enum machine_signal told;
-	uint32_t slot;     /* cgroup, RECORD_NO_SLOT = none */
+	uint32_t slot;               /* cgroup, RECORD_NO_SLOT = none */
 	struct pump *pumps[STREAMS]; /* NULL: straight to the file */
 	bool allows_orphans;
 	bool keeps_slot; /* orphans live in it: it is nobody else's any more */
@@ -76,13 +76,13 @@ struct host {
 	int signal_fd;
 	int logs_fd; /* logs/, -1 until first needed */
 	int32_t pid;
-	int oom_fd;           /* our oom_score_adj, -1: not to be had */
-	char oom_text[16];    /* its value as we got it */
-	uint32_t boot;        /* record_boot */
-	uint64_t records;     /* the number of the next one in attempts.log */
+	int oom_fd;                        /* our oom_score_adj, -1: not to be had */
+	char oom_text[16];                 /* its value as we got it */
+	uint32_t boot;                     /* record_boot */
+	uint64_t records;                  /* the number of the next one in attempts.log */
 	struct rlimit raised[HOST_RAISED]; /* as we got them, for the commands */
 	bool is_raised[HOST_RAISED];
-	bool has_orphans; /* some command left processes behind that may live on */
+	bool has_orphans;               /* some command left processes behind that may live on */
 	const struct wire_frame *frame; /* the START being taken */
 	struct child **children;        /* by attempt, NULL when it is over */
 	size_t children_capacity;
@@ -91,6 +91,9 @@ struct host {
 	bool cgroup_refused;   /* no further ones */
 	int slots[HOST_SLOTS]; /* directory descriptors, -1: not made */
 	bool slots_used[HOST_SLOTS];
+	/* Its group was killed as a whole: there are kernels (seen: 6.18) on which what is born in
+	 * it afterwards is killed too, so nothing is. */
+	bool slots_spent[HOST_SLOTS];
 	bool is_draining;     /* host_input is at work */
 	bool is_telling;      /* some child is_told */
 	struct stray *strays; /* adopted processes, as known */

@@ -134,8 +134,11 @@ bool tree_is_left(struct host *host, uint32_t attempt)
 
 /* --- signals --- */
 
-static void group_signal(int group, enum machine_signal signal)
+static void slot_signal(struct host *host, uint32_t slot, enum machine_signal signal)
 {
+	int group = host->slots[slot];
+
+	host->slots_spent[slot] = host->slots_spent[slot] || signal == MACHINE_KILL;
 	if (signal == MACHINE_KILL && cgroup_kill(group))
 		return;
 	(void)cgroup_signal(group, signal == MACHINE_KILL ? SIGKILL : SIGTERM);
@@ -148,7 +151,7 @@ void tree_signal(struct host *host, uint32_t attempt, enum machine_signal signal
 	struct child *child = child_of(host, attempt);
 
 	if (child->slot != RECORD_NO_SLOT) {
-		group_signal(host->slots[child->slot], signal);
+		slot_signal(host, child->slot, signal);
 		return;
 	}
 	if (!child->is_reaped) { /* so the number is its own, and its group's */
@@ -246,7 +249,8 @@ void tree_signals_run(struct host *host)
 void tree_end(struct host *host)
 {
 	if (host->has_orphans)
-		return; /* which of them they are cannot be told from what hides: they may all live on */
+		return; /* which of them they are cannot be told from what hides: they may all live
+			   on */
 	for (int round = 0; round < END_ROUNDS; round++) {
 		pid_t pid = waitpid(-1, NULL, WNOHANG);
 

@@ -27,7 +27,8 @@ int cgroup_open(int base, const char *name);
 /* Does a process that is not a zombie live in it or below? True when that cannot be read. */
 bool cgroup_is_populated(int group);
 
-/* KILL for everything in it and below, at once; false when it was refused. */
+/* KILL for everything in it and below, at once; false when it was refused. The group is not to be
+ * used again: there are kernels (seen: 6.18) on which what is born in it later is killed, too. */
 bool cgroup_kill(int group);
 
 /* Send a signal to each process in it; returns how many there were. */
