@@ -1,0 +1,296 @@
+"""P01 to P08: all that a command started ends with it, or somebody is told."""
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from support.sluice import alive, processes, until
+
+FAST = {"grace": "200ms"}
+
+
+def end_of(log, step):
+    return (log.of("step.failed", step) + log.of("step.succeeded", step))[-1]
+
+
+def below(sluice):
+    return processes(f"SLUICE_RUN_ID={sluice.id}")
+
+
+@pytest.fixture(params=["cgroup", "no cgroup"])
+def world(sluice, request):
+    """With a group of the kernel's for each tree, and without: then /proc is all there is."""
+    if request.param == "no cgroup":
+        if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
+            pytest.skip("needs root: takes the groups away")
+        sluice.prefix = ("unshare", "-m", "sh", "-c", "grep -o '/[^ ]* cgroup2' /proc/mounts | sed 's/ .*//' | while read m; do umount -l $m; done; exec \"$@\"", "sh")
+    else:
+        sluice.prefix = ()
+    return sluice
+
+
+def go(world, steps, code=0, **top):
+    path = world.pipeline(steps, **top)
+    world("run", path, "--run-id", world.id, code=code, prefix=world.prefix)
+    return world.log()
+
+
+# --- P01: zombies and descriptors
+
+def zombies_of(pid):
+    found = 0
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        try:
+            found += Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        except OSError:
+            pass
+    return found
+
+
+@pytest.mark.slow
+def test_p01_2000_short_steps_leave_no_zombie_and_no_descriptor(sluice):
+    steps = {f"s{n}": {"argv": ["sh", "-c", "true & exit 0"], "needs": []} for n in range(2000)}
+    steps["last"] = {"run": "while [ ! -e end ]; do sleep 0.05; done", "needs": list(steps)}
+    path = sluice.pipeline(steps, concurrency=8)
+    engine = sluice.start("run", "-q", path, "--run-id", sluice.id, "--sync", "never")
+    keeper = until(sluice.keepers, of="a keeper")[0]
+    sluice.wait_event("step.succeeded", "s99", timeout=60)
+    early = [len(os.listdir(f"/proc/{pid}/fd")) for pid in (engine.pid, keeper)]
+    sluice.wait_event("step.started", "last", timeout=120)
+    late = [len(os.listdir(f"/proc/{pid}/fd")) for pid in (engine.pid, keeper)]
+    until(lambda: zombies_of(keeper) == 0, 5, of="no zombies of the keeper")
+    assert zombies_of(engine.pid) == 0
+    assert late[0] <= early[0] and late[1] <= early[1] + 8, "of the keeper: one for the group of each slot"
+    (sluice.root / "end").touch()
+    assert engine.wait(30) == 0
+
+
+# --- P02, P03: what is left behind
+
+DAEMON = "python3 -c 'import os,time,sys\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\nopen(\"pid\", \"w\").write(str(os.getpid()))\nos.closerange(0, 64)\ntime.sleep(300)'"
+
+
+def test_p02_a_daemon_that_forked_twice_ends_with_its_step(world):
+    go(world, {"a": {"run": DAEMON + "; while [ ! -s pid ]; do sleep 0.01; done", **FAST}})
+    assert not alive(int((world.root / "pid").read_text()))
+
+
+def test_p02_a_daemon_that_hides_its_environment_ends_with_its_step(world):
+    go(world, {"a": {"run": "(exec env -i setsid /bin/sleep 300) & echo $! >pid", "grace": "0s"}})
+    assert not alive(int((world.root / "pid").read_text()))
+
+
+def test_p03_a_grandchild_that_holds_the_output_does_not_hold_the_step(world):
+    """The step ends when its tree does; the tree gets its grace when the command is gone."""
+    log = go(world, {"a": {"run": "trap '' TERM; sleep 300 & exit 0", **FAST}, "b": "true"})
+    assert end_of(log, "a")["exit_code"] == 0 or "exit_code" not in end_of(log, "a")
+    assert not below(world)
+
+
+def test_p03_a_masked_grandchild_that_holds_the_pipe_does_not_hold_the_step(world):
+    path = world.pipeline({"a": {"run": "echo $T; sleep 300 & exit 0", **FAST, "env": {"T": "${params.t}"}}},
+                          params={"t": {"type": "secret", "from": {"env": "TT"}}})
+    world("run", path, "--run-id", world.id, code=0, prefix=world.prefix, env={"TT": "geheimnis"})
+    assert not below(world) and world.output("a") == b"***\n"
+
+
+# --- P04, P05: what does not want to end
+
+def test_p04_what_ignores_term_is_killed(world):
+    log = go(world, {"a": {"run": "trap '' TERM INT HUP; while :; do sleep 0.1; done", "timeout": "300ms", **FAST}}, code=1)
+    assert end_of(log, "a")["error_class"] == "timeout" and end_of(log, "a")["signal"] == signal.SIGKILL
+    assert not below(world)
+
+
+@pytest.mark.parametrize("name", ["STOP", "TSTP", "TTIN"])
+def test_p05_what_is_stopped_is_woken_and_ended(world, name):
+    log = go(world, {"a": {"run": f"trap 'echo term >>told; exit 3' TERM; kill -{name} $$; sleep 0.01; while :; do sleep 0.05; done", "timeout": "300ms",
+                           "grace": "5s"}}, code=1)
+    assert (world.root / "told").read_text() == "term\n", "it could end in its own way"
+    assert end_of(log, "a")["error_class"] == "timeout" and end_of(log, "a")["exit_code"] == 3
+
+
+def test_p04_what_runs_after_a_tree_that_was_killed_lives(world):
+    """There are kernels that kill what is born in a cgroup that was killed once."""
+    stubborn = {"run": "trap '' TERM; [ $SLUICE_ATTEMPT = 2 ] || while :; do sleep 0.1; done", "timeout": "300ms", "grace": "50ms"}
+    log = go(world, {"a": {**stubborn, "retry": {"max_attempts": 3, "initial": "1ms", "jitter": "0%"}}, "b": "true", "c": "sleep 0.1"})
+    assert [end["error_class"] for end in log.of("step.failed")] == ["timeout"] * 2
+    assert log.steps["b"].started == log.steps["c"].started == [0]
+
+
+def test_p05_what_stops_again_is_killed(world):
+    go(world, {"a": {"run": "trap 'kill -STOP $$' TERM CONT; while :; do sleep 0.05; done", "timeout": "300ms", **FAST}}, code=1)
+    assert not below(world)
+
+
+# --- P06: what cannot be killed
+
+@pytest.fixture
+def frozen(tmp_path, need_root):
+    """A file system on which writing waits, uninterruptibly, until it is thawed."""
+    image, place = tmp_path / "disk.img", tmp_path / "disk"
+    place.mkdir()
+    with open(image, "wb") as f:
+        f.truncate(8 << 20)
+    done = subprocess.run(f"mkfs.ext4 -q -O ^has_journal {image} && mount -o loop {image} {place}", shell=True, check=False, capture_output=True)
+    if done.returncode:
+        pytest.skip("cannot mount a file system in a file")
+    state = {"frozen": False}
+
+    def freeze(on):
+        subprocess.run(["fsfreeze", "-f" if on else "-u", place], check=not on or True)
+        state["frozen"] = on
+    try:
+        yield place, freeze
+    finally:
+        if state["frozen"]:
+            subprocess.run(["fsfreeze", "-u", place], check=False)
+        for _ in range(100):
+            if subprocess.run(["umount", place], check=False, capture_output=True).returncode == 0:
+                break
+            time.sleep(0.05)
+        else:
+            subprocess.run(["umount", "-l", place], check=False)
+
+
+@pytest.fixture
+def waits_for_the_disk(sluice, frozen):
+    """A run whose only command cannot be killed; answers the engine and the command's pid."""
+    place, freeze = frozen
+    path = sluice.pipeline({"a": {"run": f"echo $$ >pid; while [ ! -e go ]; do sleep 0.02; done; echo x >{place}/file", "needs": [],
+                                  "timeout": "3s", "grace": "100ms", "on_lost": "rerun", "retry": {"max_attempts": 3, "initial": "1ms"}},
+                            "b": {"run": "touch b.ran", "needs": []}}, concurrency=1)
+    engine = sluice.start("run", path, "--run-id", sluice.id)
+    pid = int(until(lambda: (sluice.root / "pid").exists() and (sluice.root / "pid").read_text(), of="a"))
+    freeze(True)
+    (sluice.root / "go").touch()
+    until(lambda: Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "D", of="a process that waits for the disk")
+    yield engine, pid
+    freeze(False)
+    until(lambda: not alive(pid), 10, of="its end")
+
+
+def blocked_by(sluice, pid):
+    told = sluice("status", sluice.id, code=0).stdout + sluice("explain", sluice.id, "a", code=0).stdout
+    log = sluice.log()
+    assert alive(pid) and not log.of("step.failed") and not (sluice.root / "b.ran").exists(), "its slot is taken"
+    assert log.steps["a"].started == [0] and log.state == "blocked", "never beside the first"
+    assert "killed" in told or str(pid) in told, told
+
+
+def test_p06_what_cannot_be_killed_is_never_run_a_second_time_beside_the_first(sluice, waits_for_the_disk):
+    """S8.3: the keeper is gone, its command is not: blocked, also where a lost one would be run again."""
+    engine, pid = waits_for_the_disk
+    for keeper in sluice.keepers():
+        os.kill(keeper, signal.SIGKILL)
+    assert engine.wait(60) == 4, engine.communicate()
+    blocked_by(sluice, pid)
+    assert sluice("resume", sluice.id).code == 4
+    blocked_by(sluice, pid)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("SLUICE_CAMPAIGN" not in os.environ, reason="takes more than a minute: set SLUICE_CAMPAIGN")
+def test_p06_a_minute_after_kill_somebody_is_told(sluice, waits_for_the_disk):
+    """S7.4: reported, and its slot stays taken."""
+    engine, pid = waits_for_the_disk
+    assert engine.wait(100) == 4, engine.communicate()
+    blocked_by(sluice, pid)
+
+
+# --- P07: trees that grow while they are killed
+
+BOMB = """import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+end = time.monotonic() + 20
+def grow(depth):
+    while time.monotonic() < end:
+        if len(os.listdir('/proc')) > 900:
+            time.sleep(0.05)
+            continue
+        try:
+            pid = os.fork()
+        except OSError:
+            time.sleep(0.01)
+            continue
+        if pid == 0:
+            os.setsid()
+            if depth < 60:
+                grow(depth + 1)
+            time.sleep(30)
+            os._exit(0)
+        time.sleep(0.002)
+grow(0)
+"""
+
+
+@pytest.mark.slow
+def test_p07_a_storm_of_sessions_is_gone_when_the_step_has_ended(world):
+    (world.root / "bomb.py").write_text(BOMB)
+    log = go(world, {"a": {"argv": ["python3", "bomb.py"], "timeout": "1500ms", "grace": "0s"}}, code=1)
+    assert end_of(log, "a")["error_class"] == "timeout"
+    assert not below(world) and not [pid for pid in processes("bomb.py") if alive(pid)]
+
+
+def test_p07_a_fork_bomb_below_a_bound_of_processes(sluice, need_root):
+    """pids cgroup, v1: the bomb runs into its bound, sluice does not. Its children are in its own tree."""
+    group = Path("/sys/fs/cgroup/pids") / f"sluice-test-{sluice.id}"
+    if not Path("/sys/fs/cgroup/pids/cgroup.procs").exists():
+        pytest.skip("needs the pids controller of cgroup v1")
+    group.mkdir()
+    try:
+        (group / "pids.max").write_text("60")
+        bomb = f"echo $$ >{group}/cgroup.procs; b() {{ while :; do (b) 2>/dev/null & sleep 0.01; done; }}; b"
+        log = sluice.go({"a": {"run": bomb, "timeout": "800ms", "grace": "100ms"}, "b": {"run": "true", "needs": []}}, code=5,
+                        defaults={"on_failure": "skip_downstream"})
+        assert end_of(log, "a")["error_class"] == "timeout"
+        until(lambda: not (group / "cgroup.procs").read_text().split(), 5, of="an empty group")
+    finally:
+        for pid in (group / "cgroup.procs").read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+        until(lambda: not (group / "cgroup.procs").read_text().split(), 5)
+        group.rmdir()
+
+
+# --- P08: floods
+
+def rss(pid):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1])
+    return 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flood", ["yes", "cat /dev/zero", "head -c 3G /dev/zero | tr '\\0' x", "cat /dev/urandom"], ids=["lines", "zeros", "one line", "bytes"])
+@pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
+def test_p08_a_flood_ends_at_its_bound_and_costs_no_memory(sluice, flood, masked):
+    path = sluice.pipeline({"a": {"run": flood, "output_limit": "20MiB", "grace": "100ms", "env": {"T": "${params.t}"} if masked else {}}},
+                           params={"t": {"type": "secret", "from": {"env": "TT"}}})
+    engine = sluice.start("run", "-q", path, "--run-id", sluice.id, env={"TT": "geheimnis"})
+    keeper = until(sluice.keepers, of="a keeper")[0]
+    most = [0, 0]
+    while engine.poll() is None:
+        for i, pid in enumerate((engine.pid, keeper)):
+            try:
+                most[i] = max(most[i], rss(pid))
+            except OSError:
+                pass
+        time.sleep(0.02)
+    assert engine.returncode == 1, engine.communicate()
+    assert end_of(sluice.log(), "a")["error_class"] == "infrastructure"
+    kept = (sluice.run_dir() / "logs/a.0.log").stat().st_size
+    assert kept >= 20 << 20
+    if masked:
+        assert kept <= (20 << 20) + (1 << 20), "what the keeper writes itself stays below its bound"
+    assert max(most) < 65536, f"{most} KiB"
+    shown = sluice("logs", sluice.id, "a", "--tail", "2") if "--tail" in sluice("help", "logs").stdout else sluice("status", sluice.id)
+    assert shown.code == 0 and len(shown.stdout) < 50 << 20
+
+
+def test_p08_output_without_a_newline_and_of_any_byte_is_kept_as_it_is(sluice):
+    sluice.go({"a": {"argv": ["python3", "-c", "import sys; sys.stdout.buffer.write(bytes(range(256)) * 64)"]}})
+    assert sluice.output("a") == bytes(range(256)) * 64
