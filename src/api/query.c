@@ -1,6 +1,7 @@
 /* query.c - how one run stands: status, summary, verify. Readers: no lock, nothing is written */
 #include "api/api.h"
 
+#include "report/attempt_log.h"
 #include "report/explain_step.h"
 #include "report/run_report.h"
 #include "report/verify.h"
@@ -82,6 +83,8 @@ enum err_code api_fold_run(const struct sluice *sluice, const char *run_name,
 		      err) != ERR_OK)
 		return err->code;
 	judge(&witness, ret_fold);
+	if (ret_fold->state.state == RUN_FAILED)
+		ret_fold->is_mute = attempt_log_is_mute(dir, &ret_fold->state);
 	return ERR_OK;
 }
 
@@ -178,6 +181,8 @@ static enum err_code explain_named(const struct sluice *sluice, const char *run_
 	    run_lock_look(rundir_vfs(dir), rundir_fd(dir), &owner, err) != ERR_OK ||
 	    trail_read(dir, &sluice->limits, step, trail, err) != ERR_OK)
 		return err->code;
+	if (trail->fold.state.state == RUN_FAILED)
+		trail->fold.is_mute = attempt_log_is_mute(dir, &trail->fold.state);
 	return format == SLUICE_JSON ? explain_json(trail, &owner, out, err)
 				     : explain_text(trail, &owner, out, err);
 }

@@ -74,8 +74,9 @@ static int start_here(struct begin *begin)
 
 /* ---------------------------------------------------------------------------- background */
 
-/* What the background says once, as soon as the run exists or does not: the code of the library,
- * then the run id, or the error and its hint, each ended by a NUL. */
+/* What the background says once, as soon as it carries the run on or does not: the code of the library,
+ * then the run's id and directory (both empty: there is nothing to carry on), or the error and its hint,
+ * each ended by a NUL. */
 static void report_back(int fd, enum sluice_code code, const char *text, const char *hint)
 {
 	AUTO(buf_fini) struct buf report = BUF_INIT;
@@ -148,16 +149,19 @@ static int start_behind(struct begin *begin, int fd)
 	      take_over_behind(begin, &run))) {
 		status = sluice_exit_status(err.code);
 		report_back(fd, err.code, err.text, err.hint);
+	} else if (!run) {
+		status = begin->rests;
+		report_back(fd, SLUICE_OK, "", status == CLI_OK ? "" : "rests");
 	} else {
-		report_back(fd, SLUICE_OK, sluice_run_id(run), "");
+		report_back(fd, SLUICE_OK, sluice_run_id(run), sluice_run_dir(run));
 		status = carry_silently(&carry, run);
 	}
 	carry_fini(&carry);
 	return status;
 }
 
-/* Print the id; with --wait also wait for the end. */
-static int answer_born(const struct begin *begin, const char *run_id)
+/* Print the id; with --wait also wait for the end. `dir` names the run wherever it lies. */
+static int answer_born(const struct begin *begin, const char *run_id, const char *dir)
 {
 	struct sluice_error err;
 	struct sluice_end end;
@@ -169,10 +173,36 @@ static int answer_born(const struct begin *begin, const char *run_id)
 	if (!carry_is_json(begin->cli))
 		carry_born(begin->cli, run_id);
 	print_at_once();
-	if (sluice_run_follow(begin->cli->sluice, run_id, NULL, &end, &err) != SLUICE_OK)
+	if (sluice_run_follow(begin->cli->sluice, dir, NULL, &end, &err) != SLUICE_OK)
 		return print_error(&err);
-	carry_waited(begin->cli, run_id);
+	cli_unsuccessful(begin->cli, dir);
+	carry_waited(begin->cli, dir);
 	return end.exit_status;
+}
+
+/* There is nothing to carry on: the run has succeeded, or it waits for somebody's decision. The answer
+ * has the form of one that is carried on. */
+static int answer_resting(const struct begin *begin, bool is_blocked)
+{
+	AUTO(buf_fini) struct buf id = BUF_INIT;
+	const struct cli *cli = begin->cli;
+	int exit_status = is_blocked ? CLI_BLOCKED : CLI_OK;
+	struct sluice_error err;
+	char *status = NULL;
+
+	if (sluice_status(cli->sluice, begin->run_name, SLUICE_JSON, &status, &err) != SLUICE_OK) {
+		sluice_free(status);
+		return print_error(&err);
+	}
+	carry_nothing_note(cli, begin->run_name, exit_status);
+	if (cli->options.given[OPT_WAIT] && carry_is_json(cli)) {
+		print_out(status);
+	} else {
+		json_decode(json_get(str_of(status), "run_id"), &id);
+		carry_born(cli, id.len > 0 ? id.ptr : begin->run_name);
+	}
+	sluice_free(status);
+	return exit_status;
 }
 
 /* The parent's side: wait until the run exists, which is when its first event is durable. */
@@ -182,6 +212,7 @@ static int hear_birth(const struct begin *begin, int fd)
 	struct sluice_error told = {.code = SLUICE_OK};
 	struct err err = ERR_INIT;
 	const char *text;
+	const char *more;
 
 	if (terminal_hear(fd, &report, &err) != ERR_OK) {
 		terminal_close(fd);
@@ -191,15 +222,18 @@ static int hear_birth(const struct begin *begin, int fd)
 	terminal_close(fd);
 	text = report.len > 0 ? memchr(report.ptr, '\0', report.len) : NULL;
 	if (!text) {
-		print_problem("the background process ended before the run was created", NULL);
+		print_problem("the background process ended before it had the run", NULL);
 		return CLI_STORAGE;
 	}
 	text++;
+	more = text + strlen(text) + 1;
 	told.code = (enum sluice_code)atoi(report.ptr);
+	if (told.code == SLUICE_OK && text[0])
+		return answer_born(begin, text, more);
 	if (told.code == SLUICE_OK)
-		return answer_born(begin, text);
+		return answer_resting(begin, more[0] != '\0');
 	(void)snprintf(told.text, sizeof(told.text), "%s", text);
-	(void)snprintf(told.hint, sizeof(told.hint), "%s", text + strlen(text) + 1);
+	(void)snprintf(told.hint, sizeof(told.hint), "%s", more);
 	return is_other_meant(begin, &told) ? answer_other(begin, &told) : print_error(&told);
 }
 

@@ -236,8 +236,10 @@ static int tell_end(const struct carry *carry, const char *run_id, const char *r
 		carry_born(carry->cli, run_id);
 	else
 		tell_summary(carry, run_name, end);
-	if (is_quiet)
+	if (is_quiet) {
+		cli_unsuccessful(carry->cli, run_name);
 		return end->exit_status;
+	}
 	tell_failed(carry, run_name);
 	cli_next(carry->cli, run_name);
 	return end->exit_status;
@@ -299,17 +301,21 @@ int carry_other(struct cli *cli, const char *run_id, struct sluice_error *ret_er
 	return status;
 }
 
-/* There was nothing to carry on: it has succeeded, or nobody has decided yet. */
-static void tell_nothing(const struct cli *cli, const char *run_name, int status)
+void carry_nothing_note(const struct cli *cli, const char *run_name, int status)
 {
-	bool is_quiet = cli->options.given[OPT_QUIET];
-
-	if (!is_quiet)
+	if (cli->options.given[OPT_QUIET])
+		cli_unsuccessful(cli, run_name);
+	else
 		print_note(status == CLI_OK ? "nothing to do: the run has succeeded\n"
 					    : "the run is blocked, and nobody has decided\n");
+}
+
+static void tell_nothing(const struct cli *cli, const char *run_name, int status)
+{
+	carry_nothing_note(cli, run_name, status);
 	if (carry_is_json(cli))
 		tell_status(cli, run_name, SLUICE_JSON);
-	else if (!is_quiet)
+	else if (!cli->options.given[OPT_QUIET])
 		tell_status(cli, run_name, SLUICE_TEXT);
 }
 

@@ -26,7 +26,10 @@ int carry_other(struct cli *cli, const char *run_id, struct sluice_error *ret_er
 /* Resume a run and carry it on; answers the exit status. With --wait one that another process owns is
  * waited for. */
 int carry_resumed(struct cli *cli, const char *run_name, struct sluice_resume_opts *options);
-/* The same without a word: for a run in the background. */
+/* Say that there was nothing to carry on: the run has succeeded (`status` 0), or nobody has decided yet
+ * (4). */
+void carry_nothing_note(const struct cli *cli, const char *run_name, int status);
+/* carry_on without a word: for a run in the background. */
 int carry_silently(struct carry *carry, struct sluice_run *run);
 void carry_fini(struct carry *carry);
 

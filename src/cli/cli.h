@@ -9,6 +9,7 @@
 /* Exit statuses that a verb gives itself; the rest come from sluice_exit_status (S13). */
 #define CLI_OK      0
 #define CLI_USAGE   2
+#define CLI_BLOCKED 4
 #define CLI_STORAGE 10
 
 /* Formats of answers, as a set. */
@@ -69,6 +70,9 @@ void cli_note(const struct cli *cli);
 
 /* `next:` and the commands that move a run on, out of its status. */
 void cli_next(const struct cli *cli, const char *run_name);
+/* For --quiet: one line on stderr about a run that rests without success: which step, why, and the next
+ * command. Nothing about one that succeeded. */
+void cli_unsuccessful(const struct cli *cli, const char *run_name);
 typedef enum sluice_code cli_decide_fn(struct sluice *sluice, const char *run_name, const char *step,
 				       const struct sluice_act_opts *options,
 				       struct sluice_error *err);

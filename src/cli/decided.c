@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/member.h"
 
 #include <string.h>
 
@@ -28,6 +29,102 @@ void cli_next(const struct cli *cli, const char *run_name)
 		next_put(str_of(status));
 	sluice_free(status);
 }
+
+/* ------------------------------------------------------------------------- without success */
+
+static bool member_is(struct str object, const char *key, const char *json)
+{
+	return str_is(json_get(object, key), json);
+}
+
+/* What the step says about a run in this state: how early it counts, 0 = not at all. A gate that bars the
+ * run says most, then what failed first; of a blocked run it is who waits. */
+static int64_t weight_of(struct str step, struct str status)
+{
+	struct str gate = json_get(step, "gate");
+	int64_t ended_ms = member_stamp(step, "ended_at");
+	bool bars = str_is(gate, "\"hard\"") || str_is(gate, "\"manual\"");
+
+	if (member_is(status, "state", "\"blocked\""))
+		return member_is(step, "state", "\"waiting\"") ? 1 : 0;
+	if (!member_is(step, "state", "\"failed\""))
+		return 0;
+	return bars && member_is(step, "waived", "false") ? 1 : ended_ms + 2;
+}
+
+/* The step that tells why the run rests where it does; ptr NULL when none does. */
+static struct str culprit_in(struct str status)
+{
+	struct str list = json_get(status, "steps");
+	struct str found = STR_NONE;
+	int64_t least = INT64_MAX;
+	struct str item;
+	size_t at = 0;
+
+	while (list.ptr && json_item(list, &at, &item)) {
+		int64_t weight = weight_of(item, status);
+
+		if (weight > 0 && weight < least) {
+			found = item;
+			least = weight;
+		}
+	}
+	return found;
+}
+
+/* Text from outside on one line; true when there was any. */
+static bool text_put(struct buf *out, const char *before, struct str json)
+{
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+
+	if (!json.ptr || !str_starts(json, "\""))
+		return false;
+	json_decode(json, &text);
+	if (text.len == 0)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] == '\n' || text.ptr[i] == '\r')
+			text.ptr[i] = ' ';
+	}
+	buf_text(out, before);
+	print_outside(out, buf_view(&text));
+	return true;
+}
+
+static void unsuccessful_put(struct buf *line, struct str status)
+{
+	bool is_partial = member_is(status, "outcome", "\"partial\"");
+	struct str step = culprit_in(status);
+	struct str next;
+	size_t at = 0;
+
+	(void)text_put(line, "sluice: run ", json_get(status, "run_id"));
+	(void)text_put(line, " ", json_get(status, is_partial ? "outcome" : "state"));
+	if (!step.ptr || !text_put(line, ": ", json_get(step, "step_id")) ||
+	    !text_put(line, ": ", json_get(step, "reason")))
+		(void)text_put(line, ": ", json_get(status, "reason"));
+	if (json_get(status, "next").ptr && json_item(json_get(status, "next"), &at, &next))
+		(void)text_put(line, "; next: ", next);
+	buf_byte(line, '\n');
+}
+
+void cli_unsuccessful(const struct cli *cli, const char *run_name)
+{
+	AUTO(buf_fini) struct buf line = BUF_INIT;
+	struct sluice_error err;
+	char *status = NULL;
+
+	if (sluice_status(cli->sluice, run_name, SLUICE_JSON, &status, &err) != SLUICE_OK) {
+		(void)print_error(&err); /* the exit status is that of the run */
+	} else if (!member_is(str_of(status), "state", "\"succeeded\"") &&
+		   !member_is(str_of(status), "state", "\"rolled_back\"")) {
+		unsuccessful_put(&line, str_of(status));
+		print_raw(buf_view(&line));
+	}
+	sluice_free(status);
+}
+
+/* ------------------------------------------------------------------------------- decisions */
 
 /* The member of the list "steps" that is the step; ptr NULL when it is not there. */
 static struct str step_in(struct str status, const char *step)

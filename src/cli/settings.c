@@ -37,11 +37,12 @@ bool settings_takes(const struct cli_verb *verb, enum option option)
 	return false;
 }
 
-/* An answer's form that was given in another way, or a name that nothing is done with. */
+/* An answer's form that was given in another way, or a name that nothing is done with. The id that
+ * --detach prints is what scripts take: no setting changes its form. */
 static bool is_void(const struct cli *cli, enum option option)
 {
 	if (option == OPT_OUTPUT)
-		return cli->options.given[OPT_JSON];
+		return cli->options.given[OPT_JSON] || cli->options.given[OPT_DETACH];
 	return option == OPT_AS && settings_takes(cli->verb, OPT_OVERRIDE) &&
 	       !cli->options.given[OPT_OVERRIDE];
 }

@@ -106,9 +106,10 @@ enum err_code decide_check_from(const struct run_state *run, const struct decide
 
 	if (!marks)
 		return mem_err(err);
-	if (step == STEP_NONE)
-		return err_set(err, ERR_NOT_FOUND, "there is no step '%.*s'",
-			       STR_ARG(resume->from));
+	if (step == STEP_NONE) {
+		(void)err_set(err, ERR_NOT_FOUND, "there is no step '%.*s'", STR_ARG(resume->from));
+		return err_hint(err, "`sluice status RUN` lists the steps");
+	}
 	if (decide_change_marks(run, next, resume->changes, marks, err) != ERR_OK)
 		return err->code;
 	def = &next->steps[step];

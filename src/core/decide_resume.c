@@ -24,9 +24,11 @@ static enum err_code check_overrides(const struct run_state *run,
 	for (size_t i = 0; i < resume->overrides_count; i++) {
 		uint32_t step = model_find(run->model, resume->overrides[i]);
 
-		if (step == STEP_NONE)
-			return err_set(err, ERR_NOT_FOUND, "there is no step '%.*s' to override",
-				       STR_ARG(resume->overrides[i]));
+		if (step == STEP_NONE) {
+			(void)err_set(err, ERR_NOT_FOUND, "there is no step '%.*s' to override",
+				      STR_ARG(resume->overrides[i]));
+			return err_hint(err, "`sluice status RUN` lists the steps");
+		}
 		if (!run->steps[step].is_gate_failed && !run->steps[step].is_waived)
 			return err_set(err, ERR_REFUSED,
 				       "'%.*s' is not a failed gate: nothing to override",
@@ -69,8 +71,10 @@ static enum err_code check_from(const struct run_state *run, struct str from, st
 	const struct step *def;
 	bool has_any = false;
 
-	if (step == STEP_NONE)
-		return err_set(err, ERR_NOT_FOUND, "there is no step '%.*s'", STR_ARG(from));
+	if (step == STEP_NONE) {
+		(void)err_set(err, ERR_NOT_FOUND, "there is no step '%.*s'", STR_ARG(from));
+		return err_hint(err, "`sluice status RUN` lists the steps");
+	}
 	if (run->steps[step].is_excluded || run->steps[step].is_given) {
 		(void)err_set(err, ERR_REFUSED, "'%.*s' is not among the steps of this run",
 			      STR_ARG(from));

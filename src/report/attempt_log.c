@@ -1,6 +1,8 @@
 /* attempt_log.c - see attempt_log.h */
 #include "report/attempt_log.h"
 
+#include "base/mem.h"
+
 bool attempt_chosen(const struct run_state *run, uint32_t step, const struct attempt_choice *choice,
 		    uint32_t *ret_attempt)
 {
@@ -23,6 +25,42 @@ void attempt_log_path(struct buf *out, const struct step *step, uint32_t attempt
 	static const char *const kinds[ATTEMPT_LOGS] = {"out", "err", "log"};
 
 	buf_fmt(out, "logs/%.*s.%u.%s", STR_ARG(step->id), attempt, kinds[file]);
+}
+
+/* Is there nothing in a file of the run directory? A file that nobody has begun to write is not there. */
+static bool is_empty(const struct rundir *dir, const char *path)
+{
+	const struct vfs *vfs = rundir_vfs(dir);
+	struct vfs_stat stat = {.size_bytes = 1};
+	struct err ignored = ERR_INIT;
+	int fd;
+
+	if (vfs_open(vfs, rundir_fd(dir), path, VFS_READ, &fd, &ignored) != ERR_OK)
+		return ignored.code == ERR_NOT_FOUND;
+	if (vfs_stat(vfs, fd, &stat, &ignored) != ERR_OK)
+		stat.size_bytes = 1; /* not known: `sluice logs` will say why */
+	vfs_close(vfs, fd);
+	return stat.size_bytes == 0;
+}
+
+bool attempt_log_is_mute(const struct rundir *dir, const struct run_state *run)
+{
+	static const struct attempt_choice last = {.attempt = -1, .failed = true};
+
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		uint32_t attempt;
+
+		if (!attempt_chosen(run, i, &last, &attempt))
+			continue;
+		for (unsigned file = 0; file < ATTEMPT_LOGS; file++) {
+			AUTO(buf_fini) struct buf path = BUF_INIT;
+
+			attempt_log_path(&path, &run->model->steps[i], attempt, file);
+			if (path.failed != ERR_OK || !is_empty(dir, path.ptr))
+				return false;
+		}
+	}
+	return !run->undo.is_begun; /* what compensations wrote is not looked at */
 }
 
 void attempt_log_heading(struct buf *out, const struct run_state *run, uint32_t step,

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "core/run_state.h"
+#include "rundir/rundir.h"
 
 struct attempt_choice {
 	struct str step; /* ptr NULL = all */
@@ -21,6 +22,9 @@ bool attempt_chosen(const struct run_state *run, uint32_t step, const struct att
  * said by which the attempt ran. */
 #define ATTEMPT_LOGS 3
 void attempt_log_path(struct buf *out, const struct step *step, uint32_t attempt, unsigned file);
+/* Did no step that failed write anything in its last attempt? False when that cannot be known, and when
+ * there may be output of compensations. */
+bool attempt_log_is_mute(const struct rundir *dir, const struct run_state *run);
 /* Append `==> <step> (attempt n, <state>) <==` and a newline. */
 void attempt_log_heading(struct buf *out, const struct run_state *run, uint32_t step,
 			 uint32_t attempt);

@@ -128,11 +128,40 @@ static void blocked_commands(const struct fold_run *fold, struct buf *out)
 		buf_fmt(out, "sluice resume %.*s\n", STR_ARG(run->run_id));
 }
 
+/* Has every step either succeeded, or was it waived by an override, or skipped for good? *ret_first is then
+ * the first one that was waived. */
+static bool is_settled(const struct run_state *run, uint32_t *ret_first)
+{
+	bool is_waived = false;
+
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		const struct step_state *at = &run->steps[i];
+
+		if (at->state == STEP_FAILED && at->is_waived) {
+			if (!is_waived)
+				*ret_first = i;
+			is_waived = true;
+		} else if (at->state != STEP_SUCCEEDED &&
+			   (at->state != STEP_SKIPPED || (at->skip != SKIP_CONDITION &&
+							  at->skip != SKIP_CHOICE_NOT_TAKEN))) {
+			return false;
+		}
+	}
+	return is_waived;
+}
+
 static void failed_commands(const struct fold_run *fold, struct buf *out)
 {
 	const struct run_state *run = &fold->state;
+	uint32_t first = 0;
 
-	buf_fmt(out, "sluice logs %.*s --failed\n", STR_ARG(run->run_id));
+	if (!fold->is_mute)
+		buf_fmt(out, "sluice logs %.*s --failed\n", STR_ARG(run->run_id));
+	if (is_settled(run, &first)) { /* a plain resume would run nothing */
+		buf_fmt(out, "sluice resume %.*s --from %.*s\n", STR_ARG(run->run_id),
+			STR_ARG(run->model->steps[first].id));
+		return;
+	}
 	buf_fmt(out, "sluice resume %.*s", STR_ARG(run->run_id));
 	for (uint32_t i = 0; i < run->model->steps_count; i++) {
 		if (run->steps[i].is_gate_failed)

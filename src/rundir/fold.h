@@ -13,6 +13,7 @@ struct fold_run {
 	struct model *model;   /* owned */
 	struct run_state state;
 	struct log_reading reading; /* readers: how the log ends */
+	bool is_mute; /* for readers, by who has looked: no step that failed wrote anything */
 };
 
 /* Also called for each event, after it was applied; may be NULL. */

@@ -1,6 +1,7 @@
 """Answers for programs, and errors that name the run and the next command."""
 import json
 import os
+import re
 import signal
 
 import pytest
@@ -116,3 +117,58 @@ def test_a_command_in_a_hint_can_be_pasted_S13(sluice):
             "  b: {run: exit 1, on_failure: compensate}\n")
     sluice.run("run", "-q", sluice.write("p.yaml", text), "--run-id", "r", check=1)
     assert "hint: go on with it: sluice rollback r\n" in sluice.run("resume", "r", check=3).stderr
+
+
+HARD = "pipeline: h\nsteps: {check: {gate: hard, run: exit 1}, after: {noop: true}}\n"
+PARTIAL = "pipeline: p\nsteps: {a: {run: exit 1, on_failure: continue}, b: {noop: true}}\n"
+
+
+@pytest.mark.parametrize("text, code, words", [
+    (FAILING, 1, "sluice: run {0} failed: second: exit code 3; next: sluice logs {0} --failed\n"),
+    (HARD, 1, "sluice: run {0} failed: check: exit code 1; next: sluice resume {0} --override check --reason TEXT\n"),
+    (PARTIAL, 5, "sluice: run {0} partial: a: exit code 1; next: sluice resume {0}\n"),
+    (APPROVAL, 4, "sluice: run {0} blocked: ask: approval; next: sluice approve {0} ask --reason TEXT\n"),
+    (GOOD, 0, ""),
+])
+def test_a_quiet_run_without_success_says_one_line_S13(sluice, text, code, words):
+    path = sluice.write("p.yaml", text)
+    done = sluice.run("run", "-q", path, "--run-id", "r", check=code)
+    assert (done.stdout, done.stderr) == ("r\n", words.format("r"))
+    done = sluice.run("run", "-q", "--json", path, "--run-id", "s", check=code)
+    assert json.loads(done.stdout)["run_id"] == "s" and done.stderr == words.format("s")
+    done = sluice.run("run", "-q", "--detach", "--wait", path, "--run-id", "t", check=code)
+    assert done.stdout == "t\n" and done.stderr == words.format("t")
+
+
+def test_a_quiet_resume_without_success_says_one_line_S13(sluice):
+    sluice.run("run", "-q", sluice.write("p.yaml", FAILING), "--run-id", "r", check=1)
+    again = sluice.run("resume", "-q", "r", check=1)
+    assert again.stderr == "sluice: run r failed: second: exit code 3; next: sluice logs r --failed\n"
+    sluice.run("run", "-q", sluice.write("b.yaml", APPROVAL), "--run-id", "b", check=4)
+    assert sluice.run("resume", "-q", "b", check=4).stderr.startswith("sluice: run b blocked: ask: approval; next: ")
+
+
+def test_the_one_line_of_a_quiet_run_is_one_line_whatever_a_step_wrote(sluice):
+    text = """pipeline: h
+steps: {a: {run: 'printf ''{"error_class":"dependency","reason":"two\\\\nlines"}'' > "$SLUICE_OUTPUT"; exit 1'}}
+"""
+    done = sluice.run("run", "-q", sluice.write("p.yaml", text), "--run-id", "r", check=1)
+    assert done.stderr.count("\n") == 1 and "two lines" in done.stderr, done
+
+
+def test_next_is_the_output_only_when_there_is_some(sluice):
+    mute = "pipeline: p\nsteps: {a: {run: exit 1}}\n"
+    done = sluice.run("run", sluice.write("p.yaml", mute), "--run-id", "r", check=1)
+    assert "next: sluice resume r\n" in done.stderr and "--failed" not in done.stderr
+    for verb in (["status", "r"], ["explain", "r"]):
+        assert "--failed" not in sluice.run(*verb, check=0).stdout
+    split = "pipeline: p\nsteps: {a: {run: 'echo x >&2; exit 1', streams: split}}\n"
+    done = sluice.run("run", sluice.write("s.yaml", split), "--run-id", "s", check=1)
+    assert "next: sluice logs s --failed\n" in done.stderr
+
+
+def test_next_of_a_waived_gate_runs_it_again_S9_1(sluice):
+    sluice.run("run", "-q", sluice.write("p.yaml", HARD), "--run-id", "r", check=1)
+    done = sluice.run("resume", "r", "--override", "check", "--reason", "x", check=5)
+    assert re.findall("next: (.*)", done.stderr) == ["sluice resume r --from check"]
+    assert "check started" in sluice.run("resume", "r", "--from", "check", check=1).stderr

@@ -35,6 +35,14 @@ def test_a_setting_stands_in_for_an_option(conf):
     assert conf.run("summary", "a", "--json", check=0).stdout[0] == "{"
 
 
+def test_the_id_that_detach_prints_is_the_same_under_every_setting(conf):
+    conf.conf.write_text("output: json\n")
+    assert conf.run("run", "--detach", conf.good, "--run-id", "a", check=0).stdout == "a\n"
+    assert conf.run("rerun", "a", "--detach", "--wait", "--run-id", "b", check=0).stdout == "b\n"
+    assert conf.run("resume", "a", "--detach", "--wait", check=0).stdout == "a\n"
+    assert json.loads(conf.run("run", "--detach", conf.good, "--run-id", "c", "-o", "json", check=0).stdout) == {"run_id": "c"}
+
+
 def test_flag_over_environment_over_user_file_over_default(conf):
     del conf.env["SLUICE_HOME"]
     places = {name: conf.folder / name for name in ("flag", "env", "user", "default")}

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from pipelines import APPROVAL, FAILING, GATE, GOOD
+from support.sluice import until
 
 DAILY = """\
 pipeline: daily
@@ -36,6 +37,10 @@ def created(sluice, run):
 
 def events(sluice, run):
     return [json.loads(line) for line in sluice.log(run).read_text().splitlines()]
+
+
+def owner(sluice, run):
+    return json.loads(sluice.run("status", run, "--json", check=0).stdout)["owner_pid"]
 
 
 def hold(sluice):
@@ -289,6 +294,48 @@ def test_who_only_waits_can_be_ended_without_harm(sluice):
     assert waiting.returncode == -signal.SIGINT
     release(sluice)
     sluice.wait_for("r", "succeeded")
+
+
+def test_a_resume_in_the_background_answers_as_a_run_does(sluice):
+    path = sluice.write("p.yaml", "pipeline: p\nsteps: {a: {run: 'test -e ok'}}\n")
+    sluice.run("run", "-q", path, "--run-id", "r", check=1)
+    done = sluice.run("resume", "r", "--detach", check=0)
+    assert done.stdout == "r\n"
+    until(lambda: owner(sluice, "r") is None and sluice.log("r").read_text().count("run.completed") == 2)
+    assert json.loads(sluice.run("resume", "r", "--detach", "-o", "json", "--wait", check=1).stdout)["state"] == "failed"
+    sluice.write("ok", "")
+    assert json.loads(sluice.run("resume", "r", "--detach", "-o", "json", check=0).stdout) == {"run_id": "r"}
+    until(lambda: owner(sluice, "r") is None and "succeeded" in sluice.log("r").read_text())
+    done = sluice.run("resume", sluice.home / "runs" / "r", "--detach", "--wait", check=0)
+    assert done.stdout == "r\n"
+
+
+def test_a_resume_in_the_background_says_when_there_is_nothing_to_do_S9_1(sluice):
+    sluice.run("run", "-q", sluice.write("p.yaml", GOOD), "--run-id", "r", check=0)
+    sluice.run("run", "-q", sluice.write("b.yaml", APPROVAL), "--run-id", "b", check=4)
+    done = sluice.run("resume", "r", "--detach", check=0)
+    assert done.stdout == "r\n" and "nothing to do" in done.stderr
+    done = sluice.run("resume", "b", "--detach", check=4)
+    assert done.stdout == "b\n" and "nobody has decided" in done.stderr
+    assert json.loads(sluice.run("resume", "b", "--detach", "--json", check=4).stdout) == {"run_id": "b"}
+
+
+@pytest.mark.parametrize("words, code", [
+    (["nobody", "--detach"], 9), (["r", "--detach", "--check"], 2), (["r", "--detach", "--override", "nobody", "--reason", "x"], 9),
+    (["r", "--detach", "--from", "nobody"], 9), (["r", "--detach", "-p", "x=1"], 2), (["r", "--detach=1"], 2)])
+def test_wrong_resumes_in_the_background_write_nothing_S13(sluice, words, code):
+    sluice.run("run", "-q", sluice.write("p.yaml", FAILING), "--run-id", "r", check=1)
+    before = sluice.log("r").read_bytes()
+    done = sluice.run("resume", *words, check=code)
+    assert done.stdout == "" and done.stderr.startswith("sluice: ") and "hint: " in done.stderr
+    assert sluice.log("r").read_bytes() == before
+
+
+def test_a_run_that_is_owned_is_not_resumed_in_the_background_S13(sluice):
+    hold(sluice)
+    sluice.run("run", sluice.write("p.yaml", HELD), "--detach", "--run-id", "r", check=0)
+    assert sluice.run("resume", "r", "--detach", check=8).stdout == ""
+    sluice.run("stop", "r", "--now", check=0)
 
 
 def test_resume_waits_for_a_run_that_is_owned_elsewhere(sluice):

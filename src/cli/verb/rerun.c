@@ -1,7 +1,7 @@
 /* rerun.c - sluice rerun: a new run with the definition and the parameters of another one */
 #include "cli/begin.h"
 
-static enum sluice_code start(const struct begin *begin, struct sluice_run **ret_run,
+static enum sluice_code start(struct begin *begin, struct sluice_run **ret_run,
 			      struct sluice_error *err)
 {
 	return sluice_run_rerun(begin->cli->sluice, begin->run_name, &begin->options, ret_run, err);

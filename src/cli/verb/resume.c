@@ -1,5 +1,9 @@
 /* resume.c - sluice resume: go on with a run that failed, was stopped, blocked or cut off */
+#include "base/mem.h"
+#include "cli/begin.h"
 #include "cli/carry.h"
+
+#include <string.h>
 
 static int check(struct cli *cli, const struct sluice_resume_opts *options)
 {
@@ -76,6 +80,40 @@ static bool tell_changes(struct cli *cli, const struct sluice_resume_opts *optio
 	return false;
 }
 
+static enum sluice_code start(struct begin *begin, struct sluice_run **ret_run,
+			      struct sluice_error *err)
+{
+	begin->resume->observer = begin->options.observer;
+	return sluice_run_resume(begin->cli->sluice, begin->run_name, begin->resume, ret_run,
+				 &begin->rests, err);
+}
+
+/* The run that somebody else carries on, by the name that it was called. */
+static enum sluice_code find(const struct begin *begin, char **ret_run_id, struct sluice_error *err)
+{
+	char *name = mem_text(begin->run_name, strlen(begin->run_name));
+
+	if (!name) {
+		*err = (struct sluice_error){.code = SLUICE_MEMORY, .text = "memory is short"};
+		return err->code;
+	}
+	*ret_run_id = name;
+	return SLUICE_OK;
+}
+
+static int go_on(struct cli *cli, struct sluice_resume_opts *options)
+{
+	struct begin begin = {.cli = cli,
+			      .start = start,
+			      .find = find,
+			      .run_name = cli->options.words[0],
+			      .resume = options};
+
+	if (!cli->options.given[OPT_DETACH])
+		return carry_resumed(cli, cli->options.words[0], options);
+	return begin_run(&begin);
+}
+
 static int resume(struct cli *cli, struct sluice_resume_opts *options)
 {
 	const struct options *given = &cli->options;
@@ -89,10 +127,10 @@ static int resume(struct cli *cli, struct sluice_resume_opts *options)
 		status = check(cli, options);
 	} else if (definition) {
 		if (tell_changes(cli, options, &status))
-			status = carry_resumed(cli, given->words[0], options);
+			status = go_on(cli, options);
 	} else {
 		tell_file(cli);
-		status = carry_resumed(cli, given->words[0], options);
+		status = go_on(cli, options);
 	}
 	sluice_pipeline_free(definition);
 	return status;
@@ -109,6 +147,9 @@ static int run(struct cli *cli)
 		return cli_usage(cli, "`--check` answers as text only", "leave out -o json");
 	if (!options_number(given, OPT_MAX_PARALLEL, 1, PARALLEL_MAX, 0, &parallel, &wrong))
 		return cli_usage(cli, wrong.text, wrong.hint);
+	if (given->given[OPT_CHECK] && given->given[OPT_DETACH])
+		return cli_usage(cli, "`--check` starts nothing that could go to the background: --detach",
+				 NULL);
 	if (given->given[OPT_ACCEPT] && !given->value[OPT_FILE])
 		return cli_usage(cli, "--accept-changes needs --file FILE",
 				 "without it the run goes on with what it froze");
@@ -127,8 +168,8 @@ static int run(struct cli *cli)
 
 static const enum option resume_options[] = {OPT_CHECK,        OPT_FROM, OPT_PARAM, OPT_OVERRIDE,
 					     OPT_REASON,       OPT_AS,   OPT_FILE,  OPT_ACCEPT,
-					     OPT_MAX_PARALLEL, OPT_WAIT, OPT_AGAIN, OPT_OUTPUT,
-					     OPT_JSON,         OPT_END};
+					     OPT_MAX_PARALLEL, OPT_DETACH, OPT_WAIT, OPT_AGAIN,
+					     OPT_OUTPUT,       OPT_JSON,   OPT_END};
 
 const struct cli_verb verb_resume = {
     .name = "resume",
@@ -139,6 +180,7 @@ const struct cli_verb verb_resume = {
 	    "  sluice resume nightly --from load -p threshold=95\n"
 	    "  sluice resume nightly --override quality_gate --reason 'checked by hand' --as anna\n"
 	    "  sluice resume nightly --file fixed.yaml --accept-changes\n"
+	    "  sluice resume nightly --detach\n"
 	    "\n"
 	    "Failed and interrupted steps run again, succeeded ones do not (but see --from). A run "
 	    "that\n"

@@ -16,7 +16,7 @@ static bool load(struct cli *cli, struct sluice_pipeline **ret_pipeline, int *re
 	return false;
 }
 
-static enum sluice_code start(const struct begin *begin, struct sluice_run **ret_run,
+static enum sluice_code start(struct begin *begin, struct sluice_run **ret_run,
 			      struct sluice_error *err)
 {
 	return sluice_run_start(begin->cli->sluice, begin->pipeline, &begin->options, ret_run, err);
