@@ -79,9 +79,8 @@ static enum err_code decode(struct reader *r, struct str line, struct event *eve
 		*err = problem;
 		return code;
 	}
-	if (is_newer(event) && note_newer(r, event, err) != ERR_OK)
-		return err->code;
-	if (event->type == EVENT_UNKNOWN || event_check(event, &problem) == ERR_OK)
+	if (event->type == EVENT_UNKNOWN || (is_newer(event) && r->plan->for_writing) ||
+	    event_check(event, &problem) == ERR_OK)
 		return ERR_OK;
 	if (r->is_newer_format && event->type != EVENT_RUN_CREATED) {
 		event->type = EVENT_UNKNOWN; /* not what we know under that name */
@@ -150,6 +149,9 @@ static enum err_code line_take(struct reader *r, struct str line, struct err *er
 	line_chain_next(body, next.chain);
 	if (memcmp(next.chain, h, sizeof(h)) != 0)
 		return err_set(err, ERR_CORRUPT, "its `h` is not that of the chain");
+	/* Behind the chain: an event type with a flipped bit is not a newer one. */
+	if (is_newer(&event) && note_newer(r, &event, err) != ERR_OK)
+		return err->code;
 	if (r->plan->visit && r->plan->visit(r->plan->arg, &event, line, err) != ERR_OK)
 		return err->code;
 	memcpy(next.h, line.ptr + line.len - LINE_END_BYTES + 6,
