@@ -32,8 +32,8 @@ void floor_lines(int fd, unsigned long count, bool sync);
 /* Start FLOOR_PROGRAM with vfork; both streams go to `log`. */
 pid_t floor_spawn(int log);
 
-/* Wait for a child (-1 = any) and insist on exit 0. With `block` false 0 means that none has ended.
- */
+/* Wait for a child (-1 = any) and insist on exit 0. With `block` false 0 means that none has
+ * ended. */
 pid_t floor_wait(pid_t pid, bool block);
 
 /* Make logs/<step>.0.log in `logs`, start FLOOR_PROGRAM on it, close it. */

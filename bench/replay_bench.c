@@ -2,8 +2,9 @@
  *
  *   replay_bench RUN_DIRECTORY
  *
- * The definition is read once before and its time is left out: it is the pipeline's, not the log's. The floor
- * is nettle's SHA-256 chained over the same bytes, as in log_bench. Best of three, on one thread. */
+ * The definition is read once before and its time is left out: it is the pipeline's, not the log's.
+ * The floor is nettle's SHA-256 chained over the same bytes, as in log_bench. Best of three, on one
+ * thread. */
 #include "base/mem.h"
 #include "lang/lang.h"
 #include "rundir/fold.h"
@@ -28,7 +29,8 @@ static int fail(const struct err *err)
 	return 1;
 }
 
-/* What verifying the chain costs at least: every line through SHA-256, with the digest before it. */
+/* What verifying the chain costs at least: every line through SHA-256, with the digest before
+ * it. */
 static double hash(struct str log)
 {
 	double began = seconds();
@@ -110,6 +112,7 @@ int main(int argc, char **argv)
 	       best_fold * 1e9 / (double)events);
 	printf("sha        %6.0f MB/s\n", (double)log.len / best_hash / 1e6);
 	printf("ratio      %.2f          (goal 0.35)\n", best_hash / best_fold);
-	printf("peak memory %ld KiB, the log itself %zu KiB of it\n", usage.ru_maxrss, log.len / 1024);
+	printf("peak memory %ld KiB, the log itself %zu KiB of it\n", usage.ru_maxrss,
+	       log.len / 1024);
 	return 0;
 }

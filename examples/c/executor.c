@@ -64,8 +64,8 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ------------------------------------------------------------------------------ the spool folder
- */
+/* ------------------------------------------------------------------------------ the spool
+ * folder */
 
 static void path_of(const struct spool *spool, const char *token, const char *name, char path[1024])
 {
@@ -152,8 +152,8 @@ static int claim(const struct spool *spool, const char *token)
 	return fd;
 }
 
-/* ------------------------------------------------------------------------------------ the thread
- */
+/* ------------------------------------------------------------------------------------ the
+ * thread */
 
 static void end_of(long long code, struct sluice_attempt_end *end)
 {
@@ -240,8 +240,8 @@ static void *watch(void *arg)
 			if (attempt->child)
 				waitpid(attempt->child, NULL, 0);
 			pthread_mutex_unlock(&spool->lock);
-			/* NOT_FOUND: nobody waits for it now; whoever resumes the run asks look_up.
-			 */
+			/* NOT_FOUND: nobody waits for it now; whoever resumes the run asks
+			 * look_up. */
 			if (sluice_executor_report(spool->sluice, attempt->token, &end, &err) &&
 			    err.code != SLUICE_NOT_FOUND)
 				fprintf(stderr, "%s\n", err.text);
@@ -410,8 +410,8 @@ static void spool_cancel(void *self, const char *token, bool now)
 	pthread_mutex_unlock(&spool->lock);
 }
 
-/* ---------------------------------------------------------------------------------------- the run
- */
+/* ---------------------------------------------------------------------------------------- the
+ * run */
 
 static struct sluice_run *volatile running; /* for the signal handler */
 static volatile sig_atomic_t stops;

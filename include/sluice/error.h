@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define SLUICE_API __attribute__((visibility("default")))
+#define SLUICE_API        __attribute__((visibility("default")))
 #define SLUICE_MUST_CHECK __attribute__((warn_unused_result))
 #else
 #define SLUICE_API

@@ -1,9 +1,10 @@
 /* pipeline.h - pipelines: read from a file or from memory, built in C, checked, planned
  *
- * A pipeline that is built in C is the same language as a pipeline file: every key of the format has a
- * field here, or goes through `extra`; what a field may hold, and its default, is said in
- * docs/pipeline-format.md under the key's name. One reader checks both forms. Every text is UTF-8 and
- * is copied: nothing that is given here needs to outlive the call, but the `arg` of a function. */
+ * A pipeline that is built in C is the same language as a pipeline file: every key of the format
+ * has a field here, or goes through `extra`; what a field may hold, and its default, is said in
+ * docs/pipeline-format.md under the key's name. One reader checks both forms. Every text is UTF-8
+ * and is copied: nothing that is given here needs to outlive the call, but the `arg` of a
+ * function. */
 #ifndef SLUICE_PIPELINE_H
 #define SLUICE_PIPELINE_H
 
@@ -18,8 +19,8 @@ struct sluice_pipeline;
 
 /* ------------------------------------------------------------------------------- from a text */
 
-/* Read and check a pipeline file. INVALID: *ret_diagnostics (may be NULL if not wanted) has every error
- * as `file:line:col: error[SLUnnn]: text` with caret and hint. NOT_FOUND: no such file. */
+/* Read and check a pipeline file. INVALID: *ret_diagnostics (may be NULL if not wanted) has every
+ * error as `file:line:col: error[SLUnnn]: text` with caret and hint. NOT_FOUND: no such file. */
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code
 sluice_pipeline_load(struct sluice *sluice, const char *path, struct sluice_pipeline **ret_pipeline,
 		     char **ret_diagnostics, struct sluice_error *err);
@@ -32,8 +33,8 @@ sluice_pipeline_read(struct sluice *sluice, const char *text, size_t len, const 
 
 /* ---------------------------------------------------------------------------------- built in C */
 
-/* NULL-ended lists of texts: `.needs = SLUICE_LIST("load", "clean")`; an empty one: SLUICE_EMPTY. Both
- * live as long as the block that they stand in. C only: C++ has no compound literals. */
+/* NULL-ended lists of texts: `.needs = SLUICE_LIST("load", "clean")`; an empty one: SLUICE_EMPTY.
+ * Both live as long as the block that they stand in. C only: C++ has no compound literals. */
 #ifndef __cplusplus
 #define SLUICE_LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define SLUICE_EMPTY     ((const char *const[]){NULL})
@@ -41,7 +42,8 @@ sluice_pipeline_read(struct sluice *sluice, const char *text, size_t len, const 
 
 enum sluice_gate { SLUICE_GATE_NONE = 0, SLUICE_GATE_HARD, SLUICE_GATE_SOFT, SLUICE_GATE_MANUAL };
 
-/* The zero of each is "not given": what `defaults` of the pipeline say, else the format's default. */
+/* The zero of each is "not given": what `defaults` of the pipeline say, else the format's
+ * default. */
 enum sluice_on_failure {
 	SLUICE_ON_FAILURE_DEFAULT = 0,
 	SLUICE_ON_FAILURE_STOP,
@@ -62,7 +64,8 @@ enum sluice_on_stop { SLUICE_ON_STOP_DEFAULT = 0, SLUICE_ON_STOP_WAIT, SLUICE_ON
 struct sluice_env_def {
 	const char *name;
 	const char *value; /* may hold ${} */
-	bool from_env;     /* take the value of the process that carries the run on; `value` is NULL then */
+	bool from_env;     /* take the value of the process that carries the run on; `value` is NULL
+			      then */
 };
 
 /* An entry of `outputs`; a list ends with name NULL. */
@@ -104,8 +107,8 @@ struct sluice_approve_def {
 	const char *on_timeout;
 };
 
-/* A step. What is 0 or NULL is not given: exactly one of the first group says what it does. The names
- * are those of the keys of a pipeline file. */
+/* A step. What is 0 or NULL is not given: exactly one of the first group says what it does. The
+ * names are those of the keys of a pipeline file. */
 struct sluice_step_def {
 	const char *id; /* required; NULL only in sluice_pipeline_defaults */
 
@@ -113,11 +116,11 @@ struct sluice_step_def {
 	const char *run;         /* a text for the shell */
 	const char *const *argv; /* program and arguments, NULL-ended */
 	bool noop;
-	sluice_call_fn *call;    /* a function of this process (step.h) */
-	void *arg;               /* given to it; borrowed until no run of this pipeline is left */
-	bool dry_run_safe;       /* `call` may be executed by a dry run */
-	const char *call_name;   /* a function that was registered by name */
-	const char *kind;        /* any other kind of step, a registered one or the format's own: ... */
+	sluice_call_fn *call;  /* a function of this process (step.h) */
+	void *arg;             /* given to it; borrowed until no run of this pipeline is left */
+	bool dry_run_safe;     /* `call` may be executed by a dry run */
+	const char *call_name; /* a function that was registered by name */
+	const char *kind; /* any other kind of step, a registered one or the format's own: ... */
 	const char *config_json; /* ... its key's value, as JSON; NULL = null */
 
 	/* where it stands */
@@ -137,7 +140,8 @@ struct sluice_step_def {
 	enum sluice_on_stop on_stop;
 	const char *compensate_json;
 
-	/* time and size; 0 = not given (a real zero, where one makes sense, goes through `extra`) */
+	/* time and size; 0 = not given (a real zero, where one makes sense, goes through
+	 * `extra`) */
 	int64_t timeout_ms;
 	int64_t silence_timeout_ms;
 	int64_t grace_ms;
@@ -194,11 +198,11 @@ struct sluice_param_def {
  * Free with sluice_pipeline_free. */
 SLUICE_API struct sluice_pipeline *sluice_pipeline_new(const char *name);
 
-/* Add a step, a parameter; set what steps have by default (`defaults`: kind, needs and gate cannot be
- * given there). Steps are in the order of the calls. What is checked here is only that the texts can
- * be kept: USAGE for a missing id, a text that is not UTF-8, a list without an end (over 65536 entries),
- * malformed JSON, a pipeline that was read from a text; LIMIT over 1 GiB; MEMORY.
- * The first failure stays with the pipeline: sluice_pipeline_check and sluice_run_start answer it
+/* Add a step, a parameter; set what steps have by default (`defaults`: kind, needs and gate cannot
+ * be given there). Steps are in the order of the calls. What is checked here is only that the texts
+ * can be kept: USAGE for a missing id, a text that is not UTF-8, a list without an end (over 65536
+ * entries), malformed JSON, a pipeline that was read from a text; LIMIT over 1 GiB; MEMORY. The
+ * first failure stays with the pipeline: sluice_pipeline_check and sluice_run_start answer it
  * again, so a caller may leave the results of these calls alone. */
 SLUICE_API enum sluice_code sluice_pipeline_step(struct sluice_pipeline *pipeline,
 						 const struct sluice_step_def *step,
@@ -209,8 +213,8 @@ SLUICE_API enum sluice_code sluice_pipeline_param(struct sluice_pipeline *pipeli
 SLUICE_API enum sluice_code sluice_pipeline_defaults(struct sluice_pipeline *pipeline,
 						     const struct sluice_step_def *defaults,
 						     struct sluice_error *err);
-/* Set another key of the pipeline ("version", "concurrency", "timeout", "env" ...), once, to a text or
- * to any JSON value ("4", "{\"TZ\": \"UTC\"}"). Fails as above. */
+/* Set another key of the pipeline ("version", "concurrency", "timeout", "env" ...), once, to a text
+ * or to any JSON value ("4", "{\"TZ\": \"UTC\"}"). Fails as above. */
 SLUICE_API enum sluice_code sluice_pipeline_set(struct sluice_pipeline *pipeline, const char *key,
 						const char *text, struct sluice_error *err);
 SLUICE_API enum sluice_code sluice_pipeline_set_json(struct sluice_pipeline *pipeline,
@@ -221,10 +225,10 @@ SLUICE_API enum sluice_code sluice_pipeline_set_folder(struct sluice_pipeline *p
 						       const char *folder,
 						       struct sluice_error *err);
 
-/* Check a built pipeline under the limits of `sluice` (definition_bytes, definition_nodes, steps ...):
- * answers the first failure of building it, or INVALID with every error in *ret_diagnostics (may be
- * NULL), each with the name of its step. sluice_run_start and sluice_pipeline_plan do it as well.
- * OK for a pipeline that was read from a text: it was checked then. */
+/* Check a built pipeline under the limits of `sluice` (definition_bytes, definition_nodes, steps
+ * ...): answers the first failure of building it, or INVALID with every error in *ret_diagnostics
+ * (may be NULL), each with the name of its step. sluice_run_start and sluice_pipeline_plan do it as
+ * well. OK for a pipeline that was read from a text: it was checked then. */
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code
 sluice_pipeline_check(struct sluice *sluice, const struct sluice_pipeline *pipeline,
 		      char **ret_diagnostics, struct sluice_error *err);

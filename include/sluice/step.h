@@ -32,9 +32,9 @@ typedef int sluice_call_fn(struct sluice_step_ctx *ctx, void *arg);
 struct sluice_call_def {
 	const char *name; /* as in `call: NAME`: A-Z a-z 0-9 . _ -, at most 128 */
 	sluice_call_fn *call;
-	void *arg;         /* handed to it; must live as long as the handle */
-	/* May be called in a dry run (see sluice_ctx_is_dry_run); otherwise its success is mocked there. It must
-	 * leave no trace then. */
+	void *arg; /* handed to it; must live as long as the handle */
+	/* May be called in a dry run (see sluice_ctx_is_dry_run); otherwise its success is mocked
+	 * there. It must leave no trace then. */
 	bool dry_run_safe;
 };
 
@@ -56,7 +56,8 @@ struct sluice_kind_def {
 	sluice_kind_check_fn *check; /* may be NULL: any config will do */
 	sluice_kind_fn *run;
 	void *arg;
-	bool dry_run_safe; /* as of sluice_call_def; if a mocked step is missing for its config: mocked */
+	bool dry_run_safe; /* as of sluice_call_def; if a mocked step is missing for its config:
+			      mocked */
 };
 
 /* Add a kind of step. Its name is a plain name ([A-Za-z_][A-Za-z0-9_]{0,63}) that the pipeline
@@ -72,8 +73,8 @@ struct sluice_next;
  * not; what it answers is the answer of the attempt. */
 typedef int sluice_middleware_fn(struct sluice_step_ctx *ctx, struct sluice_next *next, void *arg);
 
-/* Add one: the first that is added is the outermost. For runs that start or resume from now on; a dry
- * run goes past it. */
+/* Add one: the first that is added is the outermost. For runs that start or resume from now on; a
+ * dry run goes past it. */
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code sluice_middleware_add(struct sluice *sluice,
 								    sluice_middleware_fn *fn,
 								    void *arg,
@@ -84,8 +85,8 @@ SLUICE_API int sluice_next_run(struct sluice_next *next, struct sluice_step_ctx 
 
 /* ------------------------------------------------------------------- what an attempt can know */
 
-/* Texts are NUL-ended and live as long as the attempt. NULL: there is none, or an argument is NULL.
- */
+/* Texts are NUL-ended and live as long as the attempt. NULL: there is none, or an argument is
+ * NULL. */
 SLUICE_API const char *sluice_ctx_run_id(const struct sluice_step_ctx *ctx);
 SLUICE_API const char *sluice_ctx_step(const struct sluice_step_ctx *ctx);
 /* From 0; grows with each attempt of the step in the run. */
@@ -106,15 +107,17 @@ SLUICE_API const char *sluice_ctx_output_json(struct sluice_step_ctx *ctx, const
 					      const char *name);
 SLUICE_API const char *sluice_ctx_outputs_json(struct sluice_step_ctx *ctx, const char *step);
 
-/* Is it time to give up? So when the deadline has passed, when the run was stopped with `now` or let go of
- * (sluice_run_free), and when it was stopped and the step has `on_stop: cancel`. A plain stop lets other
- * steps end: they are not told of it. Any thread. */
+/* Is it time to give up? So when the deadline has passed, when the run was stopped with `now` or
+ * let go of (sluice_run_free), and when it was stopped and the step has `on_stop: cancel`. A plain
+ * stop lets other steps end: they are not told of it. Any thread. */
 SLUICE_API bool sluice_ctx_is_cancelled(const struct sluice_step_ctx *ctx);
 /* Milliseconds until the deadline, never below 0; -1 without one. An attempt that returns after its
  * deadline failed with the class `timeout`, whatever it answers. */
 SLUICE_API int64_t sluice_ctx_left_ms(const struct sluice_step_ctx *ctx);
-/* Is it a dry run? Then outputs of steps may be mocked, secrets were not read (a secret parameter is
- * {"secret":"name"}), artifacts are not looked for, what is printed is kept nowhere; nothing may be changed. */
+/* Is it a dry run? Then outputs of steps may be mocked, secrets were not read (a secret parameter
+ * is
+ * {"secret":"name"}), artifacts are not looked for, what is printed is kept nowhere; nothing may be
+ * changed. */
 SLUICE_API bool sluice_ctx_is_dry_run(const struct sluice_step_ctx *ctx);
 
 /* ---------------------------------------------------------------- what an attempt leaves behind */
@@ -123,8 +126,8 @@ SLUICE_API bool sluice_ctx_is_dry_run(const struct sluice_step_ctx *ctx);
  * sizes. What is refused here at once (USAGE, INVALID, LIMIT, MEMORY) fails the attempt too
  * (`validation_failed`), so the answer may be ignored. Setting a name again replaces it. */
 
-/* An output. A text is converted to the declared type, as a line `name=text` of a result file is.
- */
+/* An output. A text is converted to the declared type, as a line `name=text` of a result file
+ * is. */
 SLUICE_API enum sluice_code sluice_ctx_set_output(struct sluice_step_ctx *ctx, const char *name,
 						  const char *text);
 SLUICE_API enum sluice_code sluice_ctx_set_output_int(struct sluice_step_ctx *ctx, const char *name,
@@ -142,8 +145,8 @@ SLUICE_API enum sluice_code sluice_ctx_set_update(struct sluice_step_ctx *ctx, c
 SLUICE_API enum sluice_code sluice_ctx_set_update_json(struct sluice_step_ctx *ctx,
 						       const char *name, const char *json);
 
-/* Figures about the data that the attempt has made, for `quality` of the step. A count below 0 is not
- * known: begin with SLUICE_QUALITY_UNKNOWN. */
+/* Figures about the data that the attempt has made, for `quality` of the step. A count below 0 is
+ * not known: begin with SLUICE_QUALITY_UNKNOWN. */
 struct sluice_quality {
 	int64_t record_count;
 	int64_t valid_count;
@@ -151,22 +154,25 @@ struct sluice_quality {
 	int64_t null_count;
 	const char *custom_metrics_json; /* an object; NULL = none */
 };
-#define SLUICE_QUALITY_UNKNOWN {-1, -1, -1, -1, NULL}
+#define SLUICE_QUALITY_UNKNOWN \
+	{ \
+		-1, -1, -1, -1, NULL \
+	}
 
 /* Say them; once more replaces them. */
 SLUICE_API enum sluice_code sluice_ctx_set_quality(struct sluice_step_ctx *ctx,
 						   const struct sluice_quality *quality);
 
-/* An event of one's own in the log of the run, once the attempt has ended; `type` begins with "x-" and has
- * at most 128 bytes; `data_json` may be NULL. LIMIT: more than 64 in an attempt. */
+/* An event of one's own in the log of the run, once the attempt has ended; `type` begins with "x-"
+ * and has at most 128 bytes; `data_json` may be NULL. LIMIT: more than 64 in an attempt. */
 SLUICE_API enum sluice_code sluice_ctx_emit(struct sluice_step_ctx *ctx, const char *type,
 					    const char *data_json);
 
-/* Say why it fails: `return sluice_ctx_fail(ctx, "transient_io", "no answer from %s", host)`. The class
- * decides about retries: "transient_io" and "timeout" are tried again if the step has `retry`;
- * "dependency" and "infrastructure" if `retry.on` lists them; "configuration", "validation_failed",
- * "data_quality", "contract_input_missing" and "internal" never, nor is any other, which is kept as text.
- * NULL: `unknown`. Answers 1. */
+/* Say why it fails: `return sluice_ctx_fail(ctx, "transient_io", "no answer from %s", host)`. The
+ * class decides about retries: "transient_io" and "timeout" are tried again if the step has
+ * `retry`; "dependency" and "infrastructure" if `retry.on` lists them; "configuration",
+ * "validation_failed", "data_quality", "contract_input_missing" and "internal" never, nor is any
+ * other, which is kept as text. NULL: `unknown`. Answers 1. */
 SLUICE_API int sluice_ctx_fail(struct sluice_step_ctx *ctx, const char *error_class,
 			       const char *format, ...) SLUICE_PRINTF(3, 4);
 

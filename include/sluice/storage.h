@@ -1,5 +1,5 @@
-/* storage.h - a clock and files of the host's own, for a state directory that is not in a file system of the
- * operating system, and for tests */
+/* storage.h - a clock and files of the host's own, for a state directory that is not in a file
+ * system of the operating system, and for tests */
 #ifndef SLUICE_STORAGE_H
 #define SLUICE_STORAGE_H
 
@@ -9,7 +9,8 @@
 extern "C" {
 #endif
 
-/* What time it is. Both are asked on the thread that carries a run on, and on those of functions. */
+/* What time it is. Both are asked on the thread that carries a run on, and on those of
+ * functions. */
 struct sluice_clock_def {
 	/* Nanoseconds of a clock that never goes back or jumps, like CLOCK_BOOTTIME: deadlines. */
 	int64_t (*boot_ns)(void *arg);
@@ -20,34 +21,35 @@ struct sluice_clock_def {
 
 /* How a file is opened. */
 enum sluice_open_mode {
-	SLUICE_OPEN_READ = 0,       /* must exist and be a plain file */
-	SLUICE_OPEN_READ_WRITE,     /* likewise */
-	SLUICE_OPEN_APPEND,         /* likewise; read, and writes go to the end */
-	SLUICE_OPEN_NEW,            /* must not exist; read and write */
-	SLUICE_OPEN_CREATE,         /* made if absent; read and write */
-	SLUICE_OPEN_CREATE_APPEND,  /* made if absent; read, and writes go to the end */
-	SLUICE_OPEN_DIR             /* must be a directory; "." is `dir` itself */
+	SLUICE_OPEN_READ = 0,      /* must exist and be a plain file */
+	SLUICE_OPEN_READ_WRITE,    /* likewise */
+	SLUICE_OPEN_APPEND,        /* likewise; read, and writes go to the end */
+	SLUICE_OPEN_NEW,           /* must not exist; read and write */
+	SLUICE_OPEN_CREATE,        /* made if absent; read and write */
+	SLUICE_OPEN_CREATE_APPEND, /* made if absent; read, and writes go to the end */
+	SLUICE_OPEN_DIR            /* must be a directory; "." is `dir` itself */
 };
 
 struct sluice_file_info {
 	uint64_t size_bytes;
-	uint64_t inode;  /* with the device unlike any other file's, as long as it exists */
+	uint64_t inode; /* with the device unlike any other file's, as long as it exists */
 	uint64_t device;
-	uint32_t links;  /* names that the file has */
-	bool is_file;    /* a plain file */
+	uint32_t links; /* names that the file has */
+	bool is_file;   /* a plain file */
 	bool is_dir;
 	int64_t modified_ms;
 };
 
-/* The operations of a storage, all of them required. Each answers 0 or more, or a negative error number
- * (-ENOENT, -EEXIST, -ENOSPC, -EIO ...), as the Linux system call of that name does. Descriptors are
- * small numbers >= 0 of the storage's own. A `path` is relative to the directory `dir`, may have several
- * parts, and must not lead out of it: no "..", no link on the way (-EXDEV, -ELOOP). Different threads may
- * call at once, each with descriptors of its own (logs of functions).
+/* The operations of a storage, all of them required. Each answers 0 or more, or a negative error
+ * number
+ * (-ENOENT, -EEXIST, -ENOSPC, -EIO ...), as the Linux system call of that name does. Descriptors
+ * are small numbers >= 0 of the storage's own. A `path` is relative to the directory `dir`, may
+ * have several parts, and must not lead out of it: no "..", no link on the way (-EXDEV, -ELOOP).
+ * Different threads may call at once, each with descriptors of its own (logs of functions).
  *
- * What the contract of Sluice rests on: bytes that were written before sync_data answered 0 are there
- * after a crash, and so are names that were made in a directory before its sync answered 0; rename
- * replaces as a whole; a lock ends with the process that holds it. */
+ * What the contract of Sluice rests on: bytes that were written before sync_data answered 0 are
+ * there after a crash, and so are names that were made in a directory before its sync answered 0;
+ * rename replaces as a whole; a lock ends with the process that holds it. */
 struct sluice_storage_ops {
 	int (*open)(void *self, int dir, const char *path, enum sluice_open_mode mode);
 	int (*close)(void *self, int fd);
@@ -66,13 +68,14 @@ struct sluice_storage_ops {
 	int (*rename_new)(void *self, int dir, const char *from, int to_dir, const char *to);
 	int (*unlink)(void *self, int dir, const char *path); /* a file, or an empty directory */
 	int (*make_dir)(void *self, int dir, const char *path);
-	/* Open the directory at an absolute path, where relative ones begin; it may have ".." parts. With
-	 * `make` it is made with its parents when absent, durably. */
+	/* Open the directory at an absolute path, where relative ones begin; it may have ".."
+	 * parts. With `make` it is made with its parents when absent, durably. */
 	int (*root)(void *self, const char *path, bool make);
-	/* The next name of a directory into name[256], "." and ".." left out: 1, or 0 at the end. *place
-	 * is 0 at the start, and the storage's own after that. */
+	/* The next name of a directory into name[256], "." and ".." left out: 1, or 0 at the end.
+	 * *place is 0 at the start, and the storage's own after that. */
 	int (*list)(void *self, int dir, uint64_t *place, char *name);
-	/* Lock the open file for its opener alone, without waiting: -EAGAIN when another open file has it. */
+	/* Lock the open file for its opener alone, without waiting: -EAGAIN when another open file
+	 * has it. */
 	int (*lock)(void *self, int fd);
 	/* Does another open file hold the lock? 1 or 0. */
 	int (*lock_held)(void *self, int fd);

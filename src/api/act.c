@@ -1,4 +1,5 @@
-/* act.c - decisions on a run from outside: to its live owner, or, when nobody owns it, into its log. */
+/* act.c - decisions on a run from outside: to its live owner, or, when nobody owns it, into its
+ * log. */
 #include "api/api.h"
 
 #include "engine/control.h"
@@ -23,16 +24,17 @@ static enum err_code decide_here(struct sluice *sluice, const struct rundir *dir
 	char boot_id[BOOT_ID_BYTES + 1];
 	struct err answer = ERR_INIT;
 	struct engine_ports ports = {
-		.vfs = sluice->vfs,
-		.clock = sluice->clock,
-		.home = sluice->home,
-		.limits = &sluice->limits,
+	    .vfs = sluice->vfs,
+	    .clock = sluice->clock,
+	    .home = sluice->home,
+	    .limits = &sluice->limits,
 	};
 
 	if (boot_id_read(boot_id, err) != ERR_OK)
 		return err->code;
 	ports.boot_id = str_of(boot_id);
-	if (ask->kind != ENGINE_ASK_STOP && control_check_peer(dir, (int32_t)getpid(), err) != ERR_OK)
+	if (ask->kind != ENGINE_ASK_STOP &&
+	    control_check_peer(dir, (int32_t)getpid(), err) != ERR_OK)
 		return err->code;
 	if (engine_open_idle(&ports, rundir_path(dir), &engine, err) != ERR_OK)
 		return err->code;
@@ -64,8 +66,7 @@ static enum err_code act(struct sluice *sluice, const struct rundir *dir, struct
 
 static enum sluice_code act_by_name(struct sluice *sluice, const char *run_name,
 				    enum engine_ask_kind kind, const char *step,
-				    const struct sluice_act_opts *options,
-				    struct sluice_error *err)
+				    const struct sluice_act_opts *options, struct sluice_error *err)
 {
 	static const struct sluice_act_opts defaults;
 	AUTO(rundir_drop) struct rundir *dir = NULL;
@@ -79,10 +80,10 @@ static enum sluice_code act_by_name(struct sluice *sluice, const char *run_name,
 		options = &defaults;
 	ask.now = options->now;
 	ask.person = (struct decide_person){
-		.name = options->as ? str_of(options->as) : api_login_name(login),
-		.reason = str_of(options->reason),
-		.uid = (int64_t)getuid(),
-		.pid = (int64_t)getpid(),
+	    .name = options->as ? str_of(options->as) : api_login_name(login),
+	    .reason = str_of(options->reason),
+	    .uid = (int64_t)getuid(),
+	    .pid = (int64_t)getpid(),
 	};
 	if (api_person_check(sluice, options->as, &ask.person, &own) != ERR_OK ||
 	    api_find_run(sluice, run_name, &dir, &own) != ERR_OK)

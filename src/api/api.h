@@ -49,8 +49,8 @@ struct pipeline_call {
 struct building; /* build.c */
 
 struct sluice_pipeline {
-	char *path;                    /* as given by the caller; of a built one its name */
-	char *file;                    /* absolute and UTF-8; NULL: not read from one, or not known */
+	char *path; /* as given by the caller; of a built one its name */
+	char *file; /* absolute and UTF-8; NULL: not read from one, or not known */
 	struct definition *definition; /* never NULL; of a built one made by its check */
 	struct building *building;     /* NULL: it was read from a text */
 };
@@ -61,8 +61,8 @@ MUST_CHECK enum err_code api_outside(struct sluice *sluice, const struct sluice_
 
 void registry_free(struct registry *registry); /* accepts NULL */
 
-/* What a pipeline may name when it is read: what the handle has, and functions of its own steps. Both are
- * borrowed for as long as the host is used. */
+/* What a pipeline may name when it is read: what the handle has, and functions of its own steps.
+ * Both are borrowed for as long as the host is used. */
 struct api_names {
 	const struct sluice *sluice;
 	const struct sluice_pipeline *pipeline;
@@ -76,8 +76,8 @@ MUST_CHECK enum err_code api_definition_read(const struct sluice *sluice,
 					     const struct sluice_pipeline *pipeline,
 					     struct str folder, struct diags *diags,
 					     struct err *err);
-/* The definition of a pipeline, accepted: a built one is checked first, if it was not since its last
- * change. *ret_diagnostics (may be NULL) as in sluice_pipeline_check. */
+/* The definition of a pipeline, accepted: a built one is checked first, if it was not since its
+ * last change. *ret_diagnostics (may be NULL) as in sluice_pipeline_check. */
 MUST_CHECK enum err_code api_pipeline_check(const struct sluice *sluice,
 					    const struct sluice_pipeline *pipeline,
 					    char **ret_diagnostics,
@@ -91,8 +91,8 @@ void api_building_free(struct building *building);
 const char *api_building_name(const struct building *building);
 size_t api_building_steps(const struct building *building);
 
-/* Fill the caller's error from ours and return its code. The values of the two enums are the same.
- */
+/* Fill the caller's error from ours and return its code. The values of the two enums are the
+ * same. */
 enum sluice_code api_err(struct sluice_error *to, const struct err *from);
 /* USAGE: the call breaks the contract of the function. */
 enum sluice_code api_usage(struct sluice_error *to, const char *text);
@@ -114,8 +114,8 @@ MUST_CHECK enum err_code api_find_run(const struct sluice *sluice, const char *r
 MUST_CHECK enum err_code api_fold_run(const struct sluice *sluice, const char *run_name,
 				      struct fold_run *ret_fold, struct run_lock_info *ret_owner,
 				      struct err *err);
-/* A damaged log: the good prefix was answered, and the call says CORRUPT all the same (S11.4). A torn
- * tail and a newer version are noted in the text only. */
+/* A damaged log: the good prefix was answered, and the call says CORRUPT all the same (S11.4). A
+ * torn tail and a newer version are noted in the text only. */
 MUST_CHECK enum err_code api_check_reading(const struct fold_run *fold, struct err *err);
 
 /* "name=value" texts, NULL-ended (may be NULL), as slices; free with mem_free. */

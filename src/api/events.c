@@ -23,8 +23,8 @@ struct stream {
 	bool is_over;     /* the sink wants no more */
 	bool needs_owner; /* a run that nobody carries on is an error, not waited for */
 	const struct sluice_observer *observer; /* its on_tick; may be NULL */
-	struct buf text;  /* of the line being shown */
-	struct buf bytes; /* what was read of the file and not shown yet */
+	struct buf text;                        /* of the line being shown */
+	struct buf bytes;                       /* what was read of the file and not shown yet */
 	struct buf scratch;
 };
 
@@ -100,8 +100,8 @@ static enum err_code read_log(struct stream *stream, uint64_t upto, struct log_r
 			upto, on_event, stream, ret_reading, err);
 }
 
-/* Everything up to what is durable, verified. Damage is an error after the good prefix was shown.
- */
+/* Everything up to what is durable, verified. Damage is an error after the good prefix was
+ * shown. */
 static enum err_code read_present(struct stream *stream, struct err *err)
 {
 	struct run_lock_info owner;

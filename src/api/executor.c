@@ -1,5 +1,5 @@
-/* executor.c - executors of the program behind core/exec.h: one driver for each run that uses one.
- */
+/* executor.c - executors of the program behind core/exec.h: one driver for each run that uses
+ * one. */
 #include "api/run_host.h"
 
 #include "base/json.h"

@@ -1,5 +1,5 @@
-/* open.c - a state directory, the errors of the library, and the small things that all calls share
- */
+/* open.c - a state directory, the errors of the library, and the small things that all calls
+ * share */
 #include "api/api.h"
 
 #include "base/mem.h"
@@ -131,8 +131,8 @@ enum err_code api_log_err(const char *path, struct err *err)
 enum err_code api_parallel_check(uint32_t max_parallel, struct err *err)
 {
 	if (max_parallel > CONCURRENCY_MAX)
-		return err_set(err, ERR_USAGE, "max_parallel is at most %d, not %u", CONCURRENCY_MAX,
-			       max_parallel);
+		return err_set(err, ERR_USAGE, "max_parallel is at most %d, not %u",
+			       CONCURRENCY_MAX, max_parallel);
 	return ERR_OK;
 }
 

@@ -119,8 +119,8 @@ static enum err_code judge(const struct looking *looking, bool is_again, struct 
 	case WAY_OPEN:
 		(void)err_set(err, ERR_REFUSED, "partition '%.*s' has a run that is not over: '%s'",
 			      STR_ARG(looking->partition), looking->id);
-		return err_hint(err, "go on with it: sluice resume %s, or end it: sluice stop %s", looking->id,
-				looking->id);
+		return err_hint(err, "go on with it: sluice resume %s, or end it: sluice stop %s",
+				looking->id, looking->id);
 	case WAY_RUNS:
 		(void)err_set(err, ERR_LOCKED, "partition '%.*s' runs now: run '%s'",
 			      STR_ARG(looking->partition), looking->id);

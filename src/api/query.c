@@ -98,8 +98,8 @@ static enum err_code verify(const struct sluice *sluice, const struct rundir *di
 	witness.seq = mark.seq;
 	if (verify_run(dir, &sluice->limits, receipt, &witness, out, err) != ERR_OK)
 		return err->code;
-	if (checkpoint_check(&mark, &witness.head, witness.h[0] ? str_of(witness.h) : STR_NONE, err) ==
-	    ERR_OK)
+	if (checkpoint_check(&mark, &witness.head, witness.h[0] ? str_of(witness.h) : STR_NONE,
+			     err) == ERR_OK)
 		return ERR_OK;
 	buf_fmt(out, "Checkpoint: %s\n", err->text);
 	return err->code;

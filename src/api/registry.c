@@ -80,8 +80,8 @@ static struct registry *registry_of(struct sluice *sluice, struct err *err)
 	return sluice->registry;
 }
 
-/* ------------------------------------------------------------------------------ for the language
- */
+/* ------------------------------------------------------------------------------ for the
+ * language */
 
 static bool has_call(void *arg, struct str name)
 {

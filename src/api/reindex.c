@@ -199,8 +199,8 @@ static bool is_damaged(const struct reindex *reindex, struct str run_id)
 	return false;
 }
 
-/* The record of a run whose directory is gone, or whose log is damaged, is all that is left of it.
- */
+/* The record of a run whose directory is gone, or whose log is damaged, is all that is left of
+ * it. */
 static enum err_code keep_record(void *arg, const struct run_record *record, struct err *err)
 {
 	struct reindex *reindex = arg;

@@ -94,7 +94,8 @@ static bool has_succeeded(const struct sluice *sluice, const struct rundir *dir)
 	       fold.state.state == RUN_SUCCEEDED;
 }
 
-/* A resume is a run of the partition too. But a run that has nothing left to do is in nobody's way. */
+/* A resume is a run of the partition too. But a run that has nothing left to do is in nobody's
+ * way. */
 static enum err_code claim(const struct sluice *sluice, const char *path, bool is_again,
 			   struct partition_lock *ret_lock, struct err *err)
 {
@@ -131,7 +132,8 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 	char login[256];
 
 	if (options->definition) {
-		if (api_pipeline_check(sluice, options->definition, NULL, &definition, err) != ERR_OK)
+		if (api_pipeline_check(sluice, options->definition, NULL, &definition, err) !=
+		    ERR_OK)
 			return err->code;
 		resume.definition = definition->model;
 		resume.source = buf_view(&definition->source);
@@ -282,7 +284,9 @@ static enum err_code check_resume(struct sluice *sluice, const char *run_name,
 		fold.state.count[STEP_SUCCEEDED]);
 	if (change.next) {
 		buf_fmt(text, "Run is resumable%s\n",
-			options->accept_changes ? "" : " if the changes are accepted (--accept-changes)");
+			options->accept_changes
+			    ? ""
+			    : " if the changes are accepted (--accept-changes)");
 		return change_text(&fold.state, &change, text, err);
 	}
 	point = resume.from.ptr ? model_find(fold.model, resume.from)

@@ -1,5 +1,5 @@
-/* run.c - runs that this process owns: what the engine gets of the world, carry on, stop, let go.
- */
+/* run.c - runs that this process owns: what the engine gets of the world, carry on, stop, let
+ * go. */
 #include "api/run_intern.h"
 
 #include "base/timefmt.h"
@@ -159,7 +159,8 @@ void sluice_run_stop(struct sluice_run *run, bool now)
 
 const char *sluice_run_id(const struct sluice_run *run)
 {
-	return run ? engine_state(run->engine)->run_id.ptr : NULL; /* kept NUL-ended by the fold's arena */
+	return run ? engine_state(run->engine)->run_id.ptr
+		   : NULL; /* kept NUL-ended by the fold's arena */
 }
 
 const char *sluice_run_dir(const struct sluice_run *run)

@@ -7,8 +7,8 @@
 #include "engine/engine.h"
 #include "exec/call.h"
 
-/* What carries out a step of the run; nothing (both NULL) for what the program does not carry out.
- */
+/* What carries out a step of the run; nothing (both NULL) for what the program does not carry
+ * out. */
 struct pin {
 	sluice_call_fn *call;
 	sluice_kind_fn *kind;

@@ -22,7 +22,7 @@ struct sluice_run {
 	struct run_observer *observers; /* in the order in which they came */
 	size_t observers_count, observers_capacity;
 	struct run_host host;
-	bool is_rollback; /* a person asked for it: to be rolled back is what was wanted */
+	bool is_rollback;       /* a person asked for it: to be rolled back is what was wanted */
 	struct vfs_mem *memory; /* of a dry run, else NULL */
 	struct vfs vfs;         /* in it */
 	char boot_id[BOOT_ID_BYTES + 1];
@@ -38,8 +38,7 @@ struct engine_ports run_ports(struct sluice_run *run);
 /* observe.c: what the engine is told to tell; the observers there are. */
 struct engine_observer run_observer(struct sluice_run *run);
 MUST_CHECK enum err_code run_observers_add(struct sluice_run *run,
-					   const struct sluice_observer *observer,
-					   struct err *err);
+					   const struct sluice_observer *observer, struct err *err);
 /* How long between two looks at who wants a tick: as the most impatient asks; -1 = nobody. */
 int64_t run_tick_ns(const struct sluice_run *run);
 void run_tick(void *arg); /* drive_tick_fn; `arg` is the run */

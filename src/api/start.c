@@ -39,8 +39,8 @@ static enum err_code begin(struct starting *starting, struct sluice_run *run, st
 	starting->start.observer = run_observer(run);
 	if (is_dry)
 		return engine_start(&ports, &starting->start, &run->engine, err) == ERR_OK
-			       ? drive_open(run->engine, &run->drive, err)
-			       : err->code;
+			   ? drive_open(run->engine, &run->drive, err)
+			   : err->code;
 	if (check_keeper(starting->sluice, &starting->model, err) != ERR_OK ||
 	    (starting->start.key.ptr && request_is_new(starting, err) != ERR_OK) ||
 	    (starting->start.partition.len &&

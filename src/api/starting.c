@@ -267,7 +267,8 @@ static enum err_code read_partition(struct starting *starting, struct err *err)
 	return starting->start.partition.ptr ? ERR_OK : mem_err(err);
 }
 
-/* A trace to be part of takes the place of the fresh one. It is recorded as version 00 would write it. */
+/* A trace to be part of takes the place of the fresh one. It is recorded as version 00 would write
+ * it. */
 static void read_trace(struct starting *starting)
 {
 	struct trace_parent parent;

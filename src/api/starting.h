@@ -1,5 +1,5 @@
-/* starting.h - a start being put together: what was asked for, checked, before anything is written.
- */
+/* starting.h - a start being put together: what was asked for, checked, before anything is
+ * written. */
 #ifndef API_STARTING_H
 #define API_STARTING_H
 

@@ -1,5 +1,5 @@
-/* step_ctx.c - one attempt that the program carries out: what its function can ask, what it leaves.
- */
+/* step_ctx.c - one attempt that the program carries out: what its function can ask, what it
+ * leaves. */
 #include "api/run_host.h"
 
 #include "base/json.h"
@@ -367,8 +367,8 @@ int sluice_ctx_fail(struct sluice_step_ctx *ctx, const char *error_class, const 
 		va_end(args);
 	}
 	ctx->class = arena_str(&ctx->texts, error_class ? str_of(error_class) : STR("unknown"));
-	ctx->reason = arena_str(
-	    &ctx->texts, utf8_cut(buf_view(&text), ctx->host->sluice->limits.reason_bytes));
+	ctx->reason = arena_str(&ctx->texts,
+				utf8_cut(buf_view(&text), ctx->host->sluice->limits.reason_bytes));
 	if (!ctx->class.ptr || !ctx->reason.ptr || text.failed != ERR_OK) {
 		(void)mem_err(&err);
 		(void)refuse(ctx, &err);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define BLOCK_BYTES ((size_t)16 * 1024)
-#define ALIGNMENT _Alignof(max_align_t)
+#define ALIGNMENT   _Alignof(max_align_t)
 
 struct arena_block {
 	struct arena_block *next;

@@ -35,8 +35,8 @@ void buf_clear(struct buf *buf);
 /* Cut back to `len` bytes (no more than it has). Does not forget a failure. */
 void buf_cut(struct buf *buf, size_t len);
 
-/* Append bytes, a slice, a NUL-ended text, one byte, a decimal number, what printf(3) would write. None
- * fails (see above); the texts may not lie in the buffer itself. */
+/* Append bytes, a slice, a NUL-ended text, one byte, a decimal number, what printf(3) would write.
+ * None fails (see above); the texts may not lie in the buffer itself. */
 void buf_put(struct buf *buf, const void *bytes, size_t len);
 void buf_str(struct buf *buf, struct str text);
 void buf_text(struct buf *buf, const char *text);

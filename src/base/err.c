@@ -17,7 +17,7 @@ struct err_row {
 };
 
 static const struct err_row rows[] = {
-	{ERR_OK, 0, 200, ERR_CLASS_CALLER, "OK", "no error"},
+    {ERR_OK, 0, 200, ERR_CLASS_CALLER, "OK", "no error"},
 #define ERR(name, value, exit, http, class, text) \
 	{ERR_##name, exit, http, ERR_CLASS_##class, #name, text},
 #include "base/err.def"
@@ -25,8 +25,8 @@ static const struct err_row rows[] = {
 
 static const struct err_row *row_of(enum err_code code)
 {
-	static const struct err_row unknown = {ERR_OK, 10, 500, ERR_CLASS_HALT, "UNKNOWN",
-					       "an unknown code"};
+	static const struct err_row unknown = {ERR_OK,         10,        500,
+					       ERR_CLASS_HALT, "UNKNOWN", "an unknown code"};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (rows[i].code == code)
@@ -106,8 +106,8 @@ static enum err_code code_of_errno(int number)
 	}
 }
 
-static PRINTF_LIKE(5, 0) enum err_code sys_va(struct err *err, int number, const char *file, int line,
-					      const char *format, va_list args)
+static PRINTF_LIKE(5, 0) enum err_code sys_va(struct err *err, int number, const char *file,
+					      int line, const char *format, va_list args)
 {
 	size_t len;
 

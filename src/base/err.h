@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK               __attribute__((warn_unused_result))
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 
 enum err_code {
@@ -59,7 +59,7 @@ enum err_code err_hint(struct err *err, const char *format, ...) PRINTF_LIKE(2, 
 enum err_code err_set_at(struct err *err, enum err_code code, int sys, const char *file, int line,
 			 const char *format, ...) PRINTF_LIKE(6, 7);
 enum err_code err_sys_at(struct err *err, const char *file, int line, const char *format, ...)
-	PRINTF_LIKE(4, 5);
+    PRINTF_LIKE(4, 5);
 enum err_code err_sysno_at(struct err *err, int number, const char *file, int line,
 			   const char *format, ...) PRINTF_LIKE(5, 6);
 

@@ -8,7 +8,7 @@
 #include <nettle/sha2.h>
 #include <stdint.h>
 
-#define SHA256_BYTES 32
+#define SHA256_BYTES     32
 #define SHA256_HEX_BYTES 64
 
 struct sha256 {

@@ -3,7 +3,8 @@
  * The writer appends to a buf. The scanner never builds a tree: a value is the slice of its text,
  * and an object is walked member by member. Strict RFC 8259: no trailing commas, no NaN, no control
  * characters or malformed UTF-8 in strings, no lone surrogates, no duplicate keys; it is compared
- * with jansson by tests and fuzzers. Everything else of the program that reads JSON uses jansson. */
+ * with jansson by tests and fuzzers. Everything else of the program that reads JSON uses
+ * jansson. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 
@@ -60,8 +61,8 @@ void json_decode(struct str literal, struct buf *out);
 /* The inside of a string literal that has no escapes, borrowed; false when it has some. */
 bool json_plain(struct str literal, struct str *ret_text);
 
-/* False when the value is not a number of that kind or does not fit: an integer has neither point nor
- * exponent, a double is finite and has at most 63 characters. */
+/* False when the value is not a number of that kind or does not fit: an integer has neither point
+ * nor exponent, a double is finite and has at most 63 characters. */
 bool json_to_i64(struct str value, int64_t *ret_value);
 bool json_to_u64(struct str value, uint64_t *ret_value);
 bool json_to_double(struct str value, double *ret_value);

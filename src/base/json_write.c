@@ -59,8 +59,8 @@ void json_put_str(struct buf *out, struct str text)
 	buf_byte(out, '"');
 }
 
-/* `digits` of a number d.ddd * 10^exponent, without trailing zeros, as plain or exponent notation.
- */
+/* `digits` of a number d.ddd * 10^exponent, without trailing zeros, as plain or exponent
+ * notation. */
 static void put_decimal(struct buf *out, const char *digits, int count, int exponent)
 {
 	if (exponent >= -5 && exponent < 0) {

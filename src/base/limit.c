@@ -36,16 +36,17 @@ enum err_code limits_set(struct limits *limits, struct str assignment, struct er
 {
 	size_t equals = str_find(assignment, "=", 0);
 	struct str name = str_cut(assignment, 0, equals);
-	struct str text = str_cut(assignment, equals == SIZE_MAX ? assignment.len : equals + 1,
-				  assignment.len);
+	struct str text =
+	    str_cut(assignment, equals == SIZE_MAX ? assignment.len : equals + 1, assignment.len);
 	uint64_t value;
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		if (!str_is(name, rows[i].name))
 			continue;
 		if (!str_to_u64(text, &value) && !(rows[i].is_bytes && size_read(text, &value)))
-			return err_set(err, ERR_USAGE, "limit '%s': '%.*s' is not a %s", rows[i].name,
-				       STR_ARG(text), rows[i].is_bytes ? "size (64MiB)" : "number");
+			return err_set(err, ERR_USAGE, "limit '%s': '%.*s' is not a %s",
+				       rows[i].name, STR_ARG(text),
+				       rows[i].is_bytes ? "size (64MiB)" : "number");
 		if (value > LIMIT_VALUE_MAX)
 			value = LIMIT_VALUE_MAX;
 		*(uint64_t *)(void *)((char *)limits + rows[i].offset) = value;
@@ -53,7 +54,8 @@ enum err_code limits_set(struct limits *limits, struct str assignment, struct er
 	}
 	(void)err_set(err, ERR_USAGE, "there is no limit '%.*s'", STR_ARG(name));
 	if (str_nearest(name, names, ARRAY_LEN(names)))
-		(void)err_hint(err, "did you mean '%s'?", str_nearest(name, names, ARRAY_LEN(names)));
+		(void)err_hint(err, "did you mean '%s'?",
+			       str_nearest(name, names, ARRAY_LEN(names)));
 	return err->code;
 }
 

@@ -7,7 +7,8 @@
 
 #include <stdint.h>
 
-/* A larger limit counts as this one, so that no sum or small product of limits goes past its type. */
+/* A larger limit counts as this one, so that no sum or small product of limits goes past its
+ * type. */
 #define LIMIT_VALUE_MAX (UINT64_C(1) << 60)
 
 struct limits {

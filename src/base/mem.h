@@ -47,8 +47,8 @@ enum err_code mem_err(struct err *err);
 /* For AUTO() on a plain pointer: frees *(void **)holder. */
 void mem_drop(void *holder);
 
-/* Tests only: fail allocation number `nth` of this thread from now (1 = the next), and every later one too
- * when `for_ever`; 0 turns it off. mem_calls counts the allocations since then. */
+/* Tests only: fail allocation number `nth` of this thread from now (1 = the next), and every later
+ * one too when `for_ever`; 0 turns it off. mem_calls counts the allocations since then. */
 void mem_fail_at(uint64_t nth, int for_ever);
 uint64_t mem_calls(void);
 

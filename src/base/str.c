@@ -204,7 +204,8 @@ struct str utf8_cut(struct str a, size_t bytes_max)
 
 	if (a.len <= bytes_max)
 		return a;
-	for (size_t back = 0; back < 3 && at > 0 && ((unsigned char)a.ptr[at] & 0xC0) == 0x80; back++)
+	for (size_t back = 0; back < 3 && at > 0 && ((unsigned char)a.ptr[at] & 0xC0) == 0x80;
+	     back++)
 		at--;
 	/* A sequence that begins before the end and is whole without it. */
 	return str_cut(a, 0, utf8_len(str_cut(a, at, a.len)) > bytes_max - at ? at : bytes_max);

@@ -48,7 +48,8 @@ bool str_to_u64(struct str a, uint64_t *ret_value);
 /* Finite decimal floating point, C locale whatever the process has. */
 bool str_to_double(struct str a, double *ret_value);
 
-/* Two lower-case hexadecimal digits a byte, and a NUL: `text` has room for 2 * len + 1 characters. */
+/* Two lower-case hexadecimal digits a byte, and a NUL: `text` has room for 2 * len + 1
+ * characters. */
 void hex_write(const void *bytes, size_t len, char *text);
 
 /* Well-formed UTF-8 without surrogates and overlong forms (Unicode 15, table 3-7). */
@@ -64,9 +65,9 @@ bool name_valid(struct str a);
 /* `[A-Za-z0-9][A-Za-z0-9._-]{0,127}` without "..": pipelines, run ids. */
 bool id_valid(struct str a);
 
-/* Of `count` candidates the one that a person most likely meant by `word`: smallest edit distance, at
- * most a third of its length and one more (two swapped letters are one edit), the first of equals;
- * NULL if none is near. */
+/* Of `count` candidates the one that a person most likely meant by `word`: smallest edit distance,
+ * at most a third of its length and one more (two swapped letters are one edit), the first of
+ * equals; NULL if none is near. */
 const char *str_nearest(struct str word, const char *const *candidates, size_t count);
 
 #endif

@@ -147,9 +147,13 @@ struct unit {
 };
 
 static const struct unit units[] = {
-	{"ms", NS_PER_MS},         {"s", NS_PER_S},           {"m", 60 * NS_PER_S},
-	{"h", 3600 * NS_PER_S},    {"d", 86400 * NS_PER_S},   {"us", 1000},
-	{"ns", 1},
+    {"ms", NS_PER_MS},
+    {"s", NS_PER_S},
+    {"m", 60 * NS_PER_S},
+    {"h", 3600 * NS_PER_S},
+    {"d", 86400 * NS_PER_S},
+    {"us", 1000},
+    {"ns", 1},
 };
 
 int64_t time_after(int64_t time, int64_t span)
@@ -222,8 +226,8 @@ void duration_human(struct buf *out, int64_t ns)
 void duration_exact(struct buf *out, int64_t ns)
 {
 	static const struct unit exact[] = {
-		{"d", 86400 * NS_PER_S}, {"h", 3600 * NS_PER_S}, {"m", 60 * NS_PER_S},
-		{"s", NS_PER_S},         {"ms", NS_PER_MS},      {"us", 1000},
+	    {"d", 86400 * NS_PER_S}, {"h", 3600 * NS_PER_S}, {"m", 60 * NS_PER_S},
+	    {"s", NS_PER_S},         {"ms", NS_PER_MS},      {"us", 1000},
 	};
 
 	for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++) {
@@ -241,8 +245,11 @@ bool size_read(struct str text, uint64_t *ret_bytes)
 		const char *name;
 		uint64_t bytes;
 	} sizes[] = {
-		{"TiB", (uint64_t)1 << 40}, {"GiB", (uint64_t)1 << 30}, {"MiB", (uint64_t)1 << 20},
-		{"KiB", (uint64_t)1 << 10}, {"B", 1},
+	    {"TiB", (uint64_t)1 << 40},
+	    {"GiB", (uint64_t)1 << 30},
+	    {"MiB", (uint64_t)1 << 20},
+	    {"KiB", (uint64_t)1 << 10},
+	    {"B", 1},
 	};
 	size_t digits = 0;
 	uint64_t value;

@@ -11,9 +11,10 @@
 #include <stdint.h>
 
 #define NS_PER_MS INT64_C(1000000)
-#define NS_PER_S INT64_C(1000000000)
+#define NS_PER_S  INT64_C(1000000000)
 
-/* A time and a span behind it, of one unit; a sum that does not fit is cut to the farthest time there is. */
+/* A time and a span behind it, of one unit; a sum that does not fit is cut to the farthest time
+ * there is. */
 int64_t time_after(int64_t time, int64_t span);
 /* Milliseconds in nanoseconds, cut in the same way. */
 int64_t ns_of_ms(int64_t ms);

@@ -74,9 +74,9 @@ static int start_here(struct begin *begin)
 
 /* ---------------------------------------------------------------------------- background */
 
-/* What the background says once, as soon as it carries the run on or does not: the code of the library,
- * then the run's id and directory (both empty: there is nothing to carry on), or the error and its hint,
- * each ended by a NUL. */
+/* What the background says once, as soon as it carries the run on or does not: the code of the
+ * library, then the run's id and directory (both empty: there is nothing to carry on), or the error
+ * and its hint, each ended by a NUL. */
 static void report_back(int fd, enum sluice_code code, const char *text, const char *hint)
 {
 	AUTO(buf_fini) struct buf report = BUF_INIT;
@@ -180,8 +180,8 @@ static int answer_born(const struct begin *begin, const char *run_id, const char
 	return end.exit_status;
 }
 
-/* There is nothing to carry on: the run has succeeded, or it waits for somebody's decision. The answer
- * has the form of one that is carried on. */
+/* There is nothing to carry on: the run has succeeded, or it waits for somebody's decision. The
+ * answer has the form of one that is carried on. */
 static int answer_resting(const struct begin *begin, bool is_blocked)
 {
 	AUTO(buf_fini) struct buf id = BUF_INIT;
@@ -273,7 +273,7 @@ static int start_dry(struct begin *begin)
 
 int begin_run(struct begin *begin)
 {
-	begin->options.traceparent = getenv("TRACEPARENT"); /* whoever calls may trace what it does */
+	begin->options.traceparent = getenv("TRACEPARENT"); /* the caller may trace us */
 	if (begin->options.dry_run && begin->cli->options.given[OPT_DETACH])
 		return cli_usage(begin->cli, "a dry run has no background: --detach", NULL);
 	if (begin->options.dry_run)

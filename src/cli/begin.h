@@ -1,5 +1,5 @@
-/* begin.h - what `run`, `rerun` and a resume in the background share: carry a run on here or behind,
- * follow the one that is there already, wait for the end. */
+/* begin.h - what `run`, `rerun` and a resume in the background share: carry a run on here or
+ * behind, follow the one that is there already, wait for the end. */
 #ifndef CLI_BEGIN_H
 #define CLI_BEGIN_H
 
@@ -23,8 +23,9 @@ struct begin {
 	begin_find_fn *find;
 	struct sluice_pipeline *pipeline; /* run */
 	const char *run_name;             /* rerun, resume */
-	struct sluice_resume_opts *resume; /* resume: instead of `options`, but for their observer */
-	int rests;                        /* exit status of a run that there is nothing to carry on of */
+	struct sluice_resume_opts
+	    *resume; /* resume: instead of `options`, but for their observer */
+	int rests;   /* exit status of a run that there is nothing to carry on of */
 };
 
 /* As the options --detach and --wait say; answers the exit status. */

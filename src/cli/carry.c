@@ -72,8 +72,8 @@ static void expect_times(struct carry *carry, struct str pipeline)
 	struct sluice_error ignored;
 
 	json_decode(pipeline, &name);
-	if (name.len == 0 || sluice_step_history(carry->cli->sluice, name.ptr, &times, &ignored) !=
-				 SLUICE_OK)
+	if (name.len == 0 ||
+	    sluice_step_history(carry->cli->sluice, name.ptr, &times, &ignored) != SLUICE_OK)
 		return;
 	for (size_t i = 0; i < times.count; i++) {
 		if (times.items[i].step)
@@ -90,8 +90,8 @@ static void begin_tree(struct carry *carry, const struct sluice_run *run)
 	struct sluice_error ignored;
 
 	if (progress_wants_tree(carry->progress) &&
-	    sluice_status(carry->cli->sluice, sluice_run_dir(run), SLUICE_JSON, &status, &ignored) ==
-		    SLUICE_OK)
+	    sluice_status(carry->cli->sluice, sluice_run_dir(run), SLUICE_JSON, &status,
+			  &ignored) == SLUICE_OK)
 		progress_tree(carry->progress, str_of(status));
 	if (status)
 		expect_times(carry, json_get(str_of(status), "pipeline"));
@@ -163,8 +163,8 @@ static void tell_failed(const struct carry *carry, const char *run_name)
 						   .tail_bytes = LAST_BYTES};
 		struct sluice_error ignored; /* the summary has said what failed */
 
-		if (sluice_logs(carry->cli->sluice, run_name, &options, keep,
-				&last, &ignored) == SLUICE_OK &&
+		if (sluice_logs(carry->cli->sluice, run_name, &options, keep, &last, &ignored) ==
+			SLUICE_OK &&
 		    last.len > 0) {
 			print_note("\nlast lines of '%s':\n", options.step);
 			tell_lines(buf_view(&last));

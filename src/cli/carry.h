@@ -1,5 +1,5 @@
-/* carry.h - a run that this process owns, from its start to its end: progress, signals, the answer.
- */
+/* carry.h - a run that this process owns, from its start to its end: progress, signals, the
+ * answer. */
 #ifndef CLI_CARRY_H
 #define CLI_CARRY_H
 
@@ -19,15 +19,15 @@ bool carry_begin(struct carry *carry, struct cli *cli, bool is_silent,
 /* Carry `run` (taken over) on until it rests; then summary, the output of what failed, the next
  * commands, the receipt. Answers the exit status. */
 int carry_on(struct carry *carry, struct sluice_run *run);
-/* Wait for a run that another process carries on (or that is over), with progress, then answer as carry_on
- * does. -1: the wait failed, *ret_err says why, nothing was printed of it. A signal ends only this
- * process. */
+/* Wait for a run that another process carries on (or that is over), with progress, then answer as
+ * carry_on does. -1: the wait failed, *ret_err says why, nothing was printed of it. A signal ends
+ * only this process. */
 int carry_other(struct cli *cli, const char *run_id, struct sluice_error *ret_err);
-/* Resume a run and carry it on; answers the exit status. With --wait one that another process owns is
- * waited for. */
+/* Resume a run and carry it on; answers the exit status. With --wait one that another process owns
+ * is waited for. */
 int carry_resumed(struct cli *cli, const char *run_name, struct sluice_resume_opts *options);
-/* Say that there was nothing to carry on: the run has succeeded (`status` 0), or nobody has decided yet
- * (4). */
+/* Say that there was nothing to carry on: the run has succeeded (`status` 0), or nobody has decided
+ * yet (4). */
 void carry_nothing_note(const struct cli *cli, const char *run_name, int status);
 /* carry_on without a word: for a run in the background. */
 int carry_silently(struct carry *carry, struct sluice_run *run);

@@ -24,9 +24,9 @@ struct cli_verb;
 struct cli {
 	const struct cli_verb *verb;
 	struct options options;
-	struct sluice *sluice; /* open if the verb asks for it */
+	struct sluice *sluice;            /* open if the verb asks for it */
 	struct sluice_settings *settings; /* NULL: none were read */
-	bool is_runner;        /* called as system A's `runner` */
+	bool is_runner;                   /* called as system A's `runner` */
 };
 
 struct cli_verb {
@@ -38,9 +38,9 @@ struct cli_verb {
 	const enum option *options;
 	unsigned formats; /* of -o, a set of CLI_TEXT ...; 0 = it takes no -o */
 	size_t words_min, words_max;
-	bool opens; /* needs the state directory */
+	bool opens;       /* needs the state directory */
 	bool is_homeless; /* opens, but looks at no run: goes without a state directory */
-	bool is_unset; /* works without settings: a wrong file of them does not matter */
+	bool is_unset;    /* works without settings: a wrong file of them does not matter */
 	int (*run)(struct cli *cli);
 };
 
@@ -63,24 +63,25 @@ bool cli_format(const struct cli *cli, enum sluice_format *ret_format);
 /* "text, json or csv": the formats of a verb. */
 void cli_formats_put(struct buf *out, const struct cli_verb *verb);
 
-/* The time that --since says, "24h" ago or RFC 3339, in UTC; 0 when it is not given. False: told. */
+/* The time that --since says, "24h" ago or RFC 3339, in UTC; 0 when it is not given. False:
+ * told. */
 bool cli_since(const struct cli *cli, int64_t *ret_utc_ms);
 /* Tell what the library says about its last answer (sluice_note), unless --quiet. */
 void cli_note(const struct cli *cli);
 
 /* `next:` and the commands that move a run on, out of its status. */
 void cli_next(const struct cli *cli, const char *run_name);
-/* For --quiet: one line on stderr about a run that rests without success: which step, why, and the next
- * command. Nothing about one that succeeded. */
+/* For --quiet: one line on stderr about a run that rests without success: which step, why, and the
+ * next command. Nothing about one that succeeded. */
 void cli_unsuccessful(const struct cli *cli, const char *run_name);
-typedef enum sluice_code cli_decide_fn(struct sluice *sluice, const char *run_name, const char *step,
-				       const struct sluice_act_opts *options,
+typedef enum sluice_code cli_decide_fn(struct sluice *sluice, const char *run_name,
+				       const char *step, const struct sluice_act_opts *options,
 				       struct sluice_error *err);
-/* Decide on the gate that the first two words name, with the options --as and --reason, and tell what
- * became of it (cli_decided with `what`); answers the exit status. */
+/* Decide on the gate that the first two words name, with the options --as and --reason, and tell
+ * what became of it (cli_decided with `what`); answers the exit status. */
 int cli_decide(struct cli *cli, cli_decide_fn *decide, const char *what);
-/* Tell what became of a decision on `step`, or, NULL, of a request to stop: what was decided ("approved"),
- * how many more answers it takes, and what to type next when nobody owns the run. */
+/* Tell what became of a decision on `step`, or, NULL, of a request to stop: what was decided
+ * ("approved"), how many more answers it takes, and what to type next when nobody owns the run. */
 void cli_decided(const struct cli *cli, const char *run_name, const char *step, const char *what);
 
 /* Print a text of the library and free it; NULL prints nothing. */

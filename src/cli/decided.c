@@ -37,8 +37,8 @@ static bool member_is(struct str object, const char *key, const char *json)
 	return str_is(json_get(object, key), json);
 }
 
-/* What the step says about a run in this state: how early it counts, 0 = not at all. A gate that bars the
- * run says most, then what failed first; of a blocked run it is who waits. */
+/* What the step says about a run in this state: how early it counts, 0 = not at all. A gate that
+ * bars the run says most, then what failed first; of a blocked run it is who waits. */
 static int64_t weight_of(struct str step, struct str status)
 {
 	struct str gate = json_get(step, "gate");

@@ -13,9 +13,9 @@
 
 enum style { STYLE_PLAIN, STYLE_GOOD, STYLE_BAD, STYLE_WARN, STYLE_DIM, STYLE_BOLD };
 
-/* `color`: "auto", "always", "never"; NULL = auto. `is_plain`: nothing is redrawn, and no box drawing or
- * other signs, for screen readers and logs; no colours either, unless they are asked for. False when
- * `color` is none of its words. */
+/* `color`: "auto", "always", "never"; NULL = auto. `is_plain`: nothing is redrawn, and no box
+ * drawing or other signs, for screen readers and logs; no colours either, unless they are asked
+ * for. False when `color` is none of its words. */
 bool print_init(const char *color, bool is_plain);
 /* Flush; false when stdout could not be written (the disk is full ...), told on stderr. */
 bool print_end(void);

@@ -17,7 +17,7 @@ const struct cli_verb *const cli_verbs[] = {
     NULL,
 };
 
-const enum option cli_globals[] = {OPT_HELP,  OPT_DIR,   OPT_CONFIG, OPT_LIMIT_SET, OPT_COLOR,
+const enum option cli_globals[] = {OPT_HELP,  OPT_DIR,   OPT_CONFIG,  OPT_LIMIT_SET, OPT_COLOR,
 				   OPT_PLAIN, OPT_QUIET, OPT_VERBOSE, OPT_END};
 
 const struct cli_verb *cli_verb_find(const char *name)

@@ -11,9 +11,10 @@
  * CONFLICT when live, CORRUPT when replayed. After an error the state must be thrown away. */
 MUST_CHECK enum err_code apply(struct run_state *run, const struct event *event,
 			       enum err_code refused, struct err *err);
-/* The same for a run.resumed with `changes`: from it on the run is one of `next` (borrowed as run->model is,
- * which must live on). Steps keep their state by id; those that changed, and all downstream of them and of
- * those that were added, are open again (S9.3). `refused` also when the changes do not fit the two. */
+/* The same for a run.resumed with `changes`: from it on the run is one of `next` (borrowed as
+ * run->model is, which must live on). Steps keep their state by id; those that changed, and all
+ * downstream of them and of those that were added, are open again (S9.3). `refused` also when the
+ * changes do not fit the two. */
 MUST_CHECK enum err_code apply_next(struct run_state *run, const struct event *event,
 				    const struct model *next, enum err_code refused,
 				    struct err *err);

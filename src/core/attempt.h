@@ -22,13 +22,13 @@ enum attempt_event {
 /* What the engine does on a row. */
 enum attempt_act {
 	ATTEMPT_DO_NOTHING,
-	ATTEMPT_DO_START,  /* hand the same token over (again) */
-	ATTEMPT_DO_CANCEL, /* tell the executor */
-	ATTEMPT_DO_END,    /* gather the result */
+	ATTEMPT_DO_START,         /* hand the same token over (again) */
+	ATTEMPT_DO_CANCEL,        /* tell the executor */
+	ATTEMPT_DO_END,           /* gather the result */
 	ATTEMPT_DO_END_CANCELLED, /* it ends without ever having run */
 	ATTEMPT_DO_LOSE,
 	ATTEMPT_DO_HOLD,
-	ATTEMPT_DO_HALT,   /* a storage failure: stop the run, resumable */
+	ATTEMPT_DO_HALT, /* a storage failure: stop the run, resumable */
 };
 
 /* Move by one row. CONFLICT when there is none: *state stays. */

@@ -2,16 +2,17 @@
  *
  * The engine alternates, in memory, within a tick:
  *
- *     decide_input(input) -> events                 something arrived: a result, an answer, a person
- *     decide_next()       -> one event or query     what follows from the state alone
+ *     decide_input(input) -> events                 something arrived: a result, an answer, a
+ * person decide_next()       -> one event or query     what follows from the state alone
  *     apply(event), decider_observe(event)          after each event
  *
- * decide_next() is asked until it has nothing more. As it looks only at the folded state, every prefix
- * of a batch is a legal log: on a recovered state it yields what is missing. A query is a read-only
- * question to the outside (evaluate a condition, hash the inputs) whose answer comes back as an input.
+ * decide_next() is asked until it has nothing more. As it looks only at the folded state, every
+ * prefix of a batch is a legal log: on a recovered state it yields what is missing. A query is a
+ * read-only question to the outside (evaluate a condition, hash the inputs) whose answer comes back
+ * as an input.
  *
- * A decider holds only what was asked and not answered, and queues that are rebuilt from the state; it
- * is no part of the fold. No clock, no I/O, no randomness but the run's recorded seed. */
+ * A decider holds only what was asked and not answered, and queues that are rebuilt from the state;
+ * it is no part of the fold. No clock, no I/O, no randomness but the run's recorded seed. */
 #ifndef CORE_DECIDE_H
 #define CORE_DECIDE_H
 
@@ -27,7 +28,8 @@ enum decide_phase {
 };
 
 /* A set of numbers that gives the least one first: what a decider does next depends on the state
- * alone, not on the order in which things happened. A bit for each number, and one for each word. */
+ * alone, not on the order in which things happened. A bit for each number, and one for each
+ * word. */
 struct decide_set {
 	uint64_t *words;
 	uint64_t *groups;
@@ -37,21 +39,21 @@ struct decide_set {
 
 struct decider {
 	const struct run_state *run;
-	uint8_t *phase;            /* enum decide_phase, by step */
-	struct decide_set look;    /* steps whose state may call for something */
-	struct decide_set ready;   /* ranks of steps that wait for a slot */
-	uint32_t *rank;            /* by step: highest priority first, then as in the file */
-	uint32_t *by_rank;         /* the steps in that order */
-	uint32_t *scratch;         /* of a sweep: steps_count long */
-	uint32_t asked;            /* in PHASE_ASKED */
+	uint8_t *phase;          /* enum decide_phase, by step */
+	struct decide_set look;  /* steps whose state may call for something */
+	struct decide_set ready; /* ranks of steps that wait for a slot */
+	uint32_t *rank;          /* by step: highest priority first, then as in the file */
+	uint32_t *by_rank;       /* the steps in that order */
+	uint32_t *scratch;       /* of a sweep: steps_count long */
+	uint32_t asked;          /* in PHASE_ASKED */
 	uint32_t preparing;
 	uint32_t stuck;
-	uint32_t sweep;   /* next step to skip when the run fails */
-	uint8_t *marks;   /* by step: downstream of a failed gate; made when a sweep begins */
+	uint32_t sweep; /* next step to skip when the run fails */
+	uint8_t *marks; /* by step: downstream of a failed gate; made when a sweep begins */
 	bool is_swept_marked;
 	bool is_undo_due;   /* the delay of the compensation's retry is over */
 	bool is_undo_stuck; /* only leftovers of the compensation live */
-	bool is_unblocked; /* blocked, and somebody has decided */
+	bool is_unblocked;  /* blocked, and somebody has decided */
 	struct arena texts; /* of the events of this tick */
 };
 
@@ -76,8 +78,8 @@ void decider_observe(struct decider *decider, const struct event *event);
 /* The events of the last tick are durable or gone: their texts may be forgotten. */
 void decider_forget(struct decider *decider);
 
-/* What follows from the state alone, one thing at a time. `now_ms` is UTC. Fills ret_event or ret_query
- * as the answer says; the event's texts are valid until decider_forget. */
+/* What follows from the state alone, one thing at a time. `now_ms` is UTC. Fills ret_event or
+ * ret_query as the answer says; the event's texts are valid until decider_forget. */
 enum decide_answer decide_next(struct decider *decider, int64_t now_ms, struct event *ret_event,
 			       struct decide_query *ret_query);
 
@@ -99,10 +101,11 @@ enum gate_verdict { VERDICT_NONE, VERDICT_PASSED, VERDICT_FAILED };
 struct decide_result {
 	bool is_ok; /* the command's own success: exit 0, result readable, outputs and artifacts as
 		     * declared; a failed `pass` is told by `verdict` */
-	bool is_mocked; /* a dry run: nothing was executed */
+	bool is_mocked;         /* a dry run: nothing was executed */
 	enum error_class class; /* not ok */
 	struct str reason;
-	struct str class_text; /* a class of the command's own that is not in the table; may be empty */
+	struct str
+	    class_text; /* a class of the command's own that is not in the table; may be empty */
 	bool has_exit_code, has_signal, has_errno, core;
 	int exit_code, signal, errno_value;
 	int64_t duration_ms; /* -1 = not known */
@@ -113,7 +116,7 @@ struct decide_result {
 	struct str quality;        /* JSON object; ptr NULL = none */
 	struct str quality_reason; /* thresholds that it misses; ptr NULL = none */
 	enum gate_verdict verdict;
-	bool is_verdict_mocked; /* a dry run: nobody asked */
+	bool is_verdict_mocked;    /* a dry run: nobody asked */
 	struct str evidence;       /* JSON */
 	struct str verdict_reason; /* VERDICT_FAILED */
 	const struct decide_artifact *artifacts;
@@ -138,7 +141,8 @@ struct decide_resume {
 	const struct str *overrides; /* ids of failed gates */
 	size_t overrides_count;
 	struct decide_person person; /* for the overrides */
-	/* Another definition from here on (S9.3), borrowed; NULL = the same. definition_hash is its own. */
+	/* Another definition from here on (S9.3), borrowed; NULL = the same. definition_hash is its
+	 * own. */
 	const struct model *next;
 	struct str changes;    /* JSON: {"changed":[],"added":[],"removed":[]}, ids of steps */
 	struct str source_ref; /* its text as written */
@@ -154,17 +158,17 @@ enum input_kind {
 	INPUT_RETRY_DUE, /* step */
 	INPUT_WAIT_OVER, /* step: nobody approved in time */
 	INPUT_RUN_DEADLINE,
-	INPUT_STOP,      /* person, is_true = now */
-	INPUT_APPROVE,   /* step, person */
-	INPUT_REJECT,    /* step, person */
-	INPUT_RESUME,    /* resume */
-	INPUT_ROLLBACK,  /* person, text = boot id */
+	INPUT_STOP,           /* person, is_true = now */
+	INPUT_APPROVE,        /* step, person */
+	INPUT_REJECT,         /* step, person */
+	INPUT_RESUME,         /* resume */
+	INPUT_ROLLBACK,       /* person, text = boot id */
 	INPUT_UNDO_ENDED,     /* attempt, result: of the compensation that runs */
 	INPUT_UNDO_LOST,      /* attempt */
 	INPUT_UNDO_LEFTOVERS, /* attempt */
 	INPUT_UNDO_DUE,
 	INPUT_PROJECTION_FAILED, /* text = which, error = why */
-	INPUT_REPAIRED,  /* number = bytes, text = sha256 */
+	INPUT_REPAIRED,          /* number = bytes, text = sha256 */
 };
 
 struct input {
@@ -188,9 +192,9 @@ struct decide_events {
 	size_t count;
 };
 
-/* Decide on one input. An input that came too late (the attempt is over, the step was skipped) makes
- * no event. REFUSED with a text for a person: an approval that is not asked for, not allowed or given
- * already; a resume that a guard bars; a stop of a run that is over. */
+/* Decide on one input. An input that came too late (the attempt is over, the step was skipped)
+ * makes no event. REFUSED with a text for a person: an approval that is not asked for, not allowed
+ * or given already; a resume that a guard bars; a stop of a run that is over. */
 MUST_CHECK enum err_code decide_input(struct decider *decider, const struct input *input,
 				      int64_t now_ms, struct decide_events *events,
 				      struct err *err);
@@ -199,14 +203,15 @@ MUST_CHECK enum err_code decide_input(struct decider *decider, const struct inpu
  * `from` is REFUSED here too: callers that treat it as "nothing to do" ask first. */
 MUST_CHECK enum err_code decide_resume_check(const struct run_state *run,
 					     const struct decide_resume *resume, struct err *err);
-/* Mark the steps of `next` that run again when a run goes on by it (S9.3): what changed or is new, and all
- * downstream. `changes` as in decide_resume; `marks` has next->steps_count bytes, all zero. MEMORY. */
+/* Mark the steps of `next` that run again when a run goes on by it (S9.3): what changed or is new,
+ * and all downstream. `changes` as in decide_resume; `marks` has next->steps_count bytes, all zero.
+ * MEMORY. */
 MUST_CHECK enum err_code decide_change_marks(const struct run_state *run, const struct model *next,
 					     struct str changes, uint8_t *marks, struct err *err);
 /* May the run be rolled back (S10)? OK, or REFUSED with the reason. */
 MUST_CHECK enum err_code decide_rollback_check(const struct run_state *run, struct err *err);
-/* Where a resume would begin: the first step in order that is not resolved or would be opened again;
- * STEP_NONE if there is none. */
+/* Where a resume would begin: the first step in order that is not resolved or would be opened
+ * again; STEP_NONE if there is none. */
 uint32_t decide_resume_point(const struct run_state *run);
 
 /* What the run would come to if it ended now. */

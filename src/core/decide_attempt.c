@@ -1,5 +1,5 @@
-/* decide_attempt.c - inputs about an attempt: whether it may begin, how it ended, that it is lost
- */
+/* decide_attempt.c - inputs about an attempt: whether it may begin, how it ended, that it is
+ * lost */
 #include "core/decide_intern.h"
 
 #include "core/retry.h"

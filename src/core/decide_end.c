@@ -1,5 +1,5 @@
-/* decide_end.c - how a run ends, or why it is blocked: its outcome and the reason that people read
- */
+/* decide_end.c - how a run ends, or why it is blocked: its outcome and the reason that people
+ * read */
 #include "core/decide_intern.h"
 
 struct tally {

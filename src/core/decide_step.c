@@ -1,5 +1,5 @@
-/* decide_step.c - what follows from the state of one step: it starts, waits, is retried or skipped
- */
+/* decide_step.c - what follows from the state of one step: it starts, waits, is retried or
+ * skipped */
 #include "core/decide_intern.h"
 
 #include "base/buf.h"

@@ -142,8 +142,8 @@ enum err_code decide_on_undo_ended(const struct ask *ask, struct err *err)
 	return ERR_OK;
 }
 
-/* Whether it took effect cannot be known: a person looks, and asks for the rollback again (S8.2).
- */
+/* Whether it took effect cannot be known: a person looks, and asks for the rollback again
+ * (S8.2). */
 enum err_code decide_on_undo_lost(const struct ask *ask, struct err *err)
 {
 	struct event *event;

@@ -6,12 +6,12 @@
 
 enum effect_kind {
 	EFFECT_NONE,
-	EFFECT_START,       /* carry out the attempt that step.started announced */
-	EFFECT_TIMER,       /* wake at the step's due_ms */
+	EFFECT_START,        /* carry out the attempt that step.started announced */
+	EFFECT_TIMER,        /* wake at the step's due_ms */
 	EFFECT_STOP_RUNNING, /* apply on_stop to every running step; kill them when is_stop_now */
 	EFFECT_UNDO,         /* carry out the attempt that compensation.started announced */
 	EFFECT_UNDO_TIMER,   /* wake at undo.due_ms */
-	EFFECT_CANCEL_ALL,  /* the run's own deadline passed */
+	EFFECT_CANCEL_ALL,   /* the run's own deadline passed */
 };
 
 /* The effect of an event that was just applied. */

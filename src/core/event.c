@@ -10,17 +10,17 @@ struct type_row {
 	uint64_t allowed;
 };
 
-#define F(name) (UINT64_C(1) << EVENT_FIELD_##name)
-#define ABOUT_RUN false
+#define F(name)    (UINT64_C(1) << EVENT_FIELD_##name)
+#define ABOUT_RUN  false
 #define ABOUT_STEP true
 
 static const struct type_row types[] = {
-	[EVENT_NONE] = {"", false, 0, 0},
+    [EVENT_NONE] = {"", false, 0, 0},
 #define EVENT(name, text, about, required, optional, what) \
 	[EVENT_##name] = {text, ABOUT_##about, (required), (required) | (optional)},
 #include "core/event.def"
-	[EVENT_USER] = {"x-", false, 0, F(DATA) | F(STEP_ID)},
-	[EVENT_UNKNOWN] = {"unknown", false, 0, 0},
+    [EVENT_USER] = {"x-", false, 0, F(DATA) | F(STEP_ID)},
+    [EVENT_UNKNOWN] = {"unknown", false, 0, 0},
 };
 
 struct field_row {

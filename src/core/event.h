@@ -39,13 +39,13 @@ union event_value {
 
 struct event {
 	enum event_type type;
-	struct str type_text;  /* as written; for EVENT_USER and EVENT_UNKNOWN the only name */
-	uint64_t seq;          /* 1, 2, 3 ...; 0 until the log gave it one */
-	struct str run_id;     /* empty until the log filled it in */
-	int64_t time_utc_ms;   /* for people; order comes from seq */
-	struct str actor;      /* "runner", "manual:<name>", "api:<token>", "schedule" */
-	uint32_t attempt;      /* of the step; 0 for events about the run */
-	uint64_t has;          /* set of enum event_field */
+	struct str type_text; /* as written; for EVENT_USER and EVENT_UNKNOWN the only name */
+	uint64_t seq;         /* 1, 2, 3 ...; 0 until the log gave it one */
+	struct str run_id;    /* empty until the log filled it in */
+	int64_t time_utc_ms;  /* for people; order comes from seq */
+	struct str actor;     /* "runner", "manual:<name>", "api:<token>", "schedule" */
+	uint32_t attempt;     /* of the step; 0 for events about the run */
+	uint64_t has;         /* set of enum event_field */
 	union event_value field[EVENT_FIELD_COUNT];
 };
 

@@ -2,12 +2,13 @@
  *
  * The engine calls start() only after the attempt's `step.started` is durable, and never twice for
  * a token unless a report said ABSENT. Each token gets exactly one terminal report: ENDED, LOST or
- * LEFTOVERS. start() is idempotent by token: what was started already is answered with what is known
- * of it. Nothing here blocks, except recover(), which may wait for a keeper to answer.
+ * LEFTOVERS. start() is idempotent by token: what was started already is answered with what is
+ * known of it. Nothing here blocks, except recover(), which may wait for a keeper to answer.
  *
- * Drivers: exec/command (real processes through the keeper), exec/call (functions of this process, on
- * threads), api/executor (executors that the program registers), sim/ (virtual ones); exec/route puts
- * several of them behind one. A driver may trust its arguments; the engine is the only caller. */
+ * Drivers: exec/command (real processes through the keeper), exec/call (functions of this process,
+ * on threads), api/executor (executors that the program registers), sim/ (virtual ones); exec/route
+ * puts several of them behind one. A driver may trust its arguments; the engine is the only
+ * caller. */
 #ifndef CORE_EXEC_H
 #define CORE_EXEC_H
 
@@ -27,11 +28,12 @@ struct exec_token {
 	struct str path; /* `load`, `per_region[17].load`: at most limits.step_path_bytes */
 	enum exec_role role;
 	uint32_t attempt;
-	/* Who carries it out: ptr NULL = commands of this machine, EXEC_DRIVER_CALL, or the name of a
-	 * registered executor. Set by the engine for the route; no part of who the attempt is, and absent
-	 * in reports. */
+	/* Who carries it out: ptr NULL = commands of this machine, EXEC_DRIVER_CALL, or the name of
+	 * a registered executor. Set by the engine for the route; no part of who the attempt is,
+	 * and absent in reports. */
 	struct str driver;
-	uint64_t seed; /* of the run: with its id unlike any other, wherever the run lies; as the driver */
+	uint64_t seed; /* of the run: with its id unlike any other, wherever the run lies; as the
+			  driver */
 };
 
 #define EXEC_DRIVER_CALL "call"
@@ -40,9 +42,9 @@ struct exec_context;
 
 /* What a function needs beyond its token (driver "call"). */
 struct exec_call {
-	uint32_t step;     /* its index in the model */
-	struct str config; /* JSON, filled; ptr NULL = none */
-	uint64_t seq;      /* it sees what the context had at this event */
+	uint32_t step;                /* its index in the model */
+	struct str config;            /* JSON, filled; ptr NULL = none */
+	uint64_t seq;                 /* it sees what the context had at this event */
 	struct exec_context *context; /* exec/context.h; borrowed for the driver's life */
 };
 
@@ -72,7 +74,7 @@ struct exec_start {
 	struct str resources;         /* JSON object for a registered executor; ptr NULL = none */
 	const struct exec_call *call; /* driver "call": argv, envp and cwd are NULL then */
 	/* What few commands need; zero = not. */
-	const char *log_err;    /* file name below logs/: stderr goes there, `log` has stdout only */
+	const char *log_err; /* file name below logs/: stderr goes there, `log` has stdout only */
 	const char *stdin_path; /* from cwd: a plain file */
 	struct str stdin_text;  /* ptr NULL = none */
 	const struct exec_user *user;
@@ -99,7 +101,7 @@ enum exec_end {
 	EXEC_END_EXITED,       /* exit_code */
 	EXEC_END_SIGNALLED,    /* signal, core */
 	EXEC_END_SPAWN_FAILED, /* errno of exec, chdir ...: the command never ran */
-	EXEC_END_RETURNED,     /* no process: a function returned exit_code; never in attempts.log */
+	EXEC_END_RETURNED, /* no process: a function returned exit_code; never in attempts.log */
 };
 
 /* Why the keeper ended it, if it did. Written into attempts.log: values are stable. */
@@ -122,8 +124,8 @@ struct exec_report {
 	int errno_value;     /* SPAWN_FAILED, REFUSED */
 	int64_t duration_ns; /* ENDED: from spawn to end, by the keeper's clock */
 	int32_t pid;         /* STARTED, LEFTOVERS: one of them */
-	bool has_result;     /* ENDED: `result` stands for the result file, which is not looked for */
-	struct str result;   /* as a result file would have it; valid as long as the path */
+	bool has_result;   /* ENDED: `result` stands for the result file, which is not looked for */
+	struct str result; /* as a result file would have it; valid as long as the path */
 };
 
 struct exec_ops {
@@ -140,7 +142,8 @@ struct exec_ops {
 
 	/* After a restart of the engine: for every token here a report follows, STARTED for those
 	 * that still run. `same_boot[i]` says whether its step.started carries this boot's id (when
-	 * not, it is LOST). Called once, before anything else. May block until a keeper answered. */
+	 * not, it is LOST). Called once, before anything else. May block until a keeper
+	 * answered. */
 	enum err_code (*recover)(void *self, const struct exec_token *tokens, const bool *same_boot,
 				 size_t count, struct err *err);
 

@@ -120,7 +120,8 @@ enum err_code graph_build(struct model *model, uint32_t *ret_cycle, struct err *
 	while (done < ready) {
 		uint32_t from = model->order[done++];
 
-		for (uint32_t d = model->dependents_at[from]; d < model->dependents_at[from + 1]; d++) {
+		for (uint32_t d = model->dependents_at[from]; d < model->dependents_at[from + 1];
+		     d++) {
 			if (--degree[model->dependents[d]] == 0)
 				model->order[ready++] = model->dependents[d];
 		}

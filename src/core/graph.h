@@ -5,8 +5,8 @@
 #include "core/model.h"
 
 /* Fill model->dependents and model->order from needs and needs_any (duplicates kept once each).
- * Linear. INVALID when there is a cycle: *ret_cycle is then a step on it, and the error's text names
- * the cycle as "a -> b -> a". */
+ * Linear. INVALID when there is a cycle: *ret_cycle is then a step on it, and the error's text
+ * names the cycle as "a -> b -> a". */
 MUST_CHECK enum err_code graph_build(struct model *model, uint32_t *ret_cycle, struct err *err);
 
 /* Mark `from` and everything that depends on it, directly or not. `marks` has steps_count bytes,

@@ -55,10 +55,10 @@ uint64_t step_output_limit_bytes(const struct step *step)
 }
 
 static const char *const value_types[] = {
-	[VALUE_STRING] = "string", [VALUE_INT] = "int",           [VALUE_NUMBER] = "number",
-	[VALUE_BOOL] = "bool",     [VALUE_ENUM] = "enum",         [VALUE_PATH] = "path",
-	[VALUE_DURATION] = "duration", [VALUE_SIZE] = "size",     [VALUE_LIST] = "list",
-	[VALUE_OBJECT] = "object", [VALUE_SECRET] = "secret",
+    [VALUE_STRING] = "string",     [VALUE_INT] = "int",       [VALUE_NUMBER] = "number",
+    [VALUE_BOOL] = "bool",         [VALUE_ENUM] = "enum",     [VALUE_PATH] = "path",
+    [VALUE_DURATION] = "duration", [VALUE_SIZE] = "size",     [VALUE_LIST] = "list",
+    [VALUE_OBJECT] = "object",     [VALUE_SECRET] = "secret",
 };
 
 const char *value_type_name(enum value_type type)
@@ -125,7 +125,7 @@ const char *gate_kind_name(enum gate_kind gate)
 const char *on_failure_name(enum on_failure on_failure)
 {
 	static const char *const names[] = {"stop", "skip_downstream", "continue", "ignore",
-					   "compensate"};
+					    "compensate"};
 
 	return names[on_failure];
 }

@@ -25,8 +25,13 @@ enum step_kind {
 	STEP_KIND_CUSTOM, /* a kind of step that the program has registered */
 };
 enum gate_kind { GATE_NONE, GATE_HARD, GATE_SOFT, GATE_MANUAL };
-enum on_failure { ON_FAILURE_STOP, ON_FAILURE_SKIP_DOWNSTREAM, ON_FAILURE_CONTINUE, ON_FAILURE_IGNORE,
-		  ON_FAILURE_COMPENSATE };
+enum on_failure {
+	ON_FAILURE_STOP,
+	ON_FAILURE_SKIP_DOWNSTREAM,
+	ON_FAILURE_CONTINUE,
+	ON_FAILURE_IGNORE,
+	ON_FAILURE_COMPENSATE
+};
 enum on_lost { ON_LOST_FAIL, ON_LOST_RERUN, ON_LOST_ASK };
 enum on_stop { ON_STOP_WAIT, ON_STOP_CANCEL };
 enum backoff { BACKOFF_EXPONENTIAL, BACKOFF_LINEAR, BACKOFF_CONSTANT };
@@ -106,15 +111,15 @@ struct command {
 	uint32_t argv_count;
 	struct env_entry *env; /* of the step; the pipeline's comes before it */
 	uint32_t env_count;
-	struct tmpl cwd; /* relative to the pipeline's folder */
-	int64_t timeout_ns;  /* of an attempt, 0 = none */
-	int64_t silence_ns;  /* without output, 0 = none */
-	int64_t grace_ns;    /* between TERM and KILL */
+	struct tmpl cwd;    /* relative to the pipeline's folder */
+	int64_t timeout_ns; /* of an attempt, 0 = none */
+	int64_t silence_ns; /* without output, 0 = none */
+	int64_t grace_ns;   /* between TERM and KILL */
 	uint64_t output_limit_bytes;
 	struct exit_class *exit_classes;
 	uint32_t exit_class_count;
-	struct str executor;  /* a registered one carries it out; ptr NULL = local, the keeper */
-	struct str resources; /* JSON object for that executor; ptr NULL = none */
+	struct str executor;    /* a registered one carries it out; ptr NULL = local, the keeper */
+	struct str resources;   /* JSON object for that executor; ptr NULL = none */
 	struct tmpl stdin_path; /* from the cwd; ptr NULL = none */
 	struct tmpl stdin_text; /* ptr NULL = none */
 	struct str user;        /* it runs as; ptr NULL = as sluice does */
@@ -125,25 +130,26 @@ struct command {
 	bool allows_orphans; /* what it leaves behind may live on */
 };
 
-/* What a step needs that is carried out in the process of the engine: `call`, and kinds of steps that
- * the program has registered; NULL on a step of another kind. */
+/* What a step needs that is carried out in the process of the engine: `call`, and kinds of steps
+ * that the program has registered; NULL on a step of another kind. */
 struct call_def {
-	struct str name;        /* of the registered function or kind */
-	struct str config;      /* custom kinds: JSON, texts in it may hold `${}`; ptr NULL for `call` */
-	bool is_dynamic;        /* some text in `config` does */
-	int64_t timeout_ns;     /* of an attempt, 0 = none */
+	struct str name;   /* of the registered function or kind */
+	struct str config; /* custom kinds: JSON, texts in it may hold `${}`; ptr NULL for `call` */
+	bool is_dynamic;   /* some text in `config` does */
+	int64_t timeout_ns;          /* of an attempt, 0 = none */
 	uint64_t output_limit_bytes; /* of what it prints */
 };
 
-/* There may be a million of them: pointers first, then what is smaller, so that nothing is lost between. */
+/* There may be a million of them: pointers first, then what is smaller, so that nothing is lost
+ * between. */
 struct step {
 	struct str id;
 	struct str when;    /* bare expression; ptr NULL = none */
 	struct str pass;    /* bare expression; ptr NULL = none */
 	struct tmpl reason; /* why a gate failed */
 	struct str description;
-	uint32_t *needs;     /* steps that must have succeeded */
-	uint32_t *needs_any; /* steps that must be resolved, one succeeded */
+	uint32_t *needs;                      /* steps that must have succeeded */
+	uint32_t *needs_any;                  /* steps that must be resolved, one succeeded */
 	const struct approval *approval;      /* gate: manual only */
 	const struct retry *retry;            /* never NULL */
 	const struct command *command;        /* run and argv, else NULL */
@@ -192,15 +198,16 @@ struct param {
 
 struct model {
 	struct arena arena; /* owns everything below */
-	/* The definition that a resume put this one in the place of, owned: texts of it are borrowed for as
-	 * long as the run is looked at. NULL = none. */
+	/* The definition that a resume put this one in the place of, owned: texts of it are
+	 * borrowed for as long as the run is looked at. NULL = none. */
 	struct model *older;
 	uint32_t format;
 	struct str pipeline;
 	struct str version;
 	struct str description;
 	struct tmpl partition; /* which share of the data a run works on; text.ptr NULL = none */
-	struct str folder; /* absolute: where relative paths start; recorded in run.created as cwd */
+	struct str
+	    folder; /* absolute: where relative paths start; recorded in run.created as cwd */
 	struct param *params;
 	uint32_t params_count;
 	struct env_entry *env;
@@ -218,8 +225,8 @@ struct model {
 	uint32_t *dependents_at;
 	uint32_t *dependents;
 	bool *dependent_is_any; /* beside `dependents`: the edge is of needs_any */
-	uint32_t *order; /* a topological order, ties in the order of the file */
-	struct map step_index; /* id -> index */
+	uint32_t *order;        /* a topological order, ties in the order of the file */
+	struct map step_index;  /* id -> index */
 };
 
 /* Deadline of an attempt of the step in ns, 0 = none; and the bound of what it prints. */
@@ -231,8 +238,8 @@ struct model *model_new(void);
 /* With all that are older. */
 void model_free(struct model *model);
 void model_drop(struct model **model);
-/* `next` takes the place of `old` in a run (S9.3) and owns it from now on. What was settled at the birth
- * stays: where relative paths start, and how the log is synced. */
+/* `next` takes the place of `old` in a run (S9.3) and owns it from now on. What was settled at the
+ * birth stays: where relative paths start, and how the log is synced. */
 void model_replace(struct model *next, struct model *old);
 /* STEP_NONE if there is no such step. */
 uint32_t model_find(const struct model *model, struct str id);

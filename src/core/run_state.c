@@ -33,7 +33,7 @@ static const struct run_row run_rows[] = {
 };
 
 static const char *const step_names[] = {
-	[0] = "none",
+    [0] = "none",
 #define STATE(name, value, kind, text, what) [STEP_##name] = text,
 #define EVENT(name, what)
 #define ROW(from, event, to, effect, why)
@@ -41,18 +41,18 @@ static const char *const step_names[] = {
 };
 
 static const char *const outcome_names[] = {
-	[OUTCOME_NONE] = "none",       [OUTCOME_SUCCESS] = "success",
-	[OUTCOME_PARTIAL] = "partial", [OUTCOME_FAILED] = "failed",
-	[OUTCOME_STOPPED] = "stopped", [OUTCOME_ROLLED_BACK] = "rolled_back",
+    [OUTCOME_NONE] = "none",       [OUTCOME_SUCCESS] = "success",
+    [OUTCOME_PARTIAL] = "partial", [OUTCOME_FAILED] = "failed",
+    [OUTCOME_STOPPED] = "stopped", [OUTCOME_ROLLED_BACK] = "rolled_back",
 };
 
 static const char *const skip_names[] = {
-	[SKIP_NONE] = "none",
-	[SKIP_CONDITION] = "condition",
-	[SKIP_CHOICE_NOT_TAKEN] = "choice_not_taken",
-	[SKIP_UPSTREAM_FAILED] = "upstream_failed",
-	[SKIP_GATE_FAILED] = "gate_failed",
-	[SKIP_RUN_STOPPED] = "run_stopped",
+    [SKIP_NONE] = "none",
+    [SKIP_CONDITION] = "condition",
+    [SKIP_CHOICE_NOT_TAKEN] = "choice_not_taken",
+    [SKIP_UPSTREAM_FAILED] = "upstream_failed",
+    [SKIP_GATE_FAILED] = "gate_failed",
+    [SKIP_RUN_STOPPED] = "run_stopped",
 };
 
 /* Index of a name from 1 on (0 is "none" everywhere), 0 if it is not there. */
@@ -140,8 +140,8 @@ enum err_code run_state_check(enum run_state_id from, enum run_state_id to, bool
 
 enum err_code run_state_init(struct run_state *run, const struct model *model, struct err *err)
 {
-	*run = (struct run_state){.model = model, .failing_step = STEP_NONE,
-				  .undo.step = STEP_NONE};
+	*run =
+	    (struct run_state){.model = model, .failing_step = STEP_NONE, .undo.step = STEP_NONE};
 	run->steps = mem_new(model->steps_count, sizeof(*run->steps));
 	run->params = mem_new(model->params_count, sizeof(*run->params));
 	if (!run->steps || !run->params) {
@@ -242,7 +242,8 @@ bool step_may_retry(const struct run_state *run, uint32_t step)
 	const struct step *def = &run->model->steps[step];
 
 	BUG_IF(at->state != STEP_FAILED);
-	if (at->is_rejected || run->state == RUN_FAILED) /* S7.3: the run's own deadline has passed */
+	if (at->is_rejected ||
+	    run->state == RUN_FAILED) /* S7.3: the run's own deadline has passed */
 		return false;
 	if (run->undo.is_active) /* S10: nothing runs forward any more */
 		return false;
@@ -319,8 +320,8 @@ static enum need_result need_result(const struct run_state *run, uint32_t need, 
 	return NEED_SKIPS;
 }
 
-/* The first cause counts: it is the one in the log's order. But a failure counts more than a choice,
- * which those that need the step implicitly would pass through. */
+/* The first cause counts: it is the one in the log's order. But a failure counts more than a
+ * choice, which those that need the step implicitly would pass through. */
 static void doom(struct step_state *step, enum skip_reason reason, uint32_t cause)
 {
 	if (step->doom != SKIP_NONE && (!is_by_choice(step->doom) || is_by_choice(reason)))
@@ -339,7 +340,8 @@ static void doom_by_any(const struct run_state *run, uint32_t step)
 
 	for (uint32_t i = 0; i < def->needs_any_count; i++) {
 		const struct step_state *need = &run->steps[def->needs_any[i]];
-		enum skip_reason skip = need->state == STEP_SKIPPED ? need->skip : SKIP_UPSTREAM_FAILED;
+		enum skip_reason skip =
+		    need->state == STEP_SKIPPED ? need->skip : SKIP_UPSTREAM_FAILED;
 
 		if (need->is_gate_failed)
 			skip = SKIP_GATE_FAILED;

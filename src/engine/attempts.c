@@ -1,5 +1,5 @@
-/* attempts.c - attempts under way: handing them over, cancelling them, hearing of them. Each moves by the
- * table of attempt.def; a report that the table does not allow stops the run. */
+/* attempts.c - attempts under way: handing them over, cancelling them, hearing of them. Each moves
+ * by the table of attempt.def; a report that the table does not allow stops the run. */
 #include "engine/engine_intern.h"
 
 #include "base/mem.h"
@@ -25,11 +25,11 @@ static struct exec_token token_of(const struct engine *engine, uint32_t step)
 	const struct step *def = &engine->fold.model->steps[step];
 
 	return (struct exec_token){
-		.path = def->id,
-		.role = EXEC_ROLE_RUN,
-		.attempt = engine->fold.state.steps[step].attempt,
-		.driver = driver_of(engine, step),
-		.seed = engine->fold.state.seed,
+	    .path = def->id,
+	    .role = EXEC_ROLE_RUN,
+	    .attempt = engine->fold.state.steps[step].attempt,
+	    .driver = driver_of(engine, step),
+	    .seed = engine->fold.state.seed,
 	};
 }
 
@@ -105,27 +105,27 @@ static enum err_code hand_over(struct engine *engine, uint32_t step,
 	char log[192];
 	char log_err[192];
 	struct exec_start start = {
-		.token = token,
-		.argv = prepared->argv,
-		.envp = prepared->envp,
-		.cwd = prepared->cwd,
-		.log = log,
-		.timeout_ns = timeout_of(engine, step),
-		.silence_ns = command->silence_ns,
-		.grace_ns = command->grace_ns,
-		.output_limit_bytes = command->output_limit_bytes,
-		.masks = prepared->masks,
-		.masks_count = prepared->masks_count,
-		.resources = command->resources,
-		.log_err = command->splits_streams ? log_err : NULL,
-		.stdin_path = prepared->stdin_path,
-		.stdin_text = prepared->stdin_text,
-		.user = prepared->as_user,
-		.limits = command->limits,
-		.limits_count = command->limits_count,
-		.hands = prepared->hands,
-		.hands_count = prepared->hands_count,
-		.allows_orphans = command->allows_orphans,
+	    .token = token,
+	    .argv = prepared->argv,
+	    .envp = prepared->envp,
+	    .cwd = prepared->cwd,
+	    .log = log,
+	    .timeout_ns = timeout_of(engine, step),
+	    .silence_ns = command->silence_ns,
+	    .grace_ns = command->grace_ns,
+	    .output_limit_bytes = command->output_limit_bytes,
+	    .masks = prepared->masks,
+	    .masks_count = prepared->masks_count,
+	    .resources = command->resources,
+	    .log_err = command->splits_streams ? log_err : NULL,
+	    .stdin_path = prepared->stdin_path,
+	    .stdin_text = prepared->stdin_text,
+	    .user = prepared->as_user,
+	    .limits = command->limits,
+	    .limits_count = command->limits_count,
+	    .hands = prepared->hands,
+	    .hands_count = prepared->hands_count,
+	    .allows_orphans = command->allows_orphans,
 	};
 
 	(void)snprintf(log, sizeof(log), "%.*s.%u.%s", STR_ARG(token.path), token.attempt, ending);
@@ -161,20 +161,19 @@ static enum err_code hand_over_call(struct engine *engine, uint32_t step, struct
 				    struct err *err)
 {
 	struct exec_call call = {
-		.step = step,
-		.config = config,
-		.seq = engine->fold.state.seq,
-		.context = engine->context,
+	    .step = step,
+	    .config = config,
+	    .seq = engine->fold.state.seq,
+	    .context = engine->context,
 	};
 	enum attempt_act act;
 	char log[128];
 	struct exec_start start = {
-		.token = token_of(engine, step),
-		.log = log,
-		.timeout_ns = timeout_of(engine, step),
-		.output_limit_bytes =
-			step_output_limit_bytes(&engine->fold.model->steps[step]),
-		.call = &call,
+	    .token = token_of(engine, step),
+	    .log = log,
+	    .timeout_ns = timeout_of(engine, step),
+	    .output_limit_bytes = step_output_limit_bytes(&engine->fold.model->steps[step]),
+	    .call = &call,
 	};
 
 	(void)snprintf(log, sizeof(log), "%.*s.%u.log", STR_ARG(start.token.path),
@@ -248,7 +247,8 @@ static enum err_code cancel(struct engine *engine, uint32_t step, struct err *er
 		return err->code;
 	if (act != ATTEMPT_DO_CANCEL)
 		return ERR_OK;
-	return engine->exec.ops->cancel(engine->exec.self, &token, engine->fold.state.is_stop_now, err);
+	return engine->exec.ops->cancel(engine->exec.self, &token, engine->fold.state.is_stop_now,
+					err);
 }
 
 /* Does what happened to the run end what runs of the step? */
@@ -279,11 +279,11 @@ static enum err_code tell(struct engine *engine, enum input_kind kind, uint32_t 
 			  const struct decide_result *result, struct str text, struct err *err)
 {
 	struct input input = {
-		.kind = kind,
-		.step = step,
-		.attempt = engine->fold.state.steps[step].attempt,
-		.result = result,
-		.text = text,
+	    .kind = kind,
+	    .step = step,
+	    .attempt = engine->fold.state.steps[step].attempt,
+	    .result = result,
+	    .text = text,
 	};
 
 	return engine_feed(engine, &input, err);
@@ -292,9 +292,9 @@ static enum err_code tell(struct engine *engine, enum input_kind kind, uint32_t 
 static enum err_code tell_cancelled(struct engine *engine, uint32_t step, struct err *err)
 {
 	struct decide_result result = {
-		.class = CLASS_CANCELLED,
-		.reason = STR("cancelled before it ran"),
-		.duration_ms = -1,
+	    .class = CLASS_CANCELLED,
+	    .reason = STR("cancelled before it ran"),
+	    .duration_ms = -1,
 	};
 
 	return tell(engine, INPUT_ENDED, step, &result, STR_NONE, err);
@@ -351,9 +351,9 @@ static enum err_code act_on(struct engine *engine, uint32_t step, enum attempt_a
 }
 
 static const enum attempt_event event_of[] = {
-	[EXEC_STARTED] = ATTEMPT_EV_STARTED, [EXEC_ENDED] = ATTEMPT_EV_ENDED,
-	[EXEC_ABSENT] = ATTEMPT_EV_ABSENT,   [EXEC_LOST] = ATTEMPT_EV_LOST,
-	[EXEC_LEFTOVERS] = ATTEMPT_EV_LEFTOVERS, [EXEC_REFUSED] = ATTEMPT_EV_REFUSED,
+    [EXEC_STARTED] = ATTEMPT_EV_STARTED,     [EXEC_ENDED] = ATTEMPT_EV_ENDED,
+    [EXEC_ABSENT] = ATTEMPT_EV_ABSENT,       [EXEC_LOST] = ATTEMPT_EV_LOST,
+    [EXEC_LEFTOVERS] = ATTEMPT_EV_LEFTOVERS, [EXEC_REFUSED] = ATTEMPT_EV_REFUSED,
 };
 
 enum attempt_event attempts_event_of(enum exec_report_kind kind)
@@ -379,10 +379,11 @@ static enum err_code hear(struct engine *engine, const struct exec_report *repor
 	}
 	if (act_on(engine, step, act, report, err) != ERR_OK)
 		return err->code;
-	/* Found running by an engine that took a stop over (S1.5): only now it can be told of it. */
+	/* Found running by an engine that took a stop over (S1.5): only now it can be told of
+	 * it. */
 	return was_intended && report->kind == EXEC_STARTED && is_cancelled(engine, step, false)
-		       ? cancel(engine, step, err)
-		       : ERR_OK;
+		   ? cancel(engine, step, err)
+		   : ERR_OK;
 }
 
 static enum err_code hear_own(struct engine *engine, const struct own_end *end, struct err *err)
@@ -404,7 +405,8 @@ static enum err_code hear_own(struct engine *engine, const struct own_end *end, 
 			return err->code;
 	} else {
 		result.class = CLASS_CONFIGURATION;
-		result.reason = secrets_mask(&engine->secrets, &engine->tick, str_of(end->err.text));
+		result.reason =
+		    secrets_mask(&engine->secrets, &engine->tick, str_of(end->err.text));
 	}
 	return tell(engine, INPUT_ENDED, end->step, &result, STR_NONE, err);
 }
@@ -425,8 +427,8 @@ enum err_code attempts_collect(struct engine *engine, struct err *err)
 	if (engine->exec.ops->pump(engine->exec.self, err) != ERR_OK)
 		return err->code;
 	while (engine->exec.ops->next(engine->exec.self, &report)) {
-		if ((report.token.role == EXEC_ROLE_COMP ? undo_hear : hear)(engine, &report, err) !=
-		    ERR_OK)
+		if ((report.token.role == EXEC_ROLE_COMP ? undo_hear : hear)(engine, &report,
+									     err) != ERR_OK)
 			return err->code;
 	}
 	return ERR_OK;

@@ -124,7 +124,8 @@ static struct str sync_text(const struct model *model, char text[40])
 struct created_texts {
 	struct buf params;
 	struct buf selection;
-	char given_ref[SHA256_HEX_BYTES + 1]; /* of what was given; empty = it is in the line, or nothing is */
+	char given_ref[SHA256_HEX_BYTES +
+		       1]; /* of what was given; empty = it is in the line, or nothing is */
 	char hash[SHA256_HEX_BYTES + 1];
 	char sync[40];
 };
@@ -175,12 +176,12 @@ static enum err_code give_birth(struct engine *engine, const struct engine_start
 				struct event *created, struct err *err)
 {
 	struct rundir_birth birth = {
-		.home = engine->ports.home,
-		.run_id = start->run_id,
-		.source = start->source,
-		.frozen = frozen,
-		.created = created,
-		.limits = engine->ports.limits,
+	    .home = engine->ports.home,
+	    .run_id = start->run_id,
+	    .source = start->source,
+	    .frozen = frozen,
+	    .created = created,
+	    .limits = engine->ports.limits,
 	};
 	uint8_t digest[SHA256_BYTES];
 
@@ -198,7 +199,8 @@ static enum err_code give_birth(struct engine *engine, const struct engine_start
 	    buf_check(&texts->selection, "the selection", err) != ERR_OK)
 		return err->code;
 	make_created(engine, start, texts, created);
-	return rundir_create(engine->ports.vfs, &birth, &engine->dir, &engine->lock, &engine->log, err);
+	return rundir_create(engine->ports.vfs, &birth, &engine->dir, &engine->lock, &engine->log,
+			     err);
 }
 
 /* What runs is what was frozen, read back: a resume will see the same. */
@@ -211,7 +213,8 @@ static enum err_code freeze(struct engine *engine, const struct engine_start *st
 	return lang_thaw(buf_view(frozen), &engine->fold.model, err);
 }
 
-static enum err_code create(struct engine *engine, const struct engine_start *start, struct err *err)
+static enum err_code create(struct engine *engine, const struct engine_start *start,
+			    struct err *err)
 {
 	AUTO(buf_fini) struct buf frozen = BUF_INIT;
 	struct created_texts texts = {.params = BUF_INIT, .selection = BUF_INIT};
@@ -227,7 +230,8 @@ static enum err_code create(struct engine *engine, const struct engine_start *st
 	    hosted_accept(engine, true, err) != ERR_OK)
 		return err->code;
 	code = give_birth(engine, start, buf_view(&frozen), &texts, &created, err);
-	if (code == ERR_OK && texts.given_ref[0]) /* the log has the reference, the fold the value */
+	if (code == ERR_OK &&
+	    texts.given_ref[0]) /* the log has the reference, the fold the value */
 		event_put_text(&created, EVENT_FIELD_GIVEN, start->given);
 	if (code == ERR_OK)
 		code = apply(&engine->fold.state, &created, ERR_CONFLICT, err);
@@ -259,8 +263,8 @@ enum err_code engine_start(const struct engine_ports *ports, const struct engine
 	    create(engine, start, err) != ERR_OK || engine_begin(engine, err) != ERR_OK ||
 	    engine_arm_deadline(engine, engine->fold.model->timeout_ns, err) != ERR_OK ||
 	    hosted_begin(engine, err) != ERR_OK || tell_birth(engine, err) != ERR_OK ||
-	    ports->open_exec(ports->arg, engine->dir, engine->fold.state.epoch, &engine->exec, err) !=
-		    ERR_OK)
+	    ports->open_exec(ports->arg, engine->dir, engine->fold.state.epoch, &engine->exec,
+			     err) != ERR_OK)
 		return err->code;
 	engine->has_more = true;
 	*ret_engine = TAKE(engine, NULL);

@@ -212,8 +212,8 @@ static enum err_code key_make(struct engine *engine, uint32_t step, const struct
 	return err->code;
 }
 
-/* -------------------------------------------------------------------------- an earlier run's log
- */
+/* -------------------------------------------------------------------------- an earlier run's
+ * log */
 
 struct loading {
 	struct cache *cache;

@@ -1,12 +1,11 @@
-/* command.c - a command as it will be executed: argv, folder, environment, from the step's definition and
- * the context as it is now. */
+/* command.c - a command as it will be executed: argv, folder, environment, from the step's
+ * definition and the context as it is now. */
 #include "engine/engine_intern.h"
 
 #include "base/mem.h"
 
-static enum err_code fill_argv(struct engine *engine, uint32_t step,
-			       const struct command *command, struct prepared *prepared,
-			       struct err *err)
+static enum err_code fill_argv(struct engine *engine, uint32_t step, const struct command *command,
+			       struct prepared *prepared, struct err *err)
 {
 	bool is_shell = command->argv_count == 0;
 	uint32_t count = is_shell ? command->shell_count + 1 : command->argv_count;
@@ -39,7 +38,8 @@ static enum err_code name_files(struct engine *engine, uint32_t step, struct pre
 	struct str kept;
 
 	undo_name(engine, step, name);
-	kept = arena_str(&engine->tick, prepared->is_undo ? str_of(name) : run->model->steps[step].id);
+	kept =
+	    arena_str(&engine->tick, prepared->is_undo ? str_of(name) : run->model->steps[step].id);
 	if (!kept.ptr)
 		return mem_err(err);
 	prepared->name = (char *)(uintptr_t)kept.ptr;
@@ -72,7 +72,8 @@ static enum err_code prepare(struct engine *engine, uint32_t step, const struct 
 enum err_code prepare_command(struct engine *engine, uint32_t step, struct prepared *ret_prepared,
 			      struct err *err)
 {
-	return prepare(engine, step, engine->fold.model->steps[step].command, false, ret_prepared, err);
+	return prepare(engine, step, engine->fold.model->steps[step].command, false, ret_prepared,
+		       err);
 }
 
 enum err_code prepare_undo(struct engine *engine, uint32_t step, struct prepared *ret_prepared,

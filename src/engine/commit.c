@@ -1,5 +1,5 @@
-/* commit.c - inputs become events, events become durable lines: decide and apply in memory, then one
- * append and one sync. */
+/* commit.c - inputs become events, events become durable lines: decide and apply in memory, then
+ * one append and one sync. */
 #include "engine/engine_intern.h"
 
 #include "base/mem.h"
@@ -12,7 +12,8 @@ static enum err_code add_effect(struct engine *engine, const struct event *event
 	if (effect.kind == EFFECT_NONE)
 		return ERR_OK;
 	if (event_has(event, EVENT_FIELD_STEP_ID))
-		effect.step = model_find(engine->fold.model, event_text(event, EVENT_FIELD_STEP_ID));
+		effect.step =
+		    model_find(engine->fold.model, event_text(event, EVENT_FIELD_STEP_ID));
 	if (mem_grow(&list, &engine->effects_capacity, engine->effects_count + 1, sizeof(effect),
 		     err) != ERR_OK)
 		return err->code;
@@ -84,7 +85,8 @@ enum err_code engine_commit(struct engine *engine, struct err *err)
 		engine->commit.sync_due_ns = engine->now_ns + engine->fold.model->sync_interval_ns;
 	}
 	head = log_head(engine->log);
-	return run_lock_publish(engine->ports.vfs, &engine->lock, head->seq, head->offset_bytes, err);
+	return run_lock_publish(engine->ports.vfs, &engine->lock, head->seq, head->offset_bytes,
+				err);
 }
 
 enum err_code engine_sync_due(struct engine *engine, struct err *err)

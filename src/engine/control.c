@@ -13,9 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CONNECTIONS_MAX 32
+#define CONNECTIONS_MAX   32
 #define REQUEST_BYTES_MAX 65536
-#define ANSWER_WAIT_MS 60000
+#define ANSWER_WAIT_MS    60000
 
 struct connection {
 	struct control *control;
@@ -35,12 +35,13 @@ struct control {
 };
 
 static const char *const verbs[] = {
-	[ENGINE_ASK_STOP] = "stop",
-	[ENGINE_ASK_APPROVE] = "approve",
-	[ENGINE_ASK_REJECT] = "reject",
+    [ENGINE_ASK_STOP] = "stop",
+    [ENGINE_ASK_APPROVE] = "approve",
+    [ENGINE_ASK_REJECT] = "reject",
 };
 
-static enum err_code path_of(const struct rundir *dir, char path[SOCKET_PATH_BYTES], struct err *err)
+static enum err_code path_of(const struct rundir *dir, char path[SOCKET_PATH_BYTES],
+			     struct err *err)
 {
 	struct vfs_stat stat;
 
@@ -56,9 +57,9 @@ enum err_code control_check_peer(const struct rundir *dir, int32_t pid, struct e
 	if (exec_command_is_own_step(rundir_fd(dir), rundir_id(dir), pid, &is_own, err) != ERR_OK)
 		return err->code;
 	if (is_own)
-		return err_set(err, ERR_REFUSED,
-			       "process %d is a step of this run: a step cannot decide on its own gate",
-			       pid);
+		return err_set(
+		    err, ERR_REFUSED,
+		    "process %d is a step of this run: a step cannot decide on its own gate", pid);
 	return ERR_OK;
 }
 
@@ -120,16 +121,19 @@ static enum err_code parse(struct str request, struct buf *texts, struct engine_
 	struct str verb;
 
 	if (json_check(request, 4, err) != ERR_OK || json_type_of(request) != JSON_OBJECT)
-		return err->code != ERR_OK ? err_while(err, "request")
-					   : err_set(err, ERR_USAGE, "the request is not an object");
-	if (!buf_room(texts, 4 * request.len)) /* so that no text moves while others point into it */
+		return err->code != ERR_OK
+			   ? err_while(err, "request")
+			   : err_set(err, ERR_USAGE, "the request is not an object");
+	if (!buf_room(texts,
+		      4 * request.len)) /* so that no text moves while others point into it */
 		return mem_err(err);
 	if (take_text(request, "verb", texts, &verb, err) != ERR_OK ||
 	    take_text(request, "step", texts, &ask->step, err) != ERR_OK ||
 	    take_text(request, "name", texts, &ask->person.name, err) != ERR_OK ||
 	    take_text(request, "reason", texts, &ask->person.reason, err) != ERR_OK)
 		return err->code;
-	ask->now = json_get(request, "now").ptr && json_type_of(json_get(request, "now")) == JSON_TRUE;
+	ask->now =
+	    json_get(request, "now").ptr && json_type_of(json_get(request, "now")) == JSON_TRUE;
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
 		ask->kind = (enum engine_ask_kind)i;
 		if (str_is(verb, verbs[i]))
@@ -197,7 +201,8 @@ static void on_connection(void *arg)
 	buf_init(&connection->request, REQUEST_BYTES_MAX);
 	if (socket_peer(fd, &connection->peer, &err) != ERR_OK ||
 	    (connection->peer.uid != geteuid() && connection->peer.uid != 0) ||
-	    loop_watch(control->loop, fd, on_readable, connection, &connection->watch, &err) != ERR_OK)
+	    loop_watch(control->loop, fd, on_readable, connection, &connection->watch, &err) !=
+		ERR_OK)
 		hang_up(connection);
 }
 
@@ -274,13 +279,15 @@ static enum err_code receive_line(int fd, struct buf *line, struct err *err)
 		if (!room)
 			return buf_check(line, "an answer", err);
 		if (poll(&ready, 1, ANSWER_WAIT_MS) == 0)
-			return err_set(err, ERR_GONE, "the owner of the run did not answer within %d s",
+			return err_set(err, ERR_GONE,
+				       "the owner of the run did not answer within %d s",
 				       ANSWER_WAIT_MS / 1000);
 		len = recv(fd, room, 4096, 0);
 		if (len < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (len <= 0)
-			return err_set(err, ERR_GONE, "the owner of the run ended before it answered");
+			return err_set(err, ERR_GONE,
+				       "the owner of the run ended before it answered");
 		buf_added(line, (size_t)len);
 		if (str_has(buf_view(line), '\n'))
 			return ERR_OK;
@@ -337,7 +344,8 @@ enum err_code control_ask(const struct rundir *dir, const struct engine_ask *ask
 		return err->code;
 	}
 	buf_init(&line, REQUEST_BYTES_MAX);
-	if (send_all(fd, buf_view(&request), err) != ERR_OK || receive_line(fd, &line, err) != ERR_OK)
+	if (send_all(fd, buf_view(&request), err) != ERR_OK ||
+	    receive_line(fd, &line, err) != ERR_OK)
 		return err->code;
 	return read_answer(str_trim(buf_view(&line)), err);
 }

@@ -19,8 +19,8 @@ MUST_CHECK enum err_code control_open(struct engine *engine, struct loop *loop,
 				      struct control **ret_control, struct err *err);
 void control_close(struct control *control); /* accepts NULL */
 
-/* The other end: ask the owner of the run in `dir`, and wait for its answer. GONE when nobody listens,
- * or it ended before it answered; else the answer's own code and text. */
+/* The other end: ask the owner of the run in `dir`, and wait for its answer. GONE when nobody
+ * listens, or it ended before it answered; else the answer's own code and text. */
 MUST_CHECK enum err_code control_ask(const struct rundir *dir, const struct engine_ask *ask,
 				     struct err *err);
 

@@ -55,12 +55,13 @@ enum err_code drive_open(struct engine *engine, struct drive **ret_drive, struct
 		(void)err_sys(err, "make a wake-up descriptor");
 	else if (loop_new(&drive->loop, err) == ERR_OK &&
 		 loop_watch(drive->loop, drive->wake_fd, on_wake, drive, &drive->wake_watch, err) ==
-			 ERR_OK &&
-		 (exec_fd < 0 || loop_watch(drive->loop, exec_fd, on_exec, drive, &drive->exec_watch,
-					    err) == ERR_OK) &&
+		     ERR_OK &&
+		 (exec_fd < 0 || loop_watch(drive->loop, exec_fd, on_exec, drive,
+					    &drive->exec_watch, err) == ERR_OK) &&
 		 (!is_reachable(engine) ||
 		  control_open(engine, drive->loop, &drive->control, err) == ERR_OK) &&
-		 loop_wait(drive->loop, 0, err) == ERR_OK) { /* what is watched is known from here on */
+		 loop_wait(drive->loop, 0, err) ==
+		     ERR_OK) { /* what is watched is known from here on */
 		*ret_drive = drive;
 		return ERR_OK;
 	}
@@ -88,7 +89,8 @@ void drive_stop(struct drive *drive, bool now)
 	int saved = errno;
 	uint64_t one = 1;
 
-	while (before < wanted && !atomic_compare_exchange_weak(&drive->stop_wanted, &before, wanted))
+	while (before < wanted &&
+	       !atomic_compare_exchange_weak(&drive->stop_wanted, &before, wanted))
 		;
 	(void)!write(drive->wake_fd, &one, sizeof(one)); /* a full counter wakes as well */
 	errno = saved;
@@ -125,8 +127,8 @@ enum err_code drive_run(struct drive *drive, int64_t tick_ns, drive_tick_fn *on_
 		if (on_tick)
 			on_tick(arg);
 		if (loop_wait(drive->loop,
-			      shorter(engine_wait_ns(drive->engine), on_tick ? tick_ns : -1), err) !=
-		    ERR_OK)
+			      shorter(engine_wait_ns(drive->engine), on_tick ? tick_ns : -1),
+			      err) != ERR_OK)
 			return err->code;
 	}
 }

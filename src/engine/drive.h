@@ -1,6 +1,7 @@
 /* drive.h - the loop of a process that owns one run and serves nobody else: tick, wait, tick.
  *
- * A host with a loop of its own uses drive_fd, drive_wait_ns and drive_step instead of drive_run. */
+ * A host with a loop of its own uses drive_fd, drive_wait_ns and drive_step instead of
+ * drive_run. */
 #ifndef ENGINE_DRIVE_H
 #define ENGINE_DRIVE_H
 

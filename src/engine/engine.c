@@ -160,10 +160,10 @@ static enum err_code decide_ask(struct engine *engine, struct pending_ask *pendi
 {
 	const struct engine_ask *ask = &pending->ask;
 	struct input input = {
-		.kind = input_of(ask->kind),
-		.step = ask->step.len ? model_find(engine->fold.model, ask->step) : STEP_NONE,
-		.is_true = ask->now,
-		.person = ask->kind == ENGINE_ASK_STOP && !ask->person.name.len ? NULL : &ask->person,
+	    .kind = input_of(ask->kind),
+	    .step = ask->step.len ? model_find(engine->fold.model, ask->step) : STEP_NONE,
+	    .is_true = ask->now,
+	    .person = ask->kind == ENGINE_ASK_STOP && !ask->person.name.len ? NULL : &ask->person,
 	};
 
 	pending->is_decided = true;
@@ -224,7 +224,8 @@ static enum err_code arm_step_timer(struct engine *engine, uint32_t step, struct
 	if (engine->ports.is_dry)
 		left_ms = 0; /* S14: nothing is waited for */
 	return engine_arm_timer(engine, kind, step,
-				time_after(engine->now_ns, ns_of_ms(left_ms > 0 ? left_ms : 0)), err);
+				time_after(engine->now_ns, ns_of_ms(left_ms > 0 ? left_ms : 0)),
+				err);
 }
 
 static enum err_code perform(struct engine *engine, const struct effect *effect, struct err *err)
@@ -241,8 +242,8 @@ static enum err_code perform(struct engine *engine, const struct effect *effect,
 	case EFFECT_UNDO:
 		return undo_start(engine, err);
 	case EFFECT_UNDO_TIMER:
-		return undo_arm_timer(engine, engine->fold.state.undo.due_ms - engine->fold.state.last_ms,
-				      err);
+		return undo_arm_timer(
+		    engine, engine->fold.state.undo.due_ms - engine->fold.state.last_ms, err);
 	case EFFECT_STOP_RUNNING:
 		return attempts_cancel_running(engine, false, err);
 	case EFFECT_CANCEL_ALL:

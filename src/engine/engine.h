@@ -1,15 +1,14 @@
-/* engine.h - one run, owned by this process: the tick that turns what arrives into durable events and
- * durable events into effects.
+/* engine.h - one run, owned by this process: the tick that turns what arrives into durable events
+ * and durable events into effects.
  *
  * A tick, in order (the numbers are those in engine.c):
  *   1 now         the clocks are read once
  *   2 collect     reports of the executor and requests of people become inputs
  *   3 timers      what is due becomes inputs
- *   4 decide      decide_input and decide_next alternate with apply, in memory; queries are answered
- *   5 commit      the tick's events: one append, one sync; on failure the state is thrown away
- *   6 effects     only now: starts, cancels, timers
- *   7 answers     only now: people who asked, observers, the published head
- *   8 reset       the tick's memory is forgotten
+ *   4 decide      decide_input and decide_next alternate with apply, in memory; queries are
+ * answered 5 commit      the tick's events: one append, one sync; on failure the state is thrown
+ * away 6 effects     only now: starts, cancels, timers 7 answers     only now: people who asked,
+ * observers, the published head 8 reset       the tick's memory is forgotten
  *
  * Clock, files and executor come in through ports, so that the simulator runs this same engine. One
  * thread; nothing here blocks but the disk, the executor's recover() and expressions (bounded). */
@@ -35,17 +34,18 @@ struct engine_ports {
 	/* Open the executor of commands for a run that is durable up to `epoch`. */
 	enum err_code (*open_exec)(void *arg, const struct rundir *dir, uint64_t epoch,
 				   struct exec *ret_exec, struct err *err);
-	/* Does this program have what `step` of the model needs of it: the function of a `call`, a kind of
-	 * step, an executor? Asked at start and resume, before anything is written, of each step that
-	 * may run, and of STEP_NONE when a compensation may: that is a command. REFUSED if not. NULL: it has
-	 * nothing of its own. */
+	/* Does this program have what `step` of the model needs of it: the function of a `call`, a
+	 * kind of step, an executor? Asked at start and resume, before anything is written, of each
+	 * step that may run, and of STEP_NONE when a compensation may: that is a command. REFUSED
+	 * if not. NULL: it has nothing of its own. */
 	enum err_code (*accept)(void *arg, const struct model *model, uint32_t step,
 				struct err *err);
-	/* A dry run: may the program's function or kind of this step be called in it? Asked after `accept`.
-	 * NULL: nothing may. */
+	/* A dry run: may the program's function or kind of this step be called in it? Asked after
+	 * `accept`. NULL: nothing may. */
 	bool (*is_dry_run_safe)(void *arg, uint32_t step);
 	void *arg;
-	bool is_dry; /* a dry run (S14): vfs and executor leave no trace; what may not be called is mocked */
+	bool is_dry; /* a dry run (S14): vfs and executor leave no trace; what may not be called is
+			mocked */
 	const char *home; /* the state directory: where runs are born, and runs.jsonl is */
 	char *const *env; /* the environment that commands inherit from (allow-listed) */
 	const struct limits *limits;
@@ -60,17 +60,20 @@ struct engine_observer {
 };
 
 struct engine_start {
-	const struct model *model; /* borrowed for the call: what runs is read back from its frozen form */
-	struct str source;    /* the file as written */
-	struct str file;      /* its path, absolute; may be empty */
+	const struct model
+	    *model;        /* borrowed for the call: what runs is read back from its frozen form */
+	struct str source; /* the file as written */
+	struct str file;   /* its path, absolute; may be empty */
 	struct str run_id;
-	struct str reason;    /* may be empty */
+	struct str reason;        /* may be empty */
 	const struct str *params; /* model->params_count, JSON; ptr NULL = absent */
 	uint64_t seed;
-	struct str trace_id;  /* 32 hex digits */
-	struct str traceparent; /* of the same trace: in which it is started (core/trace.h); may be empty */
+	struct str trace_id;    /* 32 hex digits */
+	struct str traceparent; /* of the same trace: in which it is started (core/trace.h); may be
+				   empty */
 	struct selection selection; /* which steps; nothing in it = all */
-	struct str given;     /* outputs of steps that are not executed, by step: see given.h; may be empty */
+	struct str
+	    given; /* outputs of steps that are not executed, by step: see given.h; may be empty */
 	struct str partition; /* may be empty */
 	struct str key;       /* the idempotency key; may be empty */
 	struct engine_observer observer;
@@ -82,30 +85,31 @@ MUST_CHECK enum err_code engine_start(const struct engine_ports *ports,
 				      struct err *err);
 
 struct engine_resume {
-	const char *path;  /* of the run directory */
+	const char *path;            /* of the run directory */
 	struct decide_resume resume; /* boot_id and definition_hash are filled in here */
 	const struct str *params;    /* "name=value" overrides, converted here */
 	size_t params_count;
 	uint32_t max_parallel; /* 0 = as frozen */
-	const struct model *definition; /* to go on by (S9.3), borrowed for the call; NULL = the frozen one */
-	struct str source;     /* its text as written */
-	struct str file;       /* and its path, absolute; may be empty */
-	bool accept_changes;   /* also when it is another one; else REFUSED then */
+	const struct model
+	    *definition;     /* to go on by (S9.3), borrowed for the call; NULL = the frozen one */
+	struct str source;   /* its text as written */
+	struct str file;     /* and its path, absolute; may be empty */
+	bool accept_changes; /* also when it is another one; else REFUSED then */
 	struct engine_observer observer;
 };
 
 enum engine_resumed {
-	ENGINE_RESUMED,    /* go on ticking */
-	ENGINE_NOTHING,    /* succeeded already: nothing was written */
-	ENGINE_UNDECIDED,  /* blocked and nobody has decided: nothing was written */
+	ENGINE_RESUMED,   /* go on ticking */
+	ENGINE_NOTHING,   /* succeeded already: nothing was written */
+	ENGINE_UNDECIDED, /* blocked and nobody has decided: nothing was written */
 };
 
-/* Take the lock, verify, repair, fold, and go on. Executors have answered for every open attempt when it
- * returns RESUMED. *ret_engine is set only then. */
+/* Take the lock, verify, repair, fold, and go on. Executors have answered for every open attempt
+ * when it returns RESUMED. *ret_engine is set only then. */
 MUST_CHECK enum err_code engine_resume(const struct engine_ports *ports,
 				       const struct engine_resume *resume,
-				       enum engine_resumed *ret_resumed,
-				       struct engine **ret_engine, struct err *err);
+				       enum engine_resumed *ret_resumed, struct engine **ret_engine,
+				       struct err *err);
 
 struct engine_rollback {
 	const char *path;            /* of the run directory */
@@ -113,8 +117,8 @@ struct engine_rollback {
 	struct engine_observer observer;
 };
 
-/* Take a run over and undo what succeeded in it (S10): as engine_resume, but nothing runs forward any
- * more. A rollback that was cut short goes on. REFUSED when its state does not allow one. */
+/* Take a run over and undo what succeeded in it (S10): as engine_resume, but nothing runs forward
+ * any more. A rollback that was cut short goes on. REFUSED when its state does not allow one. */
 MUST_CHECK enum err_code engine_rollback(const struct engine_ports *ports,
 					 const struct engine_rollback *rollback,
 					 struct engine **ret_engine, struct err *err);

@@ -1,4 +1,5 @@
-/* engine_intern.h - the engine's own state, shared by the files of this folder; nobody else includes it.
+/* engine_intern.h - the engine's own state, shared by the files of this folder; nobody else
+ * includes it.
  *
  *   birth.c       start, open, free         prepare.c   a step's condition, inputs, texts
  *   recover.c     resume                    command.c   argv, folder and environment of an attempt
@@ -34,8 +35,8 @@ enum commit_state {
 
 struct commit {
 	enum commit_state state;
-	bool is_unsynced;      /* sync: interval: written, not yet synced */
-	int64_t sync_due_ns;   /* boot time */
+	bool is_unsynced;    /* sync: interval: written, not yet synced */
+	int64_t sync_due_ns; /* boot time */
 };
 
 struct effect {
@@ -64,19 +65,19 @@ struct cached; /* a success of an earlier run */
 struct own_end {
 	uint32_t step;
 	bool is_ok;
-	struct err err; /* not ok: why */
+	struct err err;              /* not ok: why */
 	const struct cached *cached; /* an earlier success; NULL = none */
 };
 
 /* checkpoint.json and audit.jsonl (S9.4): brought up to date at ends, and now and then. */
 struct projections {
-	struct checkpoint_mark mark;    /* found when the run was taken over */
+	struct checkpoint_mark mark;     /* found when the run was taken over */
 	char h_at_mark[LOG_H_BYTES + 1]; /* of the log's line of that number; empty = not met */
-	uint64_t audit_seq;   /* of the last entry that is in the file */
-	bool is_audit_anew;   /* the file is missing or damaged: made from the start */
-	struct buf audit;     /* entries that are not in the file yet */
-	uint64_t checked_seq; /* of the last checkpoint written */
-	uint64_t ends;        /* of attempts since then */
+	uint64_t audit_seq;              /* of the last entry that is in the file */
+	bool is_audit_anew;              /* the file is missing or damaged: made from the start */
+	struct buf audit;                /* entries that are not in the file yet */
+	uint64_t checked_seq;            /* of the last checkpoint written */
+	uint64_t ends;                   /* of attempts since then */
 	bool has_checkpoint_failed, has_audit_failed; /* not tried again by this engine */
 };
 
@@ -89,45 +90,46 @@ struct engine {
 	struct run_lock lock;
 	struct log *log;
 	struct fold_run fold; /* model and state */
-	struct model *next; /* of the run.resumed that is about to be recorded (S9.3); owned, NULL = none */
+	struct model
+	    *next; /* of the run.resumed that is about to be recorded (S9.3); owned, NULL = none */
 	struct decider decider;
 	struct commit commit;
 	struct exec exec;
 	struct exec_context *context; /* for functions on threads; NULL when no step needs it */
 	size_t context_updates;       /* of the state, published so far */
-	struct expr *expr; /* made at the first expression */
+	struct expr *expr;            /* made at the first expression */
 	struct secrets secrets;
 	struct buf outputs_text; /* what the log has by reference only, for the live fold */
 	struct buf updates_text;
 
-	struct event *events;        /* DECIDE_EVENTS_MAX, for decide_input */
-	struct effect *effects;      /* of this tick */
+	struct event *events;   /* DECIDE_EVENTS_MAX, for decide_input */
+	struct effect *effects; /* of this tick */
 	size_t effects_count, effects_capacity;
-	struct heap timers;          /* boot time; id: kind, attempt, step */
+	struct heap timers;           /* boot time; id: kind, attempt, step */
 	enum attempt_state *attempts; /* by step */
 	enum attempt_state undo;      /* of the compensation that runs */
-	bool has_undo_end;            /* it could not be made a command: to be told in the next tick */
-	struct err undo_end;          /* why */
-	struct own_end *done;        /* to be told in the next tick */
+	bool has_undo_end;    /* it could not be made a command: to be told in the next tick */
+	struct err undo_end;  /* why */
+	struct own_end *done; /* to be told in the next tick */
 	size_t done_count, done_capacity;
 	struct pending_ask *asks;
 	size_t asks_count, asks_capacity;
-	struct buf lines;            /* of this tick, for the observer */
-	struct arena tick;           /* reset at the end of each tick */
-	struct arena life;           /* for as long as the engine lives */
+	struct buf lines;  /* of this tick, for the observer */
+	struct arena tick; /* reset at the end of each tick */
+	struct arena life; /* for as long as the engine lives */
 	struct projections projections;
-	char **inherited;            /* what commands get of the engine's own environment */
-	struct cache *cache;         /* made at the first step with `cache: true` */
-	int64_t now_ms, now_ns;      /* of this tick */
-	int64_t deadline_ns;         /* of the run, boot time; 0 = none */
-	bool has_dirs;               /* logs/ and out/ exist */
-	bool is_idle;                /* opened for one decision: no effects */
-	bool is_recorded;            /* the end is in runs.jsonl */
-	bool has_more;               /* the next tick has something to do at once */
+	char **inherited;       /* what commands get of the engine's own environment */
+	struct cache *cache;    /* made at the first step with `cache: true` */
+	int64_t now_ms, now_ns; /* of this tick */
+	int64_t deadline_ns;    /* of the run, boot time; 0 = none */
+	bool has_dirs;          /* logs/ and out/ exist */
+	bool is_idle;           /* opened for one decision: no effects */
+	bool is_recorded;       /* the end is in runs.jsonl */
+	bool has_more;          /* the next tick has something to do at once */
 };
 
-/* commit.c: append one event to the tick, and fold it; decide on an input and record what follows; make
- * the tick durable; sync: interval */
+/* commit.c: append one event to the tick, and fold it; decide on an input and record what follows;
+ * make the tick durable; sync: interval */
 MUST_CHECK enum err_code engine_record(struct engine *engine, struct event *event, struct err *err);
 MUST_CHECK enum err_code engine_feed(struct engine *engine, const struct input *input,
 				     struct err *err);
@@ -139,20 +141,22 @@ MUST_CHECK enum err_code engine_sync_due(struct engine *engine, struct err *err)
 MUST_CHECK enum err_code change_prepare(const struct engine *engine,
 					const struct engine_resume *resume,
 					struct change *ret_change, struct err *err);
-/* Its parameters as one JSON object: what `-p` gives, and what the run does not have yet (life arena). */
+/* Its parameters as one JSON object: what `-p` gives, and what the run does not have yet (life
+ * arena). */
 MUST_CHECK enum err_code change_params(struct engine *engine, const struct engine_resume *resume,
 				       const struct model *next, struct str *ret_params,
 				       struct err *err);
-/* REFUSED when an artifact of a step that stays succeeded is not what it was, or the program lacks what a
- * step needs that runs. `changes` NULL next = none: the run's own definition. */
+/* REFUSED when an artifact of a step that stays succeeded is not what it was, or the program lacks
+ * what a step needs that runs. `changes` NULL next = none: the run's own definition. */
 MUST_CHECK enum err_code change_check(struct engine *engine, const struct change *change,
 				      struct err *err);
-/* Make frozen form and source durable before the event that names them; from here on the change is the
- * engine's. The texts of `decided` are of the life arena. */
+/* Make frozen form and source durable before the event that names them; from here on the change is
+ * the engine's. The texts of `decided` are of the life arena. */
 MUST_CHECK enum err_code change_store(struct engine *engine, const struct engine_resume *resume,
 				      struct change *change, struct decide_resume *decided,
 				      struct err *err);
-/* Apply an event; with the run.resumed that has changes the engine goes over to the new definition. */
+/* Apply an event; with the run.resumed that has changes the engine goes over to the new
+ * definition. */
 MUST_CHECK enum err_code change_apply(struct engine *engine, const struct event *event,
 				      struct err *err);
 
@@ -163,7 +167,8 @@ MUST_CHECK enum err_code engine_new(const struct engine_ports *ports,
 /* Model and state are there: make what depends on their size. */
 MUST_CHECK enum err_code engine_begin(struct engine *engine, struct err *err);
 /* The run's own deadline, if it has one: `left_ns` from now. */
-MUST_CHECK enum err_code engine_arm_deadline(struct engine *engine, int64_t left_ns, struct err *err);
+MUST_CHECK enum err_code engine_arm_deadline(struct engine *engine, int64_t left_ns,
+					     struct err *err);
 
 /* engine.c */
 /* Ask decide_next until it has nothing more. */
@@ -191,8 +196,8 @@ struct prepared {
 	const struct exec_user *as_user; /* to change to */
 	const char *hands[EXEC_HANDS_MAX];
 	size_t hands_count;
-	char *output_path;  /* SLUICE_OUTPUT */
-	char *context_path; /* SLUICE_CONTEXT */
+	char *output_path;    /* SLUICE_OUTPUT */
+	char *context_path;   /* SLUICE_CONTEXT */
 	char *artifacts_path; /* SLUICE_ARTIFACTS */
 };
 MUST_CHECK enum err_code prepare_expr(struct engine *engine, struct expr **ret_expr,
@@ -209,8 +214,8 @@ MUST_CHECK enum err_code prepare_text(struct engine *engine, uint32_t step, cons
 				      struct str *ret_text, struct err *err);
 
 /* command.c */
-/* Resolve argv, environment and folder of a command (arena of the tick). INVALID: the step's own fault,
- * with a reason for its step.failed. */
+/* Resolve argv, environment and folder of a command (arena of the tick). INVALID: the step's own
+ * fault, with a reason for its step.failed. */
 MUST_CHECK enum err_code prepare_command(struct engine *engine, uint32_t step,
 					 struct prepared *ret_prepared, struct err *err);
 /* The same for the compensation of a step. */
@@ -218,8 +223,8 @@ MUST_CHECK enum err_code prepare_undo(struct engine *engine, uint32_t step,
 				      struct prepared *ret_prepared, struct err *err);
 
 /* process.c */
-/* The files that a command is given, and its user. INVALID: the step's own fault. Other errors are of the
- * storage: the step is not started (S12). */
+/* The files that a command is given, and its user. INVALID: the step's own fault. Other errors are
+ * of the storage: the step is not started (S12). */
 MUST_CHECK enum err_code prepare_process(struct engine *engine, uint32_t step,
 					 struct prepared *prepared, struct err *err);
 
@@ -257,7 +262,8 @@ MUST_CHECK enum err_code attempts_intend(struct engine *engine, uint32_t step, s
 MUST_CHECK enum err_code attempts_start(struct engine *engine, uint32_t step, struct err *err);
 MUST_CHECK enum err_code attempts_cancel_running(struct engine *engine, bool all, struct err *err);
 MUST_CHECK enum err_code attempts_collect(struct engine *engine, struct err *err);
-/* Every step that is RUNNING after a fold: intended, and asked of the executor. Blocks for its answer. */
+/* Every step that is RUNNING after a fold: intended, and asked of the executor. Blocks for its
+ * answer. */
 MUST_CHECK enum err_code attempts_recover(struct engine *engine, struct err *err);
 
 /* harvest.c: an executor's ENDED to a result; texts in the tick's arena. */
@@ -272,7 +278,8 @@ MUST_CHECK enum err_code harvest_verdict(struct engine *engine, uint32_t step,
 					 struct decide_result *result, struct err *err);
 
 /* hosted.c */
-/* REFUSED when the program lacks something that a step may need. `all`: steps that succeeded too. */
+/* REFUSED when the program lacks something that a step may need. `all`: steps that succeeded
+ * too. */
 MUST_CHECK enum err_code hosted_accept(struct engine *engine, bool all, struct err *err);
 /* The same for the marked steps of another definition. */
 MUST_CHECK enum err_code hosted_accept_next(struct engine *engine, const struct model *next,
@@ -284,18 +291,20 @@ MUST_CHECK enum err_code hosted_begin(struct engine *engine, struct err *err);
 /* Publish what an event that was just applied has brought. */
 MUST_CHECK enum err_code hosted_observe(struct engine *engine, const struct event *event,
 					struct err *err);
-/* The config of a kind of step with its `${}` filled (tick's arena); ptr NULL for a `call`. INVALID: the
- * step's own fault; *ret_is_open then says whether only a mocked step could have filled it (S14). */
+/* The config of a kind of step with its `${}` filled (tick's arena); ptr NULL for a `call`.
+ * INVALID: the step's own fault; *ret_is_open then says whether only a mocked step could have
+ * filled it (S14). */
 MUST_CHECK enum err_code hosted_config(struct engine *engine, uint32_t step, struct str *ret_config,
 				       bool *ret_is_open, struct err *err);
 
 /* cache.c */
-/* Is there an earlier success that may stand for this attempt? *ret_cached NULL when not: then a success of
- * it may stand for later ones. Its artifacts were hashed just now. */
+/* Is there an earlier success that may stand for this attempt? *ret_cached NULL when not: then a
+ * success of it may stand for later ones. Its artifacts were hashed just now. */
 MUST_CHECK enum err_code cache_look(struct engine *engine, uint32_t step,
 				    const struct prepared *prepared,
 				    const struct cached **ret_cached, struct err *err);
-/* Its outputs and the rest, as a result of this attempt; texts in the tick's arena, or the cache's. */
+/* Its outputs and the rest, as a result of this attempt; texts in the tick's arena, or the
+ * cache's. */
 MUST_CHECK enum err_code cache_take(struct engine *engine, const struct cached *cached,
 				    struct decide_result *result, struct err *err);
 /* A result of an attempt that ran: note that it may be found, if it may. */
@@ -305,8 +314,8 @@ MUST_CHECK enum err_code cache_note(struct engine *engine, uint32_t step,
 MUST_CHECK enum err_code cache_record(struct engine *engine, struct err *err);
 void cache_free(struct cache *cache);
 
-/* recover.c: REFUSED when an artifact of a step that stays succeeded is not what it was. `runs_again` has a
- * byte for each step of the run; NULL = none does. */
+/* recover.c: REFUSED when an artifact of a step that stays succeeded is not what it was.
+ * `runs_again` has a byte for each step of the run; NULL = none does. */
 MUST_CHECK enum err_code recover_check_artifacts(const struct engine *engine,
 						 const uint8_t *runs_again, struct err *err);
 

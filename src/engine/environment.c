@@ -12,7 +12,7 @@
 
 /* Of the engine's own environment commands inherit these and `LC_*`. */
 static const char *const inherited_names[] = {
-	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR",
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR",
 };
 
 static bool is_inherited(struct str name)
@@ -71,7 +71,8 @@ static enum err_code put(struct building *b, struct str name, struct str value, 
 	uint32_t at;
 
 	if (str_has(value, '\0'))
-		return err_set(err, ERR_INVALID, "the value of '%.*s' has a NUL byte", STR_ARG(name));
+		return err_set(err, ERR_INVALID, "the value of '%.*s' has a NUL byte",
+			       STR_ARG(name));
 	buf_str(&entry, name);
 	buf_byte(&entry, '=');
 	buf_str(&entry, value);
@@ -108,7 +109,8 @@ static enum err_code put_entry(struct building *b, const char *entry, struct err
 	return put(b, str_cut(text, 0, equals), str_cut(text, equals + 1, text.len), err);
 }
 
-static enum err_code put_secret(struct building *b, struct str name, uint32_t param, struct err *err)
+static enum err_code put_secret(struct building *b, struct str name, uint32_t param,
+				struct err *err)
 {
 	struct str value = b->engine->secrets.values[param];
 
@@ -206,7 +208,8 @@ static enum err_code put_outputs_of(struct building *b, uint32_t need, bool only
 
 		(void)snprintf(name, sizeof(name), "OUTPUT_%.*s_%.*s",
 			       STR_ARG(run->model->steps[need].id), STR_ARG(key));
-		if ((!only_mentioned || mentions(b, name)) && put_json(b, name, value, err) != ERR_OK)
+		if ((!only_mentioned || mentions(b, name)) &&
+		    put_json(b, name, value, err) != ERR_OK)
 			return err->code;
 	}
 	return ERR_OK;
@@ -225,8 +228,8 @@ static enum err_code put_outputs(struct building *b, struct err *err)
 		}
 	}
 	for (uint32_t i = 0; i < def->needs_count + def->needs_any_count; i++) {
-		uint32_t need = i < def->needs_count ? def->needs[i]
-						     : def->needs_any[i - def->needs_count];
+		uint32_t need =
+		    i < def->needs_count ? def->needs[i] : def->needs_any[i - def->needs_count];
 
 		if (put_outputs_of(b, need, false, err) != ERR_OK)
 			return err->code;
@@ -252,7 +255,8 @@ static enum err_code put_format(struct building *b, const char *name, struct err
 	return put(b, str_of(name), buf_view(&text), err);
 }
 
-static enum err_code put_path(struct building *b, const char *name, const char *path, struct err *err)
+static enum err_code put_path(struct building *b, const char *name, const char *path,
+			      struct err *err)
 {
 	return path ? put(b, str_of(name), str_of(path), err) : ERR_OK;
 }
@@ -269,7 +273,8 @@ static enum err_code put_user(struct building *b, const struct user *user, struc
 	return put(b, STR("SHELL"), str_of(user->shell), err);
 }
 
-/* The attempt is a span of the run's trace; the exporter gives it the same id (report/export_trace.c). */
+/* The attempt is a span of the run's trace; the exporter gives it the same id
+ * (report/export_trace.c). */
 static enum err_code put_trace(struct building *b, const struct prepared *prepared, struct err *err)
 {
 	const struct run_state *run = &b->engine->fold.state;
@@ -280,8 +285,7 @@ static enum err_code put_trace(struct building *b, const struct prepared *prepar
 		return ERR_OK;
 	if (run->traceparent.ptr)
 		BUG_IF(!trace_parent_read(run->traceparent, &parent));
-	trace_parent_write(run->trace_id,
-			   hash_text(prepared->attempt, str_of(prepared->name)) | 1,
+	trace_parent_write(run->trace_id, hash_text(prepared->attempt, str_of(prepared->name)) | 1,
 			   parent.is_sampled, text);
 	return put(b, STR("TRACEPARENT"), str_of(text), err);
 }
@@ -322,14 +326,14 @@ enum err_code prepare_env(struct engine *engine, uint32_t step, struct prepared 
 	const struct command *of_step = model->steps[step].command;
 	const struct command *command = prepared->command;
 	struct building b = {
-		.engine = engine, .step = step, .command = command, .is_undo = prepared->is_undo};
+	    .engine = engine, .step = step, .command = command, .is_undo = prepared->is_undo};
 	enum err_code code = ERR_OK;
 	char **entries;
 
 	map_init(&b.names, engine->fold.state.seed);
-	b.masks = arena_new(&engine->tick, 4 * (model->params_count + 1) + model->env_count +
-						   command->env_count +
-						   (of_step ? of_step->env_count : 0),
+	b.masks = arena_new(&engine->tick,
+			    4 * (model->params_count + 1) + model->env_count + command->env_count +
+				(of_step ? of_step->env_count : 0),
 			    sizeof(*b.masks));
 	if (!b.masks)
 		code = mem_err(err);

@@ -22,8 +22,8 @@ struct gathering {
 
 static struct str keep(struct gathering *g, struct str text)
 {
-	struct str kept = arena_str(&g->engine->tick, secrets_mask(&g->engine->secrets, &g->engine->tick,
-								   text));
+	struct str kept =
+	    arena_str(&g->engine->tick, secrets_mask(&g->engine->secrets, &g->engine->tick, text));
 
 	return kept.ptr ? kept : STR("memory is short");
 }
@@ -90,17 +90,17 @@ static void read_cause(struct gathering *g, const struct exec_report *report)
 		duration_exact(&text, timeout_ns);
 		fail(g, CLASS_TIMEOUT,
 		     timeout_ns ? say(g, "no end within %.*s", STR_ARG(buf_view(&text)))
-					 : STR("the run's own deadline passed"));
+				: STR("the run's own deadline passed"));
 		return;
 	case EXEC_CAUSE_SILENCE:
 		duration_exact(&text, g->command ? g->command->silence_ns : 0);
 		fail(g, CLASS_TIMEOUT, say(g, "no output for %.*s", STR_ARG(buf_view(&text))));
 		return;
 	case EXEC_CAUSE_OUTPUT_LIMIT:
-		fail(g, CLASS_INFRASTRUCTURE, say(g, "more output than output_limit (%llu bytes)",
-						  (unsigned long long)(g->command
-								 ? g->command->output_limit_bytes
-								 : step_output_limit_bytes(g->def))));
+		fail(g, CLASS_INFRASTRUCTURE,
+		     say(g, "more output than output_limit (%llu bytes)",
+			 (unsigned long long)(g->command ? g->command->output_limit_bytes
+							 : step_output_limit_bytes(g->def))));
 		return;
 	case EXEC_CAUSE_CANCELLED:
 		fail(g, CLASS_CANCELLED, STR("cancelled by a stop"));
@@ -147,7 +147,8 @@ static enum err_code keep_json(struct gathering *g, struct buf *json, struct str
 	if (!json->len)
 		return ERR_OK;
 	if (json_check(text, JSON_DEPTH_MAX, &own) != ERR_OK) {
-		fail(g, CLASS_VALIDATION_FAILED, STR("a secret is no part of a text in the result"));
+		fail(g, CLASS_VALIDATION_FAILED,
+		     STR("a secret is no part of a text in the result"));
 		return ERR_OK;
 	}
 	*ret_text = text;
@@ -187,8 +188,10 @@ static enum err_code keep_result(struct gathering *g, struct result_file *file, 
 	}
 	g->result->user_events = events;
 	g->result->user_events_count = file->events_count;
-	if (keep_json(g, &file->outputs, &g->result->outputs, &g->result->outputs_ref, err) != ERR_OK ||
-	    keep_json(g, &file->updates, &g->result->updates, &g->result->updates_ref, err) != ERR_OK)
+	if (keep_json(g, &file->outputs, &g->result->outputs, &g->result->outputs_ref, err) !=
+		ERR_OK ||
+	    keep_json(g, &file->updates, &g->result->updates, &g->result->updates_ref, err) !=
+		ERR_OK)
 		return err->code;
 	if (g->result->is_ok && g->result->outputs.ptr)
 		hash_outputs(g);
@@ -222,7 +225,8 @@ static enum err_code keep_quality(struct gathering *g, const struct quality_figu
 		if (!is_kept_whole(g, g->result->quality)) {
 			g->result->quality = STR_NONE;
 			fail(g, CLASS_VALIDATION_FAILED,
-			     STR("quality: custom_metrics is over inline_bytes, or a secret is part of it"));
+			     STR("quality: custom_metrics is over inline_bytes, or a "
+				 "secret is part of it"));
 			return ERR_OK;
 		}
 	}
@@ -232,7 +236,8 @@ static enum err_code keep_quality(struct gathering *g, const struct quality_figu
 		return ERR_OK;
 	g->result->quality_reason = keep(g, utf8_cut(buf_view(&reason), 1000));
 	if (verdict == QUALITY_ABSENT)
-		fail(g, CLASS_VALIDATION_FAILED, say(g, "quality: %.*s", STR_ARG(buf_view(&reason))));
+		fail(g, CLASS_VALIDATION_FAILED,
+		     say(g, "quality: %.*s", STR_ARG(buf_view(&reason))));
 	else if (!g->def->quality->is_soft)
 		fail(g, CLASS_DATA_QUALITY, g->result->quality_reason);
 	return ERR_OK;
@@ -242,7 +247,8 @@ static enum err_code keep_quality(struct gathering *g, const struct quality_figu
 static void take_own_words(struct gathering *g, const struct result_file *file)
 {
 	if (file->reason.len)
-		g->result->reason = keep(g, utf8_cut(file->reason, g->engine->ports.limits->reason_bytes));
+		g->result->reason =
+		    keep(g, utf8_cut(file->reason, g->engine->ports.limits->reason_bytes));
 	if (file->error_class.len && !error_class_of(file->error_class, &g->result->class)) {
 		g->result->class = CLASS_UNKNOWN;
 		g->result->class_text = keep(g, utf8_cut(file->error_class, 64));
@@ -262,8 +268,8 @@ static enum err_code find_result(const struct gathering *g, const struct exec_re
 	const struct limits *limits = g->engine->ports.limits;
 
 	if (!report->has_result)
-		return rundir_result(g->engine->dir, g->def->id, g->attempt, limits, text, ret_found,
-				     err);
+		return rundir_result(g->engine->dir, g->def->id, g->attempt, limits, text,
+				     ret_found, err);
 	if (report->result.len > limits->result_bytes)
 		return err_set(err, ERR_LIMIT, "the result has %zu bytes, result_bytes allows %llu",
 			       report->result.len, (unsigned long long)limits->result_bytes);
@@ -281,19 +287,22 @@ static enum err_code read_result(struct gathering *g, const struct exec_report *
 	bool is_found = false;
 
 	result_init(&file);
-	if (find_result(g, report, &text, &is_found, &own) == ERR_OK && (!is_found || result_parse(buf_view(&text), g->def, &file, &own) == ERR_OK)) {
+	if (find_result(g, report, &text, &is_found, &own) == ERR_OK &&
+	    (!is_found || result_parse(buf_view(&text), g->def, &file, &own) == ERR_OK)) {
 		if (!g->result->is_ok) {
 			take_own_words(g, &file);
 			return ERR_OK;
 		}
-		if (file.error_class.len) { /* exit 0 with an error class: the strictest reading wins */
+		if (file.error_class
+			.len) { /* exit 0 with an error class: the strictest reading wins */
 			fail(g, CLASS_UNKNOWN, STR("the result file gives an error class"));
 			take_own_words(g, &file);
 			return ERR_OK;
 		}
 		if (result_check_required(&file, g->def, &own) == ERR_OK)
-			return keep_quality(g, &file.quality, err) == ERR_OK ? keep_result(g, &file, err)
-									     : err->code;
+			return keep_quality(g, &file.quality, err) == ERR_OK
+				   ? keep_result(g, &file, err)
+				   : err->code;
 	}
 	if (!is_steps_fault(&own)) {
 		*err = own;
@@ -304,8 +313,8 @@ static enum err_code read_result(struct gathering *g, const struct exec_report *
 	return ERR_OK;
 }
 
-/* The result file stays in the run directory, so a secret that the command wrote there is masked in it.
- * What is too large or no plain text to be masked goes. Doing it twice changes nothing: what is
+/* The result file stays in the run directory, so a secret that the command wrote there is masked in
+ * it. What is too large or no plain text to be masked goes. Doing it twice changes nothing: what is
  * recorded is masked in the same way. */
 static enum err_code hide_secrets(const struct gathering *g, struct str stem, struct err *err)
 {
@@ -321,8 +330,8 @@ static enum err_code hide_secrets(const struct gathering *g, struct str stem, st
 
 	if (!g->engine->secrets.masks_count)
 		return ERR_OK;
-	if (rundir_result(dir, stem, g->attempt, g->engine->ports.limits, &text, &is_found,
-			  &own) == ERR_OK) {
+	if (rundir_result(dir, stem, g->attempt, g->engine->ports.limits, &text, &is_found, &own) ==
+	    ERR_OK) {
 		masked = secrets_mask(&g->engine->secrets, &g->engine->tick, buf_view(&text));
 		if (!is_found || str_eq(masked, buf_view(&text)))
 			return ERR_OK;
@@ -393,7 +402,7 @@ static enum err_code read_artifacts(struct gathering *g, struct err *err)
 {
 	uint32_t count = g->def->artifacts_count;
 	struct decide_artifact *artifacts =
-		arena_new(&g->engine->tick, count + 1, sizeof(*artifacts));
+	    arena_new(&g->engine->tick, count + 1, sizeof(*artifacts));
 
 	if (g->engine->ports.is_dry)
 		return mocked_artifacts(g->engine, g->step, g->result, err);
@@ -429,7 +438,8 @@ static struct str evidence_of(struct gathering *g, const char *verdict)
 	return kept.ptr && evidence.failed == ERR_OK ? kept : STR("{}");
 }
 
-static struct str gate_reason(struct gathering *g, struct expr *expr, const struct expr_scope *scope)
+static struct str gate_reason(struct gathering *g, struct expr *expr,
+			      const struct expr_scope *scope)
 {
 	AUTO(buf_fini) struct buf text = BUF_INIT;
 	struct err own = ERR_INIT;
@@ -446,8 +456,8 @@ static struct str gate_reason(struct gathering *g, struct expr *expr, const stru
 static enum err_code judge(struct gathering *g, struct err *err)
 {
 	struct str none = STR("{}");
-	struct expr_scope scope = prepare_scope(g->engine, g->step,
-						g->result->outputs.ptr ? g->result->outputs : none);
+	struct expr_scope scope =
+	    prepare_scope(g->engine, g->step, g->result->outputs.ptr ? g->result->outputs : none);
 	struct err own = ERR_INIT;
 	struct expr *expr = NULL;
 	bool is_passed = false;
@@ -483,12 +493,12 @@ static struct gathering gathering_of(struct engine *engine, uint32_t step,
 				     struct decide_result *result)
 {
 	return (struct gathering){
-		.engine = engine,
-		.step = step,
-		.def = &engine->fold.model->steps[step],
-		.command = engine->fold.model->steps[step].command,
-		.attempt = engine->fold.state.steps[step].attempt,
-		.result = result,
+	    .engine = engine,
+	    .step = step,
+	    .def = &engine->fold.model->steps[step],
+	    .command = engine->fold.model->steps[step].command,
+	    .attempt = engine->fold.state.steps[step].attempt,
+	    .result = result,
 	};
 }
 
@@ -536,8 +546,8 @@ static enum err_code read_undo_words(struct gathering *g, struct str stem, struc
 	bool is_found = false;
 
 	result_init(&file);
-	if (rundir_result(g->engine->dir, stem, g->attempt, g->engine->ports.limits, &text, &is_found,
-			  &own) == ERR_OK &&
+	if (rundir_result(g->engine->dir, stem, g->attempt, g->engine->ports.limits, &text,
+			  &is_found, &own) == ERR_OK &&
 	    (!is_found || result_parse(buf_view(&text), g->def, &file, &own) == ERR_OK)) {
 		if (g->result->is_ok && file.error_class.len)
 			fail(g, CLASS_UNKNOWN, STR("the result file gives an error class"));

@@ -1,5 +1,5 @@
-/* history.c - the end of a run in runs.jsonl (S12). A projection: when it cannot be written the run goes
- * on, and an event says so. */
+/* history.c - the end of a run in runs.jsonl (S12). A projection: when it cannot be written the run
+ * goes on, and an event says so. */
 #include "engine/engine_intern.h"
 
 #include "base/mem.h"
@@ -13,15 +13,15 @@ static enum err_code append(const struct engine *engine, struct arena *arena, st
 	struct str *executed = arena_new(arena, model->steps_count, sizeof(*executed));
 	struct str *failed = arena_new(arena, model->steps_count, sizeof(*failed));
 	struct run_record record = {
-		.run_id = run->run_id,
-		.started_ms = run->created_ms,
-		.ended_ms = run->changed_ms,
-		.result = result_of_outcome(run->outcome),
-		.stages_executed = executed,
-		.stages_failed = failed,
-		.pipeline = model->pipeline,
-		.outcome = str_of(outcome_name(run->outcome)),
-		.trigger = STR("manual"),
+	    .run_id = run->run_id,
+	    .started_ms = run->created_ms,
+	    .ended_ms = run->changed_ms,
+	    .result = result_of_outcome(run->outcome),
+	    .stages_executed = executed,
+	    .stages_failed = failed,
+	    .pipeline = model->pipeline,
+	    .outcome = str_of(outcome_name(run->outcome)),
+	    .trigger = STR("manual"),
 	};
 
 	if (!executed || !failed)

@@ -28,8 +28,8 @@ static enum err_code accept_step(const struct engine *engine, const struct model
 		return ports->accept(ports->arg, model, index, err);
 	if (!is_hosted(step))
 		return ERR_OK;
-	(void)err_set(err, ERR_REFUSED, "step '%.*s' needs '%.*s' of the program", STR_ARG(step->id),
-		      STR_ARG(needed_name(step)));
+	(void)err_set(err, ERR_REFUSED, "step '%.*s' needs '%.*s' of the program",
+		      STR_ARG(step->id), STR_ARG(needed_name(step)));
 	return err_hint(err, "only the program that has it can run this");
 }
 

@@ -17,10 +17,10 @@ enum err_code prepare_expr(struct engine *engine, struct expr **ret_expr, struct
 struct expr_scope prepare_scope(const struct engine *engine, uint32_t step, struct str output)
 {
 	return (struct expr_scope){
-		.run = &engine->fold.state,
-		.step = step,
-		.output = output,
-		.env = engine->inherited,
+	    .run = &engine->fold.state,
+	    .step = step,
+	    .output = output,
+	    .env = engine->inherited,
 	};
 }
 
@@ -43,8 +43,8 @@ enum err_code prepare_text(struct engine *engine, uint32_t step, const struct tm
 	return ret_text->ptr ? ERR_OK : mem_err(err);
 }
 
-static enum err_code join(struct engine *engine, struct str folder, struct str name, char **ret_path,
-			  struct err *err)
+static enum err_code join(struct engine *engine, struct str folder, struct str name,
+			  char **ret_path, struct err *err)
 {
 	AUTO(buf_fini) struct buf path = BUF_INIT;
 	struct str kept;
@@ -98,7 +98,8 @@ static enum err_code answer_when(struct engine *engine, uint32_t step, struct in
 	struct err own = ERR_INIT;
 	struct expr *expr = NULL;
 
-	if (engine->ports.is_dry && mocked_is_open(engine, step, engine->fold.model->steps[step].when)) {
+	if (engine->ports.is_dry &&
+	    mocked_is_open(engine, step, engine->fold.model->steps[step].when)) {
 		input->is_true = true; /* S14: it takes its first arm */
 		return ERR_OK;
 	}
@@ -126,7 +127,8 @@ static const struct emitted_artifact *artifact_of(const struct run_state *run, c
 	return NULL;
 }
 
-/* Hash one declared input. INVALID: a declared artifact is not what it was; other codes: missing. */
+/* Hash one declared input. INVALID: a declared artifact is not what it was; other codes:
+ * missing. */
 static enum err_code hash_input(struct engine *engine, uint32_t step, const struct tmpl *tmpl,
 				struct sha256 *sha, struct err *err)
 {
@@ -140,8 +142,8 @@ static enum err_code hash_input(struct engine *engine, uint32_t step, const stru
 		return err_while(err, "input '%s'", path);
 	artifact = artifact_of(&engine->fold.state, path);
 	if (artifact && !str_is(artifact->sha256, digest.sha256))
-		return err_set(err, ERR_CORRUPT, "input '%s' is not the artifact that '%.*s' made", path,
-			       STR_ARG(engine->fold.model->steps[artifact->step].id));
+		return err_set(err, ERR_CORRUPT, "input '%s' is not the artifact that '%.*s' made",
+			       path, STR_ARG(engine->fold.model->steps[artifact->step].id));
 	sha256_add(sha, path, strlen(path) + 1);
 	sha256_add(sha, digest.sha256, SHA256_HEX_BYTES + 1);
 	return ERR_OK;

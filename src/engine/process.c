@@ -283,7 +283,8 @@ static enum err_code take_context(struct engine *engine, uint32_t step, struct p
 	if (!prepared->command->has_context)
 		return ERR_OK;
 	context_put(&engine->fold.state, step, prepared->attempt, &text);
-	(void)snprintf(name, sizeof(name), "out/%s.%u.context.json", prepared->name, prepared->attempt);
+	(void)snprintf(name, sizeof(name), "out/%s.%u.context.json", prepared->name,
+		       prepared->attempt);
 	if (buf_check(&text, "the context", err) != ERR_OK ||
 	    write_file(engine, name, buf_view(&text), err) != ERR_OK)
 		return err->code;

@@ -79,8 +79,8 @@ static bool rests(const struct run_state *run)
 	return run->is_completed || run->state == RUN_BLOCKED;
 }
 
-/* A checkpoint of a log whose end is not on the disk would say that it was cut, after a power cut.
- */
+/* A checkpoint of a log whose end is not on the disk would say that it was cut, after a power
+ * cut. */
 static bool wants_checkpoint(const struct engine *engine)
 {
 	const struct projections *p = &engine->projections;

@@ -1,4 +1,5 @@
-/* recover.c - an engine takes over a run that is on disk: lock, verify, repair, fold, ask, go on. */
+/* recover.c - an engine takes over a run that is on disk: lock, verify, repair, fold, ask, go
+ * on. */
 #include "engine/engine_intern.h"
 
 #include "base/json.h"
@@ -9,20 +10,21 @@
 #include <stdio.h>
 #include <string.h>
 
-static enum err_code note_repair(struct engine *engine, const struct log_torn *torn, struct err *err)
+static enum err_code note_repair(struct engine *engine, const struct log_torn *torn,
+				 struct err *err)
 {
 	struct input input = {
-		.kind = INPUT_REPAIRED,
-		.number = (int64_t)torn->bytes,
-		.text = str_of(torn->sha256),
+	    .kind = INPUT_REPAIRED,
+	    .number = (int64_t)torn->bytes,
+	    .text = str_of(torn->sha256),
 	};
 
 	return torn->bytes ? engine_feed(engine, &input, err) : ERR_OK;
 }
 
-/* Lock, verify, fold; a torn tail that was moved aside is noted at once, before any guard can refuse
- * what the caller wants (S11.4). A run that only was born may have been cut short in that: its name is
- * made durable before anything follows. */
+/* Lock, verify, fold; a torn tail that was moved aside is noted at once, before any guard can
+ * refuse what the caller wants (S11.4). A run that only was born may have been cut short in that:
+ * its name is made durable before anything follows. */
 static enum err_code take_over(struct engine *engine, const char *path, struct err *err)
 {
 	const struct vfs *vfs = engine->ports.vfs;
@@ -33,8 +35,7 @@ static enum err_code take_over(struct engine *engine, const char *path, struct e
 		return err->code;
 	projections_look(engine);
 	if (fold_open(engine->dir, engine->ports.limits, projections_visit, projections_accept,
-		      engine, &engine->fold,
-		      &engine->log, &torn, err) != ERR_OK ||
+		      engine, &engine->fold, &engine->log, &torn, err) != ERR_OK ||
 	    projections_check(engine, err) != ERR_OK ||
 	    (engine->fold.state.seq == 1 && rundir_sync_name(engine->dir, err) != ERR_OK) ||
 	    engine_begin(engine, err) != ERR_OK || note_repair(engine, &torn, err) != ERR_OK)
@@ -83,10 +84,11 @@ enum err_code recover_check_artifacts(const struct engine *engine, const uint8_t
 		    str_is(artifact->sha256, digest.sha256))
 			continue;
 		err_reset(err);
-		(void)err_set(err, ERR_REFUSED, "the artifact '%s' of step '%.*s' is not what it was", path,
+		(void)err_set(err, ERR_REFUSED,
+			      "the artifact '%s' of step '%.*s' is not what it was", path,
 			      STR_ARG(step));
-		return err_hint(err, "make it again: sluice resume %.*s --from %.*s", STR_ARG(run->run_id),
-				STR_ARG(step));
+		return err_hint(err, "make it again: sluice resume %.*s --from %.*s",
+				STR_ARG(run->run_id), STR_ARG(step));
 	}
 	return ERR_OK;
 }
@@ -211,15 +213,15 @@ static enum err_code record_resume(struct engine *engine, const struct engine_re
 	return engine_feed(engine, &input, err);
 }
 
-/* Why this engine owns the run is recorded (not when only run.completed is missing): make that durable,
- * then ask for what runs. */
+/* Why this engine owns the run is recorded (not when only run.completed is missing): make that
+ * durable, then ask for what runs. */
 static enum err_code carry_on(struct engine *engine, bool is_completing, struct err *err)
 {
 	const struct engine_ports *ports = &engine->ports;
 
 	if (engine_commit(engine, err) != ERR_OK)
 		return err->code;
-	engine->effects_count = 0; /* what runs is asked for below; timers are armed from the state */
+	engine->effects_count = 0; /* what runs is asked for; timers come from the state */
 	if (hosted_begin(engine, err) != ERR_OK ||
 	    ports->open_exec(ports->arg, engine->dir,
 			     is_completing ? engine->fold.state.seq : engine->fold.state.epoch,
@@ -267,7 +269,8 @@ enum err_code engine_resume(const struct engine_ports *ports, const struct engin
 		return err->code;
 	run = &engine->fold.state;
 	is_changed = change.next != NULL;
-	if (run->state == RUN_SUCCEEDED && run->is_completed && !resume->resume.from.ptr && !is_changed) {
+	if (run->state == RUN_SUCCEEDED && run->is_completed && !resume->resume.from.ptr &&
+	    !is_changed) {
 		*ret_resumed = ENGINE_NOTHING;
 		return ERR_OK;
 	}
@@ -289,9 +292,9 @@ static enum err_code record_rollback(struct engine *engine, const struct decide_
 				     struct err *err)
 {
 	struct input input = {
-		.kind = INPUT_ROLLBACK,
-		.person = person,
-		.text = engine->ports.boot_id,
+	    .kind = INPUT_ROLLBACK,
+	    .person = person,
+	    .text = engine->ports.boot_id,
 	};
 
 	if (decide_rollback_check(&engine->fold.state, err) != ERR_OK ||

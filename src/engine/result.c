@@ -187,7 +187,8 @@ static enum err_code take_figure(struct result_file *result, struct str key, str
 		if (!str_is(key, quality_figure_name((enum quality_figure)i)))
 			continue;
 		if (!str_to_i64(value, &count) || count < 0)
-			return err_set(err, ERR_INVALID, "quality: '%.*s' is not a count", STR_ARG(key));
+			return err_set(err, ERR_INVALID, "quality: '%.*s' is not a count",
+				       STR_ARG(key));
 		result->quality.has[i] = true;
 		result->quality.count[i] = count;
 		return ERR_OK;
@@ -205,9 +206,8 @@ static enum err_code take_quality(struct result_file *result, struct str object,
 		return err_set(err, ERR_INVALID, "'quality' is not an object");
 	result->quality.is_given = true;
 	while (json_member(object, &at, &key, &value)) {
-		if (str_is(key, "custom_metrics")
-			? take_custom(result, value, err) != ERR_OK
-			: take_figure(result, key, value, err) != ERR_OK)
+		if (str_is(key, "custom_metrics") ? take_custom(result, value, err) != ERR_OK
+						  : take_figure(result, key, value, err) != ERR_OK)
 			return err->code;
 	}
 	return quality_check(&result->quality, err);
@@ -248,8 +248,8 @@ static enum err_code parse_json(struct str text, const struct step *step,
 		else if (str_is(key, "reason"))
 			code = take_text(result, key, value, &result->reason, err);
 		else
-			code = err_set(err, ERR_INVALID, "the result file has an unknown key '%.*s'",
-				       STR_ARG(key));
+			code = err_set(err, ERR_INVALID,
+				       "the result file has an unknown key '%.*s'", STR_ARG(key));
 		if (code != ERR_OK)
 			return code;
 	}
@@ -268,11 +268,12 @@ static enum err_code parse_line(struct str line, const struct step *step,
 	const struct output *output = output_of(step, key);
 
 	if (equals == SIZE_MAX)
-		return err_set(err, ERR_INVALID, "the result file has a line that is not key=value");
+		return err_set(err, ERR_INVALID,
+			       "the result file has a line that is not key=value");
 	if (map_add(seen, key, 1, err) != ERR_OK)
-		return err->code == ERR_EXISTS ? err_set(err, ERR_INVALID, "output '%.*s' comes twice",
-							 STR_ARG(key))
-					       : err->code;
+		return err->code == ERR_EXISTS
+			   ? err_set(err, ERR_INVALID, "output '%.*s' comes twice", STR_ARG(key))
+			   : err->code;
 	if (!output)
 		json_put_str(&json, value);
 	else if (!lang_convert(value, output->type, &json))
@@ -289,7 +290,8 @@ static enum err_code parse_lines(struct str text, const struct step *step,
 	AUTO(map_fini) struct map seen;
 	size_t at = 0;
 
-	map_init(&seen, (uint64_t)(uintptr_t)&seen); /* any seed: the keys are few and ours to bound */
+	map_init(&seen,
+		 (uint64_t)(uintptr_t)&seen); /* any seed: the keys are few and ours to bound */
 	while (at < text.len) {
 		size_t end = str_find(text, "\n", at);
 		struct str line = str_cut(text, at, end);
@@ -342,7 +344,8 @@ enum err_code result_check_required(const struct result_file *result, const stru
 			continue;
 		(void)snprintf(name, sizeof(name), "%.*s", STR_ARG(step->outputs[i].name));
 		if (!result->outputs.len || !json_get(buf_view(&result->outputs), name).ptr)
-			return err_set(err, ERR_INVALID, "the required output '%s' is missing", name);
+			return err_set(err, ERR_INVALID, "the required output '%s' is missing",
+				       name);
 	}
 	return ERR_OK;
 }

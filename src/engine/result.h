@@ -1,6 +1,8 @@
-/* result.h - the result file of a command ($SLUICE_OUTPUT): bytes to outputs, updates, events, class.
+/* result.h - the result file of a command ($SLUICE_OUTPUT): bytes to outputs, updates, events,
+ * class.
  *
- * First non-blank byte `{` = JSON: {"outputs":{},"context_updates":{},"quality":{},"events":[{"type":"x-..",
+ * First non-blank byte `{` = JSON:
+ * {"outputs":{},"context_updates":{},"quality":{},"events":[{"type":"x-..",
  * "data":{}}],"error_class":"","reason":""}; else lines `key=value`: text, which a declared type
  * converts. Pure: bytes in, texts out. */
 #ifndef ENGINE_RESULT_H
@@ -14,8 +16,8 @@
 #define RESULT_EVENTS_MAX 64
 
 struct result_file {
-	struct buf outputs; /* compact JSON object; empty = none */
-	struct buf updates; /* compact JSON object; empty = none */
+	struct buf outputs;             /* compact JSON object; empty = none */
+	struct buf updates;             /* compact JSON object; empty = none */
 	struct quality_figures quality; /* custom in `texts` */
 	struct str error_class;         /* in `texts` */
 	struct str reason;
@@ -27,8 +29,8 @@ struct result_file {
 void result_init(struct result_file *result);
 void result_fini(struct result_file *result);
 
-/* Read one. INVALID with what is wrong, for a person: not UTF-8, malformed, an unknown key, a declared
- * output of another type, a name that is none, a NUL byte. MEMORY. */
+/* Read one. INVALID with what is wrong, for a person: not UTF-8, malformed, an unknown key, a
+ * declared output of another type, a name that is none, a NUL byte. MEMORY. */
 MUST_CHECK enum err_code result_parse(struct str text, const struct step *step,
 				      struct result_file *result, struct err *err);
 

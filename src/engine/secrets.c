@@ -1,4 +1,5 @@
-/* secrets.c - values of secret parameters: read from where the definition says, kept in memory only. */
+/* secrets.c - values of secret parameters: read from where the definition says, kept in memory
+ * only. */
 #include "engine/engine_intern.h"
 
 #include "base/mem.h"
@@ -76,7 +77,8 @@ static enum err_code read_one(struct secrets *secrets, const struct param *param
 	if (read_source(param, name, &text, err) != ERR_OK) {
 		err->code = ERR_REFUSED;
 		(void)err_while(err, "the secret '%.*s' cannot be read", STR_ARG(param->name));
-		return err_hint(err, "it is read again at every start and resume, and never stored");
+		return err_hint(err,
+				"it is read again at every start and resume, and never stored");
 	}
 	value = buf_view(&text);
 	while (value.len && (value.ptr[value.len - 1] == '\n' || value.ptr[value.len - 1] == '\r'))
@@ -123,7 +125,8 @@ static const struct str *secret_at(const struct secrets *secrets, struct str tex
 	for (size_t i = 0; i < secrets->masks_count; i++) {
 		const struct str *mask = &secrets->masks[i];
 
-		if (mask->len <= text.len - at && memcmp(text.ptr + at, mask->ptr, mask->len) == 0 &&
+		if (mask->len <= text.len - at &&
+		    memcmp(text.ptr + at, mask->ptr, mask->len) == 0 &&
 		    (!longest || mask->len > longest->len))
 			longest = mask;
 	}

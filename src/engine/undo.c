@@ -116,8 +116,8 @@ enum err_code undo_arm_timer(struct engine *engine, int64_t left_ms, struct err 
 				time_after(engine->now_ns, ns_of_ms(left_ms)), err);
 }
 
-/* A compensation is work that was begun on purpose: it ends by itself unless the stop is to be now.
- */
+/* A compensation is work that was begun on purpose: it ends by itself unless the stop is to be
+ * now. */
 enum err_code undo_cancel(struct engine *engine, struct err *err)
 {
 	struct exec_token token;

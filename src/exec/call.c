@@ -200,8 +200,8 @@ static void job_work(struct worker_job *work)
 	job_done(job);
 }
 
-/* ------------------------------------------------------------------------ of the engine's thread
- */
+/* ------------------------------------------------------------------------ of the engine's
+ * thread */
 
 static void job_free(struct call_job *job)
 {
@@ -232,7 +232,8 @@ static struct call_job *job_new(struct call_driver *driver, const struct exec_st
 	if (start->call->config.ptr)
 		job->start.config = arena_str(&job->texts, start->call->config);
 	if (start->timeout_ns)
-		job->deadline_ns = time_after(clock_boot_ns(driver->options.clock), start->timeout_ns);
+		job->deadline_ns =
+		    time_after(clock_boot_ns(driver->options.clock), start->timeout_ns);
 	if (!job->path.ptr || !log.ptr || (start->call->config.ptr && !job->start.config.ptr)) {
 		job_free(job);
 		return NULL;

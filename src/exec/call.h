@@ -21,7 +21,8 @@ typedef int call_run_fn(void *arg, struct call_job *job, struct buf *result);
 
 struct exec_call_options {
 	const struct clock *clock; /* asked on any thread */
-	/* Of logs/ below run_dir; asked on any thread. NULL: what is printed is counted, not kept. */
+	/* Of logs/ below run_dir; asked on any thread. NULL: what is printed is counted, not
+	 * kept. */
 	const struct vfs *vfs;
 	int run_dir;
 	uint32_t threads_max;

@@ -60,8 +60,8 @@ static const struct exec_ops command_ops = {
 
 #define MARK_BYTES 40
 
-/* What the processes of a run carry: its directory as the file system knows it. Not the run id, for two
- * state directories may have a run of the same id, and one must never kill the other's. */
+/* What the processes of a run carry: its directory as the file system knows it. Not the run id, for
+ * two state directories may have a run of the same id, and one must never kill the other's. */
 static enum err_code mark_of(int run_dir, char mark[MARK_BYTES], struct err *err)
 {
 	struct vfs_stat stat;

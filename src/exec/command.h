@@ -8,10 +8,11 @@
 #include "core/exec.h"
 
 struct exec_command_options {
-	struct str run_id;       /* for people: tokens name the run by its directory */
-	int run_dir;             /* descriptor of the run directory; borrowed for the driver's life */
-	uint64_t epoch;          /* seq of the run.created or run.resumed of this engine (durable) */
-	const char *keeper_path; /* the sluice-keeper executable, absolute; NULL = no command can be started */
+	struct str run_id; /* for people: tokens name the run by its directory */
+	int run_dir;       /* descriptor of the run directory; borrowed for the driver's life */
+	uint64_t epoch;    /* seq of the run.created or run.resumed of this engine (durable) */
+	const char *keeper_path; /* the sluice-keeper executable, absolute; NULL = no command can be
+				    started */
 };
 
 /* Nothing is started yet. */

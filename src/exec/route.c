@@ -89,8 +89,8 @@ enum err_code route_add(struct route *route, struct str name, struct exec exec, 
 	return err->code;
 }
 
-/* ------------------------------------------------------------------------------- as one executor
- */
+/* ------------------------------------------------------------------------------- as one
+ * executor */
 
 /* NULL, and an error, when there is none. */
 static const struct exec *find(const struct route *route, const struct exec_token *token,

@@ -7,7 +7,8 @@
 
 struct route; /* under construction */
 
-/* Without executors. It belongs to what route_exec gives, else free it with route_free. IO, MEMORY. */
+/* Without executors. It belongs to what route_exec gives, else free it with route_free. IO,
+ * MEMORY. */
 MUST_CHECK enum err_code route_new(struct route **ret_route, struct err *err);
 void route_free(struct route *route); /* closes what it has; accepts NULL */
 

@@ -40,7 +40,7 @@ struct keeper_client {
 	uint64_t epoch;
 	enum phase phase;
 	uint32_t version; /* that is spoken: less than ours with a keeper of before an upgrade */
-	bool is_busy; /* sending waits for room */
+	bool is_busy;     /* sending waits for room */
 	struct buf in;
 	struct buf out;
 	size_t out_sent;
@@ -499,7 +499,8 @@ static enum err_code settle_by_log(struct keeper_client *client, struct err *err
 	if (client->link.ops->read_log(client->link.self, &content, err) != ERR_OK)
 		return err->code;
 	if (content.len &&
-	    record_walk(buf_view(&content), client->link.ops->boot(client->link.self), record_take, client, &count, err) != ERR_OK)
+	    record_walk(buf_view(&content), client->link.ops->boot(client->link.self), record_take,
+			client, &count, err) != ERR_OK)
 		return err->code;
 	return resolve(client, err);
 }
@@ -650,7 +651,8 @@ enum err_code client_start(struct keeper_client *client, const struct exec_start
 	if (client->phase == PHASE_APART && join(client, err) != ERR_OK)
 		return err->code;
 	if (wire_start_version(start) > client->version) {
-		(void)err_set(err, ERR_NEWER, "the run's keeper is of an older version and cannot start '%.*s'",
+		(void)err_set(err, ERR_NEWER,
+			      "the run's keeper is of an older version and cannot start '%.*s'",
 			      STR_ARG(start->token.path));
 		return err_hint(err, "wait until the steps that run have ended, then resume");
 	}

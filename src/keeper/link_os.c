@@ -114,7 +114,8 @@ static enum err_code keeper_spawn(const struct link *link, const char *path, int
 			   HOST_FD_LOG == 6,
 		       "fds is in the order of enum host_fd");
 	if (!link->keeper_path)
-		return err_set(err, ERR_NOT_FOUND, "commands need sluice-keeper, and none was found");
+		return err_set(err, ERR_NOT_FOUND,
+			       "commands need sluice-keeper, and none was found");
 	memcpy(own_path, path, sizeof(own_path));
 	failure = spawn_start(&plan, &pid);
 	if (failure)
@@ -178,7 +179,8 @@ static enum err_code os_connect(void *self, bool *ret_connected, struct err *err
 	const char *path;
 
 	/* A keeper that found no room for its hint listens where we would let it listen. */
-	if (hint_read(link->run_dir, hint, err) != ERR_OK || path_make(link, own_path, err) != ERR_OK)
+	if (hint_read(link->run_dir, hint, err) != ERR_OK ||
+	    path_make(link, own_path, err) != ERR_OK)
 		return err->code;
 	path = strchr(hint, ' ');
 	*ret_connected = false;

@@ -8,14 +8,15 @@
 #define KEEPER_LOG_FILE  "attempts.log"
 
 struct link_os_options {
-	int run_dir; /* borrowed for the life of the link */
-	struct str mark;   /* in every token; of this run directory alone (id_valid) */
-	struct str run_id; /* for people who look at ps */
-	const char *keeper_path; /* absolute: the environment has no say in it; NULL = none can be started */
+	int run_dir;             /* borrowed for the life of the link */
+	struct str mark;         /* in every token; of this run directory alone (id_valid) */
+	struct str run_id;       /* for people who look at ps */
+	const char *keeper_path; /* absolute: the environment has no say in it; NULL = none can be
+				    started */
 };
 
-/* Nothing is started or connected yet; the texts are copied. Closed by the client that it is given to. USAGE: the
- * path is not absolute. IO, MEMORY. */
+/* Nothing is started or connected yet; the texts are copied. Closed by the client that it is given
+ * to. USAGE: the path is not absolute. IO, MEMORY. */
 MUST_CHECK enum err_code link_os_open(const struct link_os_options *options,
 				      struct keeper_link *ret_link, struct err *err);
 

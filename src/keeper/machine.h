@@ -123,7 +123,8 @@ int64_t machine_due(const struct machine *machine);
 /* No engine is connected, nothing lives, every end is written. */
 bool machine_is_idle(const struct machine *machine);
 
-/* The highest epoch of an engine so far (0 = none); how many attempts there are; how many live, and which. */
+/* The highest epoch of an engine so far (0 = none); how many attempts there are; how many live, and
+ * which. */
 uint64_t machine_epoch(const struct machine *machine);
 uint32_t machine_count(const struct machine *machine);
 size_t machine_live(const struct machine *machine);                /* attempts in a LIVE state */
@@ -133,7 +134,8 @@ enum keeper_state machine_state(const struct machine *machine, uint32_t attempt)
 uint32_t machine_find(const struct machine *machine, const struct exec_token *token);
 struct exec_token machine_token(const struct machine *machine, uint32_t attempt);
 
-/* The record of this kind for an attempt, as known now (pid, slot, boot and keeper_pid are the driver's).
+/* The record of this kind for an attempt, as known now (pid, slot, boot and keeper_pid are the
+ * driver's).
  */
 struct record machine_record(const struct machine *machine, uint32_t attempt,
 			     enum record_kind kind);

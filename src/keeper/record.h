@@ -4,8 +4,8 @@
  * before them. An attempt has at most one of each: ARMED (before exec), SPAWNED, ENDED. The file
  * is written by the keeper that holds keeper.lock and read by whoever holds that lock; it is a
  * witness over a crash of processes, not over a loss of power, so nobody syncs it: what a loss of
- * power left of it is anything. So a record names its boot, and what lies before the first record of
- * this boot is passed over, damaged or not: its attempts are lost already (S8.3).
+ * power left of it is anything. So a record names its boot, and what lies before the first record
+ * of this boot is passed over, damaged or not: its attempts are lost already (S8.3).
  *
  *   offset  bytes                       offset  bytes
  *   0       4   magic "SLA1"            40      8   spawned: boot time before, ns
@@ -74,9 +74,9 @@ typedef enum err_code record_visit_fn(void *arg, const struct record *record, st
 /* The boot of a record, from the kernel's boot id as text. */
 uint32_t record_boot(struct str boot_id);
 
-/* Walk the content of attempts.log: the records of this boot. A last record that is torn or damaged is
- * the end: its keeper died while it wrote. Damage elsewhere behind a record of this boot is CORRUPT.
- * *ret_count: the number of the next record to be written. */
+/* Walk the content of attempts.log: the records of this boot. A last record that is torn or damaged
+ * is the end: its keeper died while it wrote. Damage elsewhere behind a record of this boot is
+ * CORRUPT. *ret_count: the number of the next record to be written. */
 MUST_CHECK enum err_code record_walk(struct str content, uint32_t boot, record_visit_fn *visit,
 				     void *arg, size_t *ret_count, struct err *err);
 

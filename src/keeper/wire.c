@@ -409,8 +409,8 @@ static size_t take_count(struct cursor *in, size_t bytes, size_t most)
 	return in->is_bad ? 0 : count;
 }
 
-/* What version 2 added. Its arrays have their own place: START of version 1 pays nothing for them.
- */
+/* What version 2 added. Its arrays have their own place: START of version 1 pays nothing for
+ * them. */
 static enum wire_take take_more(struct cursor *in, struct wire_frame *frame, struct wire_more *more)
 {
 	struct exec_start *start = &frame->start;

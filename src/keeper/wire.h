@@ -2,9 +2,10 @@
  *
  * A frame is a length (u32, of what follows), a type (u8) and a body; integers are little-endian,
  * texts are a length (u32), the bytes and a NUL that the length does not count. The first frame of
- * a connection is HELLO with the version; one that is not known is answered HELLO_NO with the highest that
- * is, so that an upgraded engine can tell, and speaks that one from then on. Version 2 added what may stand
- * behind the masks of START; without it a START is that of version 1. Decoding is total: any bytes give a frame, "more is needed", or "not a frame".
+ * a connection is HELLO with the version; one that is not known is answered HELLO_NO with the
+ * highest that is, so that an upgraded engine can tell, and speaks that one from then on. Version 2
+ * added what may stand behind the masks of START; without it a START is that of version 1. Decoding
+ * is total: any bytes give a frame, "more is needed", or "not a frame".
  *
  *   HELLO     version u32, epoch u64                     engine: I own the run from now on
  *   HELLO_OK  version u32, pid i32, tokens u32           keeper: then one REPORT a token, TABLE_END
@@ -21,7 +22,7 @@
 #include "core/exec.h"
 
 #define WIRE_VERSION         2
-#define WIRE_VERSION_LEAST   1 /* that is still spoken */
+#define WIRE_VERSION_LEAST   1                 /* that is still spoken */
 #define WIRE_FRAME_BYTES_MAX ((size_t)8 << 20) /* above what execve(2) takes on a usual stack */
 
 /* On the wire: append only. */
@@ -49,7 +50,7 @@ struct wire_frame {
 	struct exec_report report; /* REPORT */
 	struct exec_user user;     /* START: start.user points here */
 	void *arrays;              /* owned: wire_frame_fini */
-	struct wire_more *more;         /* the same */
+	struct wire_more *more;    /* the same */
 };
 
 enum wire_take {
@@ -62,8 +63,8 @@ enum wire_take {
 /* Frees what decoding made (`arrays`, `more`), not the bytes; accepts a zeroed frame. */
 void wire_frame_fini(struct wire_frame *frame);
 
-/* Decode the frame at the start of `bytes`; *ret_used is its length. The frame borrows the bytes.
- */
+/* Decode the frame at the start of `bytes`; *ret_used is its length. The frame borrows the
+ * bytes. */
 enum wire_take wire_decode(struct str bytes, struct wire_frame *ret_frame, size_t *ret_used);
 
 /* Append a frame. The buffer keeps a failure (buf_check). */

@@ -552,11 +552,8 @@ enum err_code lang_load_for(struct str source, struct str folder, const struct l
 			    struct model **ret_model, struct err *err)
 {
 	AUTO(model_drop) struct model *model = model_new();
-	struct build build = {.model = model,
-			      .diags = diags,
-			      .limits = limits,
-			      .host = host,
-			      .source = source};
+	struct build build = {
+	    .model = model, .diags = diags, .limits = limits, .host = host, .source = source};
 	size_t errors;
 
 	if (!model)

@@ -76,8 +76,8 @@ struct build {
 	struct diags *diags;
 	const struct limits *limits;
 	const struct lang_host *host; /* NULL: the program offers nothing of its own */
-	struct str source; /* without a byte order mark */
-	bool is_frozen;    /* the frozen form: accepted once, not judged by this machine */
+	struct str source;            /* without a byte order mark */
+	bool is_frozen; /* the frozen form: accepted once, not judged by this machine */
 	bool has_steps_node;
 	uint64_t seed;
 	size_t nearest_work; /* spent on "did you mean" */
@@ -110,7 +110,7 @@ struct draft {
 	struct step step;
 	struct command command;
 	struct call_def call;
-	const struct draft *undo; /* its compensate; NULL = none */
+	const struct draft *undo;    /* its compensate; NULL = none */
 	uint32_t at[KEY_STEP_COUNT]; /* index of the key node + 1; 0 = not written */
 	bool is_defaults;
 };
@@ -179,9 +179,10 @@ bool take_json(struct build *build, const struct node *value, struct buf *out);
 /* --- expressions and texts with ${} (use.c) */
 
 enum {
-	USES_OUTPUT = 1,     /* `output` is known: pass, reason */
-	USES_SECRET = 2,     /* may be a secret as a whole: env */
-	USES_NO_OUTPUTS = 4, /* the environment of the pipeline, its partition: before any step ran */
+	USES_OUTPUT = 1, /* `output` is known: pass, reason */
+	USES_SECRET = 2, /* may be a secret as a whole: env */
+	USES_NO_OUTPUTS =
+	    4, /* the environment of the pipeline, its partition: before any step ran */
 };
 
 bool use_expression(struct build *build, const struct node *key, const struct node *value,

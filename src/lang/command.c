@@ -188,7 +188,8 @@ static bool exit_class_read(struct build *build, const struct node *code, const 
 	}
 	if (!take_text(build, code, value, 0, &text))
 		return false;
-	if (!error_class_of(text, &ret_class->class) || !error_class_is_for_exit(ret_class->class)) {
+	if (!error_class_of(text, &ret_class->class) ||
+	    !error_class_is_for_exit(ret_class->class)) {
 		build_report(build, DIAG_ERROR_CLASS, value,
 			     "a command cannot end with the class '%.*s'",
 			     STR_ARG(str_cut(text, 0, 40)));
@@ -441,7 +442,8 @@ static void exit_classes_default(struct build *build, struct command *command)
 	command->exit_class_count = build->exit_class_count;
 }
 
-/* Resources are asked of an executor that can give them; a default does not reach a local command. */
+/* Resources are asked of an executor that can give them; a default does not reach a local
+ * command. */
 static void resources_check(struct build *build, struct draft *draft)
 {
 	uint32_t at = draft->at[KEY_step_resources - KEY_STEP_FIRST];

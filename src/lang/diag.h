@@ -27,7 +27,7 @@ struct diags {
 	struct arena arena; /* owns the texts */
 	struct diag *items; /* in order of place */
 	size_t count, capacity;
-	size_t limit;   /* further ones are only counted */
+	size_t limit; /* further ones are only counted */
 	size_t dropped;
 	bool is_short_of_memory;
 };

@@ -36,8 +36,8 @@ static bool is_alnum(unsigned char c)
 	return in_range(c, '0', '9') || in_range(c, 'a', 'z') || in_range(c, 'A', 'Z');
 }
 
-/* Does `c` belong to the class of the letter? Upper case is the complement; another sign is itself.
- */
+/* Does `c` belong to the class of the letter? Upper case is the complement; another sign is
+ * itself. */
 static bool class_has(unsigned char letter, unsigned char c)
 {
 	unsigned char lower = (unsigned char)(letter | 0x20);

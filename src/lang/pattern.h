@@ -1,8 +1,8 @@
 /* pattern.h - Lua patterns (Lua 5.4 manual, 6.4.1) with a bound on the work.
  *
  * The library's own matcher backtracks without an end in sight; this one counts every character
- * that it compares and gives up at a budget. Used for `pattern` of parameters and by the sandbox.
- */
+ * that it compares and gives up at a budget. Used for `pattern` of parameters and by the
+ * sandbox. */
 #ifndef LANG_PATTERN_H
 #define LANG_PATTERN_H
 

@@ -193,16 +193,19 @@ static void process_refuse(struct build *build, struct draft *draft, enum key_id
 			     STR_ARG(build_node(build, at - 1)->text));
 }
 
-/* What a step reads has to be known, or an old result would stand for it: an empty list says so too. */
+/* What a step reads has to be known, or an old result would stand for it: an empty list says so
+ * too. */
 static void cache_check(struct build *build, const struct draft *draft)
 {
 	uint32_t at = draft->at[KEY_step_cache - KEY_STEP_FIRST];
 
 	if (!draft->step.is_cached || draft->step.inputs || build->is_frozen)
 		return;
-	build_report(build, DIAG_CACHE, build_node(build, at ? at - 1 : build->step_nodes[build->step]),
+	build_report(build, DIAG_CACHE,
+		     build_node(build, at ? at - 1 : build->step_nodes[build->step]),
 		     "'cache' needs to know what the step reads: 'inputs' is missing");
-	diags_hint(build->diags, "name the files: inputs: [data.csv]; or say that there is none: inputs: []");
+	diags_hint(build->diags,
+		   "name the files: inputs: [data.csv]; or say that there is none: inputs: []");
 }
 
 void process_check(struct build *build, struct draft *draft)

@@ -135,7 +135,8 @@ static void kinds_put(struct buf *out)
 		json_put_str(out, key_rows[i].name);
 		buf_text(out, "]}");
 	}
-	put(out, "],'allOf':[{'if':{'anyOf':[{'required':['noop']},{'required':['call']}]},'then':");
+	put(out,
+	    "],'allOf':[{'if':{'anyOf':[{'required':['noop']},{'required':['call']}]},'then':");
 	refuse_put(out, USE_PROCESS);
 	put(out, "},{'if':{'required':['noop']},'then':");
 	refuse_put(out, USE_WORK);

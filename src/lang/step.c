@@ -81,7 +81,7 @@ void key_step_on_failure(struct build *build, void *target, const struct node *k
 			 const struct node *value)
 {
 	static const char *const words[] = {"stop", "skip_downstream", "continue", "ignore",
-					   "compensate"};
+					    "compensate"};
 	struct draft *draft = target;
 	uint32_t index;
 

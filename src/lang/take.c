@@ -50,7 +50,8 @@ static bool out_of_range(struct build *build, const struct node *key, const stru
 			 int64_t least, int64_t most)
 {
 	build_report(build, DIAG_RANGE, value, "'%.*s' must be %lld to %lld, not %.*s",
-		     STR_ARG(key->text), (long long)least, (long long)most, STR_ARG(str_cut(value->text, 0, 40)));
+		     STR_ARG(key->text), (long long)least, (long long)most,
+		     STR_ARG(str_cut(value->text, 0, 40)));
 	return false;
 }
 

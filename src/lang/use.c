@@ -9,8 +9,9 @@
 
 /* What an expression can see besides the functions of the sandbox. */
 static const char *const words[] = {
-    "params", "outputs", "quality", "run",   "env",  "output", "string",   "table",    "math",   "assert",
-    "error",  "ipairs",  "pairs", "null", "type",   "tonumber", "tostring", "select", "_ENV",
+    "params", "outputs",  "quality",  "run",    "env",    "output", "string",
+    "table",  "math",     "assert",   "error",  "ipairs", "pairs",  "null",
+    "type",   "tonumber", "tostring", "select", "_ENV",
 };
 
 static void report_at(struct build *build, enum diag_code code, const struct node *node,
@@ -72,8 +73,7 @@ static void output_use(struct build *build, const struct node *node, struct str 
 	if (uses & USES_NO_OUTPUTS) {
 		report_at(build, DIAG_OUTPUT_USE, node, STR("outputs"),
 			  "outputs cannot be used here: no step has run yet");
-		diags_hint(build->diags,
-			   "only a step can use them, e.g. in its own `env`");
+		diags_hint(build->diags, "only a step can use them, e.g. in its own `env`");
 		return;
 	}
 	if (target == STEP_NONE) {
@@ -94,7 +94,8 @@ static void output_use(struct build *build, const struct node *node, struct str 
 }
 
 /* As outputs; and after the step ran, its own. */
-static void quality_use(struct build *build, const struct node *node, struct str name, unsigned uses)
+static void quality_use(struct build *build, const struct node *node, struct str name,
+			unsigned uses)
 {
 	if ((uses & USES_OUTPUT) && build->step != STEP_NONE &&
 	    str_eq(build->model->steps[build->step].id, name))

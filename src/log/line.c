@@ -231,7 +231,7 @@ void line_chain_print(const uint8_t chain[SHA256_BYTES], char h[LOG_H_BYTES + 1]
 
 void log_line_h(struct str line, char h[LOG_H_BYTES + 1])
 {
-	BUG_IF(line.len < LOG_H_BYTES + 2); /* it has been checked */
+	BUG_IF(line.len < LOG_H_BYTES + 2);                            /* it has been checked */
 	memcpy(h, line.ptr + line.len - LOG_H_BYTES - 2, LOG_H_BYTES); /* before `"}` */
 	h[LOG_H_BYTES] = '\0';
 }

@@ -92,8 +92,8 @@ static enum err_code refuse_failed(const struct log *log, struct err *err)
 		       "the log takes no more after an earlier failure: open it again");
 }
 
-/* What a caller could get wrong and a reader would refuse: JSON values with line breaks, or none.
- */
+/* What a caller could get wrong and a reader would refuse: JSON values with line breaks, or
+ * none. */
 static enum err_code raws_check(const struct event *event, struct err *err)
 {
 	uint64_t left = event->has;
@@ -189,8 +189,9 @@ static enum err_code give_up(struct log *log, enum err_code code, struct err *er
 	return err_while(err, "append to %s", LOG_FILE);
 }
 
-/* Nobody else may have touched the file since our last append (S11.2). Asked by its name: a log that was
- * moved aside is found too, and what has the name and our inode is the file that we have open. */
+/* Nobody else may have touched the file since our last append (S11.2). Asked by its name: a log
+ * that was moved aside is found too, and what has the name and our inode is the file that we have
+ * open. */
 static enum err_code place_check(const struct log *log, struct err *err)
 {
 	struct vfs_stat stat;
@@ -453,11 +454,11 @@ static enum err_code rewrite(const struct vfs *vfs, int fd, uint64_t from, uint6
 	return ERR_OK;
 }
 
-/* After a sync that failed, what it should have written is in the page cache, counts as clean, and the
- * next sync answers 0 without writing it (fsync(2), NOTES; D17). So lines that the owner before us has
- * not told to be synced are written again: then the sync below is a proof. A head in run.lock is one,
- * too, under `sync: always`: it was written after the sync, and when the power went since, all that was
- * read is on the disk. */
+/* After a sync that failed, what it should have written is in the page cache, counts as clean, and
+ * the next sync answers 0 without writing it (fsync(2), NOTES; D17). So lines that the owner before
+ * us has not told to be synced are written again: then the sync below is a proof. A head in
+ * run.lock is one, too, under `sync: always`: it was written after the sync, and when the power
+ * went since, all that was read is on the disk. */
 static enum err_code dirty_again(const struct vfs *vfs, int dir, const struct log_head *head,
 				 bool syncs_always, struct err *err)
 {

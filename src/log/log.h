@@ -55,8 +55,8 @@ typedef enum err_code log_visit_fn(void *arg, const struct event *event, struct 
 
 /* Start the log of a new run in `dir`: makes events.jsonl with `first` (run.created, seq 1) and
  * syncs the file (not the directory: the caller syncs it before it renames it into place). EXISTS
- * if it is there. The limits are copied; `dir` is borrowed for the writer's life: before each append the
- * log must still have its name there. */
+ * if it is there. The limits are copied; `dir` is borrowed for the writer's life: before each
+ * append the log must still have its name there. */
 MUST_CHECK enum err_code log_create(const struct vfs *vfs, int dir, struct str run_id,
 				    const struct limits *limits, struct event *first,
 				    struct log **ret_log, struct err *err);
@@ -69,14 +69,14 @@ struct log_torn {
 	uint64_t bytes; /* 0 = the log was whole */
 	char sha256[SHA256_HEX_BYTES + 1];
 };
-/* Asked by log_open when all lines were visited and nothing is written yet: may the log be used that ends
- * so? An error is the answer of log_open, which leaves everything as it is. */
+/* Asked by log_open when all lines were visited and nothing is written yet: may the log be used
+ * that ends so? An error is the answer of log_open, which leaves everything as it is. */
 typedef enum err_code log_accept_fn(void *arg, const struct log_head *head, struct err *err);
 /* `visit` and `accept` may be NULL; both get `arg`. */
 MUST_CHECK enum err_code log_open(const struct vfs *vfs, int dir, struct str run_id,
 				  const struct limits *limits, log_visit_fn *visit,
-				  log_accept_fn *accept, void *arg,
-				  struct log **ret_log, struct log_torn *ret_torn, struct err *err);
+				  log_accept_fn *accept, void *arg, struct log **ret_log,
+				  struct log_torn *ret_torn, struct err *err);
 
 /* Accepts NULL. Events that were added and not committed are dropped. */
 void log_close(struct log *log);

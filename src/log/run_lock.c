@@ -1,8 +1,8 @@
 /* run_lock.c - see run_lock.h
  *
  * The file is two lines of fixed width: the owner at 0, the synced head at HEAD_OFFSET, each
- * written by one pwrite. The head carries a checksum, because a reader may see half of an update.
- */
+ * written by one pwrite. The head carries a checksum, because a reader may see half of an
+ * update. */
 #include "log/run_lock.h"
 
 #include "base/hash.h"

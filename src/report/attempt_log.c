@@ -27,7 +27,8 @@ void attempt_log_path(struct buf *out, const struct step *step, uint32_t attempt
 	buf_fmt(out, "logs/%.*s.%u.%s", STR_ARG(step->id), attempt, kinds[file]);
 }
 
-/* Is there nothing in a file of the run directory? A file that nobody has begun to write is not there. */
+/* Is there nothing in a file of the run directory? A file that nobody has begun to write is not
+ * there. */
 static bool is_empty(const struct rundir *dir, const char *path)
 {
 	const struct vfs *vfs = rundir_vfs(dir);

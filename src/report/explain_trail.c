@@ -275,8 +275,8 @@ static enum err_code note_step_event(struct trail *trail, const struct run_state
 	return note_end(trail, event, err);
 }
 
-/* The definition that the run goes on with, at its birth and when it was changed (S9.3): what is known of
- * its steps stays. */
+/* The definition that the run goes on with, at its birth and when it was changed (S9.3): what is
+ * known of its steps stays. */
 static enum err_code note_model(struct reading *reading, const struct model *model, struct err *err)
 {
 	struct trail *trail = reading->trail;

@@ -277,8 +277,8 @@ static void count_above(const struct picture *picture)
 	}
 }
 
-/* Fill one track from the left; answers how many nets got it. `any`: also one that should be lower.
- */
+/* Fill one track from the left; answers how many nets got it. `any`: also one that should be
+ * lower. */
 static uint32_t fill_track(const struct picture *picture, uint32_t track, bool any)
 {
 	uint32_t filled = 0;

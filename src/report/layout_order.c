@@ -172,8 +172,8 @@ static int by_key(const void *a, const void *b)
 	return (left->place > right->place) - (left->place < right->place);
 }
 
-/* Order one layer by the means of the neighbours in `side`; who has none stays about where it is.
- */
+/* Order one layer by the means of the neighbours in `side`; who has none stays about where it
+ * is. */
 static void sort_layer(struct ordering *ordering, uint32_t layer, const struct sheet_side *side,
 		       uint32_t other_count)
 {

@@ -171,8 +171,8 @@ static void room_of(const struct sheet *sheet, uint32_t node, int32_t *least, in
 		    sheet->center[sheet->row[i + 1]] - sheet_apart(sheet, node, sheet->row[i + 1]);
 }
 
-/* The bends of one line get one place if there is one for all of them, best below or above an end.
- */
+/* The bends of one line get one place if there is one for all of them, best below or above an
+ * end. */
 static void straighten(const struct sheet *sheet, uint32_t line)
 {
 	int32_t least = INT32_MIN / 2;

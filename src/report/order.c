@@ -128,8 +128,8 @@ static void blocked_commands(const struct fold_run *fold, struct buf *out)
 		buf_fmt(out, "sluice resume %.*s\n", STR_ARG(run->run_id));
 }
 
-/* Has every step either succeeded, or was it waived by an override, or skipped for good? *ret_first is then
- * the first one that was waived. */
+/* Has every step either succeeded, or was it waived by an override, or skipped for good? *ret_first
+ * is then the first one that was waived. */
 static bool is_settled(const struct run_state *run, uint32_t *ret_first)
 {
 	bool is_waived = false;
@@ -142,8 +142,8 @@ static bool is_settled(const struct run_state *run, uint32_t *ret_first)
 				*ret_first = i;
 			is_waived = true;
 		} else if (at->state != STEP_SUCCEEDED &&
-			   (at->state != STEP_SKIPPED || (at->skip != SKIP_CONDITION &&
-							  at->skip != SKIP_CHOICE_NOT_TAKEN))) {
+			   (at->state != STEP_SKIPPED ||
+			    (at->skip != SKIP_CONDITION && at->skip != SKIP_CHOICE_NOT_TAKEN))) {
 			return false;
 		}
 	}
@@ -186,7 +186,9 @@ void next_commands(const struct fold_run *fold, const struct run_lock_info *owne
 	const struct run_state *run = &fold->state;
 
 	if (run_is_undoing(run) || (run->undo.is_begun && run->state != RUN_ROLLED_BACK)) {
-		buf_fmt(out, owner->is_held && run->undo.is_active ? "sluice events %.*s --follow\n" : "sluice rollback %.*s\n",
+		buf_fmt(out,
+			owner->is_held && run->undo.is_active ? "sluice events %.*s --follow\n"
+							      : "sluice rollback %.*s\n",
 			STR_ARG(run->run_id));
 		return;
 	}

@@ -11,7 +11,7 @@
 
 /* Append `"name":value`, with a comma before it unless it is the first of its object. */
 void field_str(struct buf *out, const char *name, struct str value); /* ptr NULL = null */
-void field_raw(struct buf *out, const char *name, struct str json); /* ptr NULL = null */
+void field_raw(struct buf *out, const char *name, struct str json);  /* ptr NULL = null */
 void field_i64(struct buf *out, const char *name, int64_t value);
 void field_known(struct buf *out, const char *name, int64_t value); /* below 0 = null */
 void field_bool(struct buf *out, const char *name, bool value);
@@ -25,7 +25,8 @@ void field_comma(struct buf *out);
 /* Append checked compact JSON, two blanks a level, `[]` and `{}` for what is empty, no newline at
  * its end (the form of Python's json.dumps(..., indent=2)). */
 void pretty_json(struct buf *out, struct str compact);
-/* A whole answer: the same of `json`, and a newline. A failure of `json` becomes one of `out` (buf_check). */
+/* A whole answer: the same of `json`, and a newline. A failure of `json` becomes one of `out`
+ * (buf_check). */
 void pretty_answer(struct buf *out, const struct buf *json);
 
 #endif

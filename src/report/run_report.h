@@ -17,8 +17,8 @@ MUST_CHECK enum err_code status_text(const struct fold_run *fold, const struct r
 MUST_CHECK enum err_code status_json(const struct fold_run *fold, const struct run_lock_info *owner,
 				     struct buf *out, struct err *err);
 
-/* The same of a point of the log (at_fold): no owner and no next commands, for these are of now; last,
- * which point it is. */
+/* The same of a point of the log (at_fold): no owner and no next commands, for these are of now;
+ * last, which point it is. */
 MUST_CHECK enum err_code status_at_text(const struct fold_run *fold, const struct at_view *view,
 					struct buf *out, struct err *err);
 MUST_CHECK enum err_code status_at_json(const struct fold_run *fold, const struct at_view *view,
@@ -44,19 +44,21 @@ struct str person_of(struct str actor);
 /* Indexes of the steps in the order of their ids (byte order); model->steps_count of them. */
 MUST_CHECK enum err_code steps_by_id(const struct model *model, uint32_t **ret_order,
 				     struct err *err);
-/* `<title>a, b` and a newline: the gates that bar a resume, in `order`; nothing when there is none.
- */
+/* `<title>a, b` and a newline: the gates that bar a resume, in `order`; nothing when there is
+ * none. */
 void failed_gates_line(struct buf *out, const char *title, const struct run_state *run,
 		       const uint32_t *order);
 /* The same as the member "failed_hard_gates", a list. */
 void failed_gates_member(struct buf *out, const struct run_state *run, const uint32_t *order);
 /* Milliseconds from the first event to the last change of state; -1 when there was none. */
 int64_t run_duration_ms(const struct run_state *run);
-/* What the attempts of a step took, in milliseconds; -1 when it never began, or its last one still runs. */
+/* What the attempts of a step took, in milliseconds; -1 when it never began, or its last one still
+ * runs. */
 int64_t step_took_ms(const struct step_state *step);
 /* ` (cached from run/step/attempt)`: it was not executed; nothing when it was. */
 void cached_note(struct buf *out, const struct step_state *step);
-/* ` (quality: 1000 records, 98% valid)`: what the last attempt recorded; nothing when that is nothing. */
+/* ` (quality: 1000 records, 98% valid)`: what the last attempt recorded; nothing when that is
+ * nothing. */
 void quality_note(struct buf *out, const struct step_state *step);
 /* Does the failure class of the step still say something: it failed, or waits for a retry? */
 bool step_shows_error(const struct step_state *step);

@@ -70,7 +70,8 @@ static void answers_put(struct buf *out, const struct step_state *at)
 static void stop_line(struct buf *out, const struct run_state *run)
 {
 	if (run->is_stopping && !run_state_is_end(run->state))
-		buf_fmt(out, "Stop: requested%s\n", run->is_stop_now ? ", running steps are killed" : "");
+		buf_fmt(out, "Stop: requested%s\n",
+			run->is_stop_now ? ", running steps are killed" : "");
 }
 
 /* Who may approve what a step waits for, and who has. */
@@ -241,7 +242,8 @@ static void rollback_member(struct buf *out, const struct run_state *run)
 	field_open(out, "rollback", '{');
 	field_bool(out, "active", undo->is_active);
 	field_i64(out, "undone", run->count[STEP_COMPENSATED]);
-	field_str(out, "step", undo->step == STEP_NONE ? STR_NONE : run->model->steps[undo->step].id);
+	field_str(out, "step",
+		  undo->step == STEP_NONE ? STR_NONE : run->model->steps[undo->step].id);
 	field_i64(out, "attempt", undo->attempt);
 	field_bool(out, "running", undo->is_running);
 	field_bool(out, "failed", undo->is_failed);

@@ -8,7 +8,7 @@
 
 struct search {
 	struct str receipt;
-	uint64_t seq; /* of the event that has it; 0 = none */
+	uint64_t seq;                   /* of the event that has it; 0 = none */
 	struct verify_witness *witness; /* may be NULL */
 };
 

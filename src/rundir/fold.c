@@ -46,8 +46,8 @@ static enum err_code begin(struct folding *folding, const struct event *created,
 	return run_state_init(&fold->state, fold->model, err);
 }
 
-/* run.resumed brings another definition (S9.3): thaw it. That of before stays for as long as the fold
- * does: whoever is told of events has texts of it. */
+/* run.resumed brings another definition (S9.3): thaw it. That of before stays for as long as the
+ * fold does: whoever is told of events has texts of it. */
 static enum err_code read_next(struct folding *folding, const struct event *event, struct err *err)
 {
 	AUTO(buf_fini) struct buf frozen = BUF_INIT;
@@ -89,8 +89,8 @@ static enum err_code resolve(struct folding *folding, struct event *event, enum 
 
 static bool is_beyond(const struct folding *folding, const struct event *event)
 {
-	return event->seq > 1 && (event->seq > folding->until.seq ||
-				  event->time_utc_ms > folding->until.utc_ms);
+	return event->seq > 1 &&
+	       (event->seq > folding->until.seq || event->time_utc_ms > folding->until.utc_ms);
 }
 
 static enum err_code on_event(void *arg, const struct event *event, struct str line,
@@ -231,10 +231,9 @@ static enum err_code on_end(void *arg, const struct log_head *head, struct err *
 	return folding->accept ? folding->accept(folding->arg, head, err) : ERR_OK;
 }
 
-enum err_code fold_open(const struct rundir *dir, const struct limits *limits,
-			fold_visit_fn *visit, log_accept_fn *accept, void *arg,
-			struct fold_run *ret_fold, struct log **ret_log, struct log_torn *ret_torn,
-			struct err *err)
+enum err_code fold_open(const struct rundir *dir, const struct limits *limits, fold_visit_fn *visit,
+			log_accept_fn *accept, void *arg, struct fold_run *ret_fold,
+			struct log **ret_log, struct log_torn *ret_torn, struct err *err)
 {
 	struct fold_run fold = {.model = NULL};
 	AUTO(log_drop) struct log *log = NULL;

@@ -1,7 +1,8 @@
 /* fold.h - a run directory to its state: thaw the frozen model, then apply every event.
  *
- * One floor above lang/ and log/, so it may use both. Outputs and context updates that an event names
- * by reference are read from their blobs before apply sees the event: the context is a fold too. */
+ * One floor above lang/ and log/, so it may use both. Outputs and context updates that an event
+ * names by reference are read from their blobs before apply sees the event: the context is a fold
+ * too. */
 #ifndef RUNDIR_FOLD_H
 #define RUNDIR_FOLD_H
 
@@ -10,7 +11,7 @@
 #include "rundir/rundir.h"
 
 struct fold_run {
-	struct model *model;   /* owned */
+	struct model *model; /* owned */
 	struct run_state state;
 	struct log_reading reading; /* readers: how the log ends */
 	bool is_mute; /* for readers, by who has looked: no step that failed wrote anything */
@@ -26,16 +27,18 @@ MUST_CHECK enum err_code fold_read(const struct rundir *dir, const struct limits
 				   fold_visit_fn *visit, void *arg, struct fold_run *ret_fold,
 				   struct err *err);
 
-/* For the owner (the caller holds run.lock): verify, repair a torn tail, fold, and keep the log open for
- * writing. `accept` is asked when all is folded and nothing is written yet. Both may be NULL. */
+/* For the owner (the caller holds run.lock): verify, repair a torn tail, fold, and keep the log
+ * open for writing. `accept` is asked when all is folded and nothing is written yet. Both may be
+ * NULL. */
 MUST_CHECK enum err_code fold_open(const struct rundir *dir, const struct limits *limits,
 				   fold_visit_fn *visit, log_accept_fn *accept, void *arg,
 				   struct fold_run *ret_fold, struct log **ret_log,
 				   struct log_torn *ret_torn, struct err *err);
 
-/* The same, folded only up to a point: the last event with a number of at most `seq` before the first one
- * with a later time than `utc_ms`. run.created is always folded. `visit` (may be NULL) sees what is
- * folded; the chain of the whole log is verified all the same, and ret_fold->reading tells of its end. */
+/* The same, folded only up to a point: the last event with a number of at most `seq` before the
+ * first one with a later time than `utc_ms`. run.created is always folded. `visit` (may be NULL)
+ * sees what is folded; the chain of the whole log is verified all the same, and ret_fold->reading
+ * tells of its end. */
 struct fold_until {
 	uint64_t seq;   /* UINT64_MAX = no bound */
 	int64_t utc_ms; /* INT64_MAX = no bound */

@@ -63,8 +63,8 @@ enum err_code rundir_home(const char *override, struct buf *out_path, struct err
 	return buf_check(out_path, "a path", err);
 }
 
-/* The second as text, the millisecond as three hex digits, then 24 random bits: ids sort by time.
- */
+/* The second as text, the millisecond as three hex digits, then 24 random bits: ids sort by
+ * time. */
 enum err_code rundir_new_id(int64_t utc_ms, char id[64], struct err *err)
 {
 	char stamp[STAMP_BYTES + 1];
@@ -362,8 +362,8 @@ static enum err_code prepare(struct birth *birth, struct buf *runs_path, struct 
 	if (random_bytes(random, sizeof(random), err) != ERR_OK ||
 	    path_absolute(ask->home, runs_path, err) != ERR_OK)
 		return err->code;
-	(void)snprintf(birth->temp, sizeof(birth->temp), BIRTH_PREFIX "%s-%02x%02x%02x%02x", birth->id,
-		       random[0], random[1], random[2], random[3]);
+	(void)snprintf(birth->temp, sizeof(birth->temp), BIRTH_PREFIX "%s-%02x%02x%02x%02x",
+		       birth->id, random[0], random[1], random[2], random[3]);
 	buf_text(runs_path, "/" RUNS_DIR);
 	buf_fmt(&path, "%s/%s", buf_view(runs_path).ptr, birth->id);
 	if (buf_check(runs_path, "a path", err) != ERR_OK ||
@@ -378,7 +378,8 @@ static enum err_code prepare(struct birth *birth, struct buf *runs_path, struct 
 		return ERR_OK;
 	if (err->code == ERR_INVALID || err->code == ERR_NOT_FOUND)
 		err->code = ERR_IO; /* there is no place for runs: a storage failure (S13) */
-	return err_hint(err, "give a state directory that can be made: --dir STATE, or SLUICE_HOME");
+	return err_hint(err,
+			"give a state directory that can be made: --dir STATE, or SLUICE_HOME");
 }
 
 enum err_code rundir_create(const struct vfs *vfs, const struct rundir_birth *ask,

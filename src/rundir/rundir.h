@@ -1,11 +1,12 @@
 /* rundir.h - a run on disk (S12): birth, the frozen definition, the fold of its log, blobs,
  * artifacts.
  *
- *   <home>/runs/<run_id>/ events.jsonl pipeline.yaml pipeline.json run.lock keeper.lock attempts.log
- *                         logs/ out/ artifacts/ quarantine/ blobs/      (only when used)
+ *   <home>/runs/<run_id>/ events.jsonl pipeline.yaml pipeline.json run.lock keeper.lock
+ * attempts.log logs/ out/ artifacts/ quarantine/ blobs/      (only when used)
  *
  * A run is born whole (S11.8): built under a temporary name, synced with run.created in it, then
- * renamed and the parent synced. Nothing outside the run's directory is touched, whatever the names. */
+ * renamed and the parent synced. Nothing outside the run's directory is touched, whatever the
+ * names. */
 #ifndef RUNDIR_RUNDIR_H
 #define RUNDIR_RUNDIR_H
 
@@ -19,17 +20,17 @@ struct rundir; /* an open run directory: a descriptor, its path, its id */
  * --dir; may be NULL) wins. Appends the absolute path. */
 MUST_CHECK enum err_code rundir_home(const char *override, struct buf *out_path, struct err *err);
 
-/* A fresh run id: time-sortable and unique, e.g. 20261121T041502-7f3a9c (UTC time, 24 random bits or
- * more). */
+/* A fresh run id: time-sortable and unique, e.g. 20261121T041502-7f3a9c (UTC time, 24 random bits
+ * or more). */
 MUST_CHECK enum err_code rundir_new_id(int64_t utc_ms, char id[64], struct err *err);
 
 struct rundir_birth {
-	const char *home;         /* made with its parents if absent (0700) */
+	const char *home; /* made with its parents if absent (0700) */
 	struct str run_id;
-	struct str source;        /* pipeline.yaml as written */
-	struct str frozen;        /* pipeline.json */
-	struct event *created;    /* run.created */
-	struct str given;         /* content of its given_ref; ptr NULL = it has none */
+	struct str source;     /* pipeline.yaml as written */
+	struct str frozen;     /* pipeline.json */
+	struct event *created; /* run.created */
+	struct str given;      /* content of its given_ref; ptr NULL = it has none */
 	const struct limits *limits;
 };
 /* EXISTS when the id is taken. On any failure nothing of it is left. On success the caller owns the
@@ -54,25 +55,27 @@ const struct vfs *rundir_vfs(const struct rundir *dir);
 const char *rundir_path(const struct rundir *dir); /* absolute */
 struct str rundir_id(const struct rundir *dir);    /* of its run.created */
 
-/* RUN as a person writes it: a run id, a unique prefix, a path (has a '/'), @latest, @failed (by time
- * of creation). Appends the path of the run directory. NOT_FOUND (nearest id as hint), REFUSED for
- * an ambiguous prefix (with the matches). */
+/* RUN as a person writes it: a run id, a unique prefix, a path (has a '/'), @latest, @failed (by
+ * time of creation). Appends the path of the run directory. NOT_FOUND (nearest id as hint), REFUSED
+ * for an ambiguous prefix (with the matches). */
 MUST_CHECK enum err_code rundir_find(const struct vfs *vfs, const char *home, struct str name,
 				     struct buf *out_path, struct err *err);
 /* Names of all runs below home, newest first by id; arena holds them. */
 MUST_CHECK enum err_code rundir_list(const struct vfs *vfs, const char *home, struct arena *arena,
 				     struct str **ret_ids, size_t *ret_count, struct err *err);
 
-/* The frozen definition with that hash as bytes: of the birth (also when the hash is empty), or of a
- * resume that changed it, which is a blob. CORRUPT when there is none. */
+/* The frozen definition with that hash as bytes: of the birth (also when the hash is empty), or of
+ * a resume that changed it, which is a blob. CORRUPT when there is none. */
 MUST_CHECK enum err_code rundir_frozen(const struct rundir *dir, struct str definition_hash,
 				       struct buf *out, struct err *err);
 
-/* The pipeline as it was written: at the birth when `ref` is empty, else for the resume that names it. */
+/* The pipeline as it was written: at the birth when `ref` is empty, else for the resume that names
+ * it. */
 MUST_CHECK enum err_code rundir_source(const struct rundir *dir, struct str ref, struct buf *out,
 				       struct err *err);
 
-/* Told of the run.created of a run, as far as it is whole (nothing is verified but the line itself). */
+/* Told of the run.created of a run, as far as it is whole (nothing is verified but the line
+ * itself). */
 typedef enum err_code rundir_born_fn(void *arg, struct str id, const struct event *created,
 				     struct err *err);
 /* Visit that of one run. */
@@ -107,7 +110,7 @@ MUST_CHECK enum err_code rundir_quarantine(const struct rundir *dir, const char 
  * when it is larger than limits->result_bytes. A symbolic link or anything but a plain file is
  * INVALID. */
 MUST_CHECK enum err_code rundir_result(const struct rundir *dir, struct str step, uint32_t attempt,
-				       const struct limits *limits, struct buf *out, bool *ret_found,
-				       struct err *err);
+				       const struct limits *limits, struct buf *out,
+				       bool *ret_found, struct err *err);
 
 #endif

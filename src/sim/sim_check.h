@@ -25,8 +25,8 @@ void sim_check_fail(struct sim_check *check, const char *rule, const char *forma
 const char *sim_check_failure(const struct sim_check *check);
 
 /* A process is about to be made for an attempt: its intent must be durable, it must not have run
- * before, nothing of the step may be alive, no failed gate may stand above it (S1.2, S1.4, S8.2).
- */
+ * before, nothing of the step may be alive, no failed gate may stand above it (S1.2, S1.4,
+ * S8.2). */
 void sim_check_exec(struct sim_check *check, uint32_t step, uint32_t attempt, bool is_alive_beside);
 /* The same for an attempt to undo a step; `is_alive_beside`: anything of the run lives (S10.2,
  * S10.5).

@@ -1,5 +1,5 @@
-/* sim_check_step.c - the rules that a line about a step must keep: attempts, gates, compensations
- */
+/* sim_check_step.c - the rules that a line about a step must keep: attempts, gates,
+ * compensations */
 #include "sim/sim_check_intern.h"
 
 #include "base/mem.h"

@@ -1,5 +1,5 @@
-/* sim_disk_vfs.c - what processes ask of the virtual disk: struct vfs_ops, with faults and deaths
- */
+/* sim_disk_vfs.c - what processes ask of the virtual disk: struct vfs_ops, with faults and
+ * deaths */
 #include "sim/sim_disk_intern.h"
 
 #include <errno.h>

@@ -16,8 +16,8 @@
 #define LIVES_MAX   120
 #define VIRTUAL_MAX (40 * INT64_C(86400) * NS_PER_S)
 
-/* ------------------------------------------------------------------------------- what goes wrong
- */
+/* ------------------------------------------------------------------------------- what goes
+ * wrong */
 
 static void set_faults(struct sim_run *run, struct sim_rand *rand)
 {

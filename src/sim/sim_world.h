@@ -1,8 +1,8 @@
 /* sim_world.h - everything outside of an engine: disk, clocks, the keeper, commands, connections.
  *
  * One world holds one run. The engine that is under test is driven by sim_run.c; the world goes on
- * by itself whenever time is let pass, also inside a call of the engine that waits for its keeper.
- */
+ * by itself whenever time is let pass, also inside a call of the engine that waits for its
+ * keeper. */
 #ifndef SIM_SIM_WORLD_H
 #define SIM_SIM_WORLD_H
 

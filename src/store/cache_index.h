@@ -31,8 +31,8 @@ struct cache_index {
 };
 
 /* Read it, or make it again. What cannot be read of a run while it is made is left out; that the
- * new file could not be written is told by *ret_unwritten (code OK = it was, or nothing had to be).
- */
+ * new file could not be written is told by *ret_unwritten (code OK = it was, or nothing had to
+ * be). */
 MUST_CHECK enum err_code cache_index_open(const struct vfs *vfs, const char *home,
 					  const struct limits *limits,
 					  struct cache_index **ret_index, struct err *ret_unwritten,

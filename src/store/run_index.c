@@ -1,5 +1,5 @@
-/* run_index.c - the history database: opened, made, put aside, brought up to date. See run_index.h
- */
+/* run_index.c - the history database: opened, made, put aside, brought up to date. See
+ * run_index.h */
 #include "store/run_index_intern.h"
 
 #include "base/mem.h"
@@ -470,8 +470,8 @@ static enum err_code survey_names(struct survey *survey, bool only_ask, bool *re
 	return index->runs < 0 ? ERR_OK : mark_names(index->runs, visit_name, survey, err);
 }
 
-/* Is the run to be read again, going by its row (id, dir inode, log's inode, size, time, is_live)?
- */
+/* Is the run to be read again, going by its row (id, dir inode, log's inode, size, time,
+ * is_live)? */
 static bool has_changed(struct run_index *index, const struct sqlite_query *row)
 {
 	struct str run_id = sqlite_str(row, 0);

@@ -37,8 +37,8 @@ size_t cgroup_signal(int group, int signal);
 /* Remove an empty group; false when it is still in use. */
 bool cgroup_remove(int base, const char *name);
 
-/* Remove the empty groups named prefix, pid ... whose process is no more: what a killed owner left.
- */
+/* Remove the empty groups named prefix, pid ... whose process is no more: what a killed owner
+ * left. */
 void cgroup_clear(int base, const char *prefix);
 
 #endif

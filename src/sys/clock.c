@@ -27,9 +27,9 @@ static int64_t os_utc_ms(void *self)
 }
 
 static const struct clock_ops os_ops = {
-	.name = "os",
-	.boot_ns = os_boot_ns,
-	.utc_ms = os_utc_ms,
+    .name = "os",
+    .boot_ns = os_boot_ns,
+    .utc_ms = os_utc_ms,
 };
 
 const struct clock clock_os = {&os_ops, NULL};

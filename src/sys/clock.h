@@ -1,4 +1,5 @@
-/* clock.h - what time it is, behind an interface: the machine's clocks, the host's, or virtual ones.
+/* clock.h - what time it is, behind an interface: the machine's clocks, the host's, or virtual
+ * ones.
  *
  * Order never comes from here (it comes from seq). Deadlines use boot time, which goes on during
  * suspend and never jumps; stamps use UTC. */
@@ -31,8 +32,8 @@ int64_t clock_utc_ms(const struct clock *clock);
 /* The kernel's boot id (/proc/sys/kernel/random/boot_id). IO when it cannot be read. */
 MUST_CHECK enum err_code boot_id_read(char boot_id[BOOT_ID_BYTES + 1], struct err *err);
 
-/* Wait for about so long; a signal may end it early (nanosleep(2)). For what nobody wakes, such as a file
- * lock of another process. */
+/* Wait for about so long; a signal may end it early (nanosleep(2)). For what nobody wakes, such as
+ * a file lock of another process. */
 void nap_ms(int64_t ms);
 
 /* The calling process's id (getpid(2)). */

@@ -152,7 +152,8 @@ enum err_code file_room_check(unsigned count, struct err *err)
 
 	BUG_IF(count > ROOM_MAX);
 	while (made < count && !failure) {
-		fds[made] = made ? fcntl(fds[0], F_DUPFD_CLOEXEC, 0) : open("/", O_PATH | O_CLOEXEC);
+		fds[made] =
+		    made ? fcntl(fds[0], F_DUPFD_CLOEXEC, 0) : open("/", O_PATH | O_CLOEXEC);
 		if (fds[made] < 0)
 			failure = errno;
 		else

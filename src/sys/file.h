@@ -36,8 +36,8 @@ bool file_is_there(const char *path);
 /* Does anything have this name, a link that leads nowhere too (lstat(2))? False when that cannot be
  * known. */
 bool file_is_named(const char *path);
-/* Can this process open `count` more files (RLIMIT_NOFILE)? IO with a hint when not: libuv ends the process
- * where it cannot, so it is asked before anything is made. */
+/* Can this process open `count` more files (RLIMIT_NOFILE)? IO with a hint when not: libuv ends the
+ * process where it cannot, so it is asked before anything is made. */
 MUST_CHECK enum err_code file_room_check(unsigned count, struct err *err);
 
 /* Is it a plain file that this user may execute (access(2))? */

@@ -1,8 +1,9 @@
 /* loop.h - wait for descriptors and a moment: libuv's loop, and only its loop.
  *
- * Deadlines are a timer descriptor of CLOCK_BOOTTIME of our own, so that they neither jump with the wall
- * clock nor stop during suspend. Callbacks run inside loop_wait, on its thread. Nothing here installs a
- * signal handler or makes a process; loop_fd lets a host nest it in a loop of its own. */
+ * Deadlines are a timer descriptor of CLOCK_BOOTTIME of our own, so that they neither jump with the
+ * wall clock nor stop during suspend. Callbacks run inside loop_wait, on its thread. Nothing here
+ * installs a signal handler or makes a process; loop_fd lets a host nest it in a loop of its
+ * own. */
 #ifndef SYS_LOOP_H
 #define SYS_LOOP_H
 
@@ -26,7 +27,8 @@ MUST_CHECK enum err_code loop_watch(struct loop *loop, int fd, loop_fn *fn, void
 /* Accepts NULL. Safe inside a callback. */
 void loop_unwatch(struct loop_watch *watch);
 
-/* Wait until a watch is ready or `timeout_ns` is over (0 do not wait, -1 no end), and run callbacks. */
+/* Wait until a watch is ready or `timeout_ns` is over (0 do not wait, -1 no end), and run
+ * callbacks. */
 MUST_CHECK enum err_code loop_wait(struct loop *loop, int64_t timeout_ns, struct err *err);
 
 /* Readable when loop_wait has something to do; see uv_backend_fd. */

@@ -35,8 +35,8 @@ MUST_CHECK enum err_code probe_place(int dir, struct probe_place *ret_place, str
 /* How long fdatasync(2) of a small append takes: the median of some, in ns. FULL, IO. */
 MUST_CHECK enum err_code probe_flush(int dir, int64_t *ret_median_ns, struct err *err);
 
-/* Do locks of open files exclude each other (fcntl(2), F_OFD_SETLK)? UNSUPPORTED says how not; IO.
- */
+/* Do locks of open files exclude each other (fcntl(2), F_OFD_SETLK)? UNSUPPORTED says how not;
+ * IO. */
 MUST_CHECK enum err_code probe_lock(int dir, struct err *err);
 
 /* Can a directory be renamed without replacing another, and be synced (renameat2(2), fsync(2))?

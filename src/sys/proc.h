@@ -31,8 +31,8 @@ enum proc_environ {
 	PROC_ENVIRON_HAS_NOT, /* or it may not be read, or the value is longer than the room */
 	PROC_ENVIRON_UNCLEAR, /* in the middle of an exec or of its end a process shows neither
 			       * arguments nor environment: ask again a moment later. A thread of
-			       * the kernel, and a program that wants to, looks like that for ever.
-			       */
+			       * the kernel, and a program that wants to, looks like that for
+			       * ever. */
 };
 
 /* Copy the value of `name` out of a process's environment, as it was at its exec, NUL-ended. */

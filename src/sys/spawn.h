@@ -44,17 +44,17 @@ struct spawn_plan {
 	int cgroup_fd; /* directory of the cgroup it is born in, -1: the caller's */
 
 	bool resets_signals; /* false: the caller has no handler, ignores nothing and blocks all */
-	bool dies_with_caller;             /* PDEATHSIG = KILL: only for a caller of one thread */
-	bool is_detached;                  /* not a child of the caller: nobody has to reap it */
-	const struct spawn_limit *limits;  /* set in order, before the user is changed */
+	bool dies_with_caller;            /* PDEATHSIG = KILL: only for a caller of one thread */
+	bool is_detached;                 /* not a child of the caller: nobody has to reap it */
+	const struct spawn_limit *limits; /* set in order, before the user is changed */
 	size_t limits_count;
 	const struct spawn_user *user; /* NULL: the caller's; needs its rights */
 	const char *stdin_path;        /* plain file, from cwd, opened as `user`; NULL: see fds */
 };
 
 /* Start it. 0 and *ret_pid, or the errno that kept the program from running; then no process is
- * left. A child that is not detached must be reaped by the caller (wait4). Blocks until the exec.
- */
+ * left. A child that is not detached must be reaped by the caller (wait4). Blocks until the
+ * exec. */
 MUST_CHECK int spawn_start(const struct spawn_plan *plan, int32_t *ret_pid);
 
 /* /dev/null for reading and writing, close-on-exec; -1 with errno. */

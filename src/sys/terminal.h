@@ -36,8 +36,8 @@ MUST_CHECK enum err_code terminal_detach(bool *ret_is_child, int *ret_fd, struct
 MUST_CHECK enum err_code terminal_hear(int fd, struct buf *out, struct err *err);
 void terminal_close(int fd);
 
-/* Become another program (execv(3)), with the caller's descriptors and environment. Comes back only when
- * that failed. */
+/* Become another program (execv(3)), with the caller's descriptors and environment. Comes back only
+ * when that failed. */
 enum err_code terminal_become(char *const argv[], struct err *err);
 
 #endif

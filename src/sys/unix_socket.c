@@ -38,8 +38,8 @@ enum err_code socket_path(const char *kind, uint64_t device, uint64_t inode,
 	char whole[2 * SOCKET_PATH_BYTES];
 	int len = -1;
 
-	/* "All paths set in these environment variables must be absolute" (XDG base directories).
-	 */
+	/* "All paths set in these environment variables must be absolute" (XDG base
+	 * directories). */
 	if (runtime && runtime[0] == '/')
 		len = snprintf(folder, sizeof(folder), "%s/sluice", runtime);
 	if (len < 0 || len > 64) /* unset, or no room is left for the name */

@@ -41,8 +41,8 @@ MUST_CHECK enum err_code socket_peer(int fd, struct socket_peer *ret_peer, struc
 ssize_t socket_send(int fd, const void *bytes, size_t len);
 ssize_t socket_receive(int fd, void *bytes, size_t len);
 
-/* Block until something can be received or the time is over; with -1 for a descriptor: just that.
- */
+/* Block until something can be received or the time is over; with -1 for a descriptor: just
+ * that. */
 void socket_wait(int fd, int64_t timeout_ns);
 
 void socket_close(int *fd); /* -1 is fine; becomes -1 */

@@ -26,7 +26,7 @@ enum vfs_mode {
 	VFS_DIR, /* must exist and be a directory; "." is the directory itself */
 };
 
-#define VFS_NAME_BYTES 256 /* a name in a directory, with its NUL */
+#define VFS_NAME_BYTES 256            /* a name in a directory, with its NUL */
 #define VFS_LIST_BYTES ((size_t)8192) /* names that are listed at once */
 
 struct vfs_stat {
@@ -81,12 +81,12 @@ struct vfs {
 /* The operating system's files. */
 extern const struct vfs vfs_os;
 
-/* NOT_FOUND, EXISTS (VFS_NEW), INVALID when the path leaves `dir`, a link is on the way, or it is not
- * a plain file (VFS_DIR: a directory). A pipe or device is refused without waiting for it. */
+/* NOT_FOUND, EXISTS (VFS_NEW), INVALID when the path leaves `dir`, a link is on the way, or it is
+ * not a plain file (VFS_DIR: a directory). A pipe or device is refused without waiting for it. */
 MUST_CHECK enum err_code vfs_open(const struct vfs *vfs, int dir, const char *path,
 				  enum vfs_mode mode, int *ret_fd, struct err *err);
-/* Open an absolute directory to begin paths from; links in `path` are followed. With `make` it is made
- * with its parents (0700) when absent. NOT_FOUND, INVALID when it is not a directory. */
+/* Open an absolute directory to begin paths from; links in `path` are followed. With `make` it is
+ * made with its parents (0700) when absent. NOT_FOUND, INVALID when it is not a directory. */
 MUST_CHECK enum err_code vfs_root(const struct vfs *vfs, const char *path, bool make, int *ret_fd,
 				  struct err *err);
 /* The same for a state directory that should be there: IO when it is not a directory, since there
@@ -108,7 +108,8 @@ MUST_CHECK enum err_code vfs_write_at(const struct vfs *vfs, int fd, const void 
 				      uint64_t offset, struct err *err);
 MUST_CHECK enum err_code vfs_sync_data(const struct vfs *vfs, int fd, struct err *err);
 MUST_CHECK enum err_code vfs_sync(const struct vfs *vfs, int fd, struct err *err);
-MUST_CHECK enum err_code vfs_truncate(const struct vfs *vfs, int fd, uint64_t size, struct err *err);
+MUST_CHECK enum err_code vfs_truncate(const struct vfs *vfs, int fd, uint64_t size,
+				      struct err *err);
 MUST_CHECK enum err_code vfs_stat(const struct vfs *vfs, int fd, struct vfs_stat *ret_stat,
 				  struct err *err);
 /* What has this plain name (no '/') in `dir` now; a link is not followed. NOT_FOUND. */

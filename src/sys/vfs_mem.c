@@ -97,8 +97,8 @@ static bool next_name(struct str path, size_t *at, struct str *ret_name)
 	return true;
 }
 
-/* The directory that a path lies in and the last name, empty for the directory itself; or -errno.
- */
+/* The directory that a path lies in and the last name, empty for the directory itself; or
+ * -errno. */
 static int walk(const struct vfs_mem *mem, struct node *dir, const char *path,
 		struct node **ret_dir, struct str *ret_name)
 {

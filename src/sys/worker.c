@@ -15,7 +15,7 @@ struct worker_pool {
 	uint32_t waiting; /* jobs that no thread has taken */
 	uint32_t idle;    /* threads that wait for one */
 	uint32_t threads_count;
-	bool is_waking;   /* a thread was called and has not come yet */
+	bool is_waking; /* a thread was called and has not come yet */
 	bool is_closing;
 	uint32_t threads_max;
 	size_t threads_capacity;
@@ -52,8 +52,8 @@ void worker_pool_free(struct worker_pool *pool)
 	mem_free(pool);
 }
 
-/* The lock is held. One thread is called at a time, and calls the next one when there is more than it takes:
- * jobs that are short do not wake a thread each. */
+/* The lock is held. One thread is called at a time, and calls the next one when there is more than
+ * it takes: jobs that are short do not wake a thread each. */
 static void thread_call(struct worker_pool *pool)
 {
 	if (!pool->first || !pool->idle || pool->is_waking)

@@ -1,8 +1,8 @@
 /* worker.h - threads that do work for one that must not wait (pthreads(7)).
  *
  * Threads are started when there is work and nobody idle, at most as many as asked for, and stay
- * until the pool is freed. They block every signal but those of faults, so that handlers run on the threads
- * of the program. */
+ * until the pool is freed. They block every signal but those of faults, so that handlers run on the
+ * threads of the program. */
 #ifndef SYS_WORKER_H
 #define SYS_WORKER_H
 

@@ -1,5 +1,5 @@
-/* Event lines and the JSON scanner: no input crashes them, and what our scanner takes for JSON is what
- * jansson takes for JSON. */
+/* Event lines and the JSON scanner: no input crashes them, and what our scanner takes for JSON is
+ * what jansson takes for JSON. */
 #include "base/json.h"
 #include "base/mem.h"
 #include "jansson_judge.h"

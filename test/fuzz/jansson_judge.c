@@ -1,4 +1,5 @@
-/* jansson_judge.c - what jansson says of a text; apart, because its names clash with base/json.h. */
+/* jansson_judge.c - what jansson says of a text; apart, because its names clash with
+ * base/json.h. */
 #include "jansson_judge.h"
 
 #include <jansson.h>
@@ -7,8 +8,8 @@
 bool jansson_takes(const char *text, size_t len)
 {
 	json_error_t error;
-	json_t *tree = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL,
-				  &error);
+	json_t *tree = json_loadb(
+	    text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 	bool is_taken = tree != NULL;
 
 	json_decref(tree);

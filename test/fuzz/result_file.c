@@ -14,21 +14,22 @@ static void must_be_json(const struct buf *text)
 
 	if (!text->len)
 		return;
-	if (json_check(buf_view(text), JSON_DEPTH_MAX, &err) != ERR_OK || memchr(text->ptr, '\n', text->len))
+	if (json_check(buf_view(text), JSON_DEPTH_MAX, &err) != ERR_OK ||
+	    memchr(text->ptr, '\n', text->len))
 		abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct output outputs[] = {
-		{.name = STR("rows"), .type = VALUE_INT, .is_required = true},
-		{.name = STR("rate"), .type = VALUE_NUMBER},
-		{.name = STR("ok"), .type = VALUE_BOOL},
-		{.name = STR("wait"), .type = VALUE_DURATION},
-		{.name = STR("size"), .type = VALUE_SIZE},
-		{.name = STR("items"), .type = VALUE_LIST},
-		{.name = STR("tree"), .type = VALUE_OBJECT},
-		{.name = STR("path"), .type = VALUE_PATH},
+	    {.name = STR("rows"), .type = VALUE_INT, .is_required = true},
+	    {.name = STR("rate"), .type = VALUE_NUMBER},
+	    {.name = STR("ok"), .type = VALUE_BOOL},
+	    {.name = STR("wait"), .type = VALUE_DURATION},
+	    {.name = STR("size"), .type = VALUE_SIZE},
+	    {.name = STR("items"), .type = VALUE_LIST},
+	    {.name = STR("tree"), .type = VALUE_OBJECT},
+	    {.name = STR("path"), .type = VALUE_PATH},
 	};
 	struct step step = {.outputs = outputs, .outputs_count = ARRAY_LEN(outputs)};
 	AUTO(result_fini) struct result_file result;

@@ -25,13 +25,15 @@ int main(void)
 
 	options.observer.on_event = count_lines;
 	options.observer.arg = &lines;
-	sluice_pipeline_step(pipeline,
-			     &(struct sluice_step_def){.id = "check", .noop = true, .gate = SLUICE_GATE_HARD},
-			     &err);
-	sluice_pipeline_step(pipeline,
-			     &(struct sluice_step_def){.id = "work", .argv = SLUICE_LIST("sh", "-c", "exit 0")},
-			     &err);
-	if (sluice_open(NULL, &sluice, &err) || sluice_run_start(sluice, pipeline, &options, &run, &err)) {
+	sluice_pipeline_step(
+	    pipeline,
+	    &(struct sluice_step_def){.id = "check", .noop = true, .gate = SLUICE_GATE_HARD}, &err);
+	sluice_pipeline_step(
+	    pipeline,
+	    &(struct sluice_step_def){.id = "work", .argv = SLUICE_LIST("sh", "-c", "exit 0")},
+	    &err);
+	if (sluice_open(NULL, &sluice, &err) ||
+	    sluice_run_start(sluice, pipeline, &options, &run, &err)) {
 		fprintf(stderr, "%s\n%s\n", err.text, err.hint);
 		return sluice_exit_status(err.code);
 	}

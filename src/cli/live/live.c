@@ -9,12 +9,12 @@
 #include "cli/member.h"
 #include "cli/live/row.h"
 
-#define STEPS_MAX    5000
-#define TIME_COLUMN  44 /* where times begin, if names are not longer */
+#define STEPS_MAX     5000
+#define TIME_COLUMN   44 /* where times begin, if names are not longer */
 #define HEAD_COLUMNS  30 /* of the head, for what is behind the pipeline's name */
 #define TIMES_COLUMNS 10 /* of a step's line, for what is behind its name, at least */
 #define NAME_LEAST    12 /* of a name that is cut */
-#define NAME_COLUMNS 64
+#define NAME_COLUMNS  64
 #define FRAME_LINES \
 	2 /* of a frame that are no steps: the head, and the count of what is left out */
 
@@ -185,10 +185,10 @@ static const struct {
 	const char *type;
 	enum look look;
 } moves[] = {
-    {"step.started", LOOK_RUNNING},  {"step.waiting", LOOK_WAITING},
-    {"step.retried", LOOK_RETRYING}, {"step.succeeded", LOOK_DONE},
-    {"step.failed", LOOK_FAILED},    {"step.lost", LOOK_FAILED},
-    {"step.skipped", LOOK_SKIPPED},  {"step.compensated", LOOK_SKIPPED},
+    {"step.started", LOOK_RUNNING},         {"step.waiting", LOOK_WAITING},
+    {"step.retried", LOOK_RETRYING},        {"step.succeeded", LOOK_DONE},
+    {"step.failed", LOOK_FAILED},           {"step.lost", LOOK_FAILED},
+    {"step.skipped", LOOK_SKIPPED},         {"step.compensated", LOOK_SKIPPED},
     {"compensation.started", LOOK_RUNNING}, {"compensation.failed", LOOK_FAILED},
 };
 

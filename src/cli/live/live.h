@@ -3,8 +3,8 @@
  * A step that needs one other step stands below it; where several steps follow one, they are
  * branches of it, and what needs more than one branch stands after them, at the level of the step
  * where they parted (the step that dominates it). When the window is too low for all, what is done
- * or not begun is only counted. The shape comes from the run's status, the rest from events alone.
- */
+ * or not begun is only counted. The shape comes from the run's status, the rest from events
+ * alone. */
 #ifndef CLI_LIVE_LIVE_H
 #define CLI_LIVE_LIVE_H
 

@@ -5,8 +5,8 @@
 
 #include <stdarg.h>
 
-/* Bytes of the first `columns` characters of a text in UTF-8; *ret_columns is how many there are.
- */
+/* Bytes of the first `columns` characters of a text in UTF-8; *ret_columns is how many there
+ * are. */
 static size_t fitting(struct str text, unsigned columns, unsigned *ret_columns)
 {
 	size_t at = 0;

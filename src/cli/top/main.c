@@ -398,7 +398,8 @@ static void take_key(struct top *top, int key)
 		stop(top);
 		break;
 	case 'a':
-		decide(top, sluice_approve, "approved; a run that nobody owns goes on with sluice resume");
+		decide(top, sluice_approve,
+		       "approved; a run that nobody owns goes on with sluice resume");
 		break;
 	case 'r':
 		decide(top, sluice_reject, "rejected");

@@ -17,7 +17,7 @@ struct top_out {
 	void *arg;
 	bool is_utf8;
 	unsigned columns; /* of the screen; 0 = as many as it takes */
-	int64_t now_ms; /* UTC */
+	int64_t now_ms;   /* UTC */
 };
 
 /* The headings of the table of runs, and one of its lines. */

@@ -5,8 +5,8 @@ static int run(struct cli *cli)
 {
 	const struct options *given = &cli->options;
 	struct sluice_events_opts options = {.follow = given->given[OPT_FOLLOW],
-						.type = given->value[OPT_TYPE],
-						.step = given->value[OPT_STEP]};
+					     .type = given->value[OPT_TYPE],
+					     .step = given->value[OPT_STEP]};
 	struct option_error wrong;
 	enum sluice_format format;
 	struct sluice_error err;

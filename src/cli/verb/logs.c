@@ -11,11 +11,10 @@ static bool show(void *arg, const char *bytes, size_t len)
 static int run(struct cli *cli)
 {
 	const struct options *given = &cli->options;
-	struct sluice_logs_opts options = {.step =
-						  given->words_count > 1 ? given->words[1] : NULL,
-					      .attempt = -1,
-					      .failed = given->given[OPT_FAILED],
-					      .follow = given->given[OPT_FOLLOW]};
+	struct sluice_logs_opts options = {.step = given->words_count > 1 ? given->words[1] : NULL,
+					   .attempt = -1,
+					   .failed = given->given[OPT_FAILED],
+					   .follow = given->given[OPT_FOLLOW]};
 	struct option_error wrong;
 	struct sluice_error err;
 	uint64_t attempt;

@@ -30,8 +30,8 @@ static bool load(struct cli *cli, struct sluice_pipeline **ret_pipeline, int *re
 	return false;
 }
 
-/* The file that the run came from has changed: said, and no more. What is wrong with the run the resume
- * itself will say. */
+/* The file that the run came from has changed: said, and no more. What is wrong with the run the
+ * resume itself will say. */
 static void tell_file(struct cli *cli)
 {
 	struct sluice_error ignored;
@@ -148,8 +148,9 @@ static int run(struct cli *cli)
 	if (!options_number(given, OPT_MAX_PARALLEL, 1, PARALLEL_MAX, 0, &parallel, &wrong))
 		return cli_usage(cli, wrong.text, wrong.hint);
 	if (given->given[OPT_CHECK] && given->given[OPT_DETACH])
-		return cli_usage(cli, "`--check` starts nothing that could go to the background: --detach",
-				 NULL);
+		return cli_usage(
+		    cli, "`--check` starts nothing that could go to the background: --detach",
+		    NULL);
 	if (given->given[OPT_ACCEPT] && !given->value[OPT_FILE])
 		return cli_usage(cli, "--accept-changes needs --file FILE",
 				 "without it the run goes on with what it froze");
@@ -166,33 +167,34 @@ static int run(struct cli *cli)
 	return resume(cli, &options);
 }
 
-static const enum option resume_options[] = {OPT_CHECK,        OPT_FROM, OPT_PARAM, OPT_OVERRIDE,
-					     OPT_REASON,       OPT_AS,   OPT_FILE,  OPT_ACCEPT,
-					     OPT_MAX_PARALLEL, OPT_DETACH, OPT_WAIT, OPT_AGAIN,
+static const enum option resume_options[] = {OPT_CHECK,        OPT_FROM,   OPT_PARAM, OPT_OVERRIDE,
+					     OPT_REASON,       OPT_AS,     OPT_FILE,  OPT_ACCEPT,
+					     OPT_MAX_PARALLEL, OPT_DETACH, OPT_WAIT,  OPT_AGAIN,
 					     OPT_OUTPUT,       OPT_JSON,   OPT_END};
 
 const struct cli_verb verb_resume = {
     .name = "resume",
     .usage = "RUN [options]",
     .summary = "go on with a run",
-    .help = "  sluice resume @failed\n"
-	    "  sluice resume 20260131T1200 --check\n"
-	    "  sluice resume nightly --from load -p threshold=95\n"
-	    "  sluice resume nightly --override quality_gate --reason 'checked by hand' --as anna\n"
-	    "  sluice resume nightly --file fixed.yaml --accept-changes\n"
-	    "  sluice resume nightly --detach\n"
-	    "\n"
-	    "Failed and interrupted steps run again, succeeded ones do not (but see --from). A run "
-	    "that\n"
-	    "failed at a hard gate needs --override GATE and --reason; both are recorded. A "
-	    "succeeded run\n"
-	    "is left alone (exit 0), a blocked one on which nobody decided too (exit 4).\n"
-	    "\n"
-	    "A run goes on with the definition that it froze. --file FILE tells what another one would "
-	    "change,\n"
-	    "and refuses it (exit 3); with --accept-changes steps that changed or are new, and all "
-	    "downstream\n"
-	    "of them, run again. Others stay as they are.\n",
+    .help =
+	"  sluice resume @failed\n"
+	"  sluice resume 20260131T1200 --check\n"
+	"  sluice resume nightly --from load -p threshold=95\n"
+	"  sluice resume nightly --override quality_gate --reason 'checked by hand' --as anna\n"
+	"  sluice resume nightly --file fixed.yaml --accept-changes\n"
+	"  sluice resume nightly --detach\n"
+	"\n"
+	"Failed and interrupted steps run again, succeeded ones do not (but see --from). A run "
+	"that\n"
+	"failed at a hard gate needs --override GATE and --reason; both are recorded. A "
+	"succeeded run\n"
+	"is left alone (exit 0), a blocked one on which nobody decided too (exit 4).\n"
+	"\n"
+	"A run goes on with the definition that it froze. --file FILE tells what another one would "
+	"change,\n"
+	"and refuses it (exit 3); with --accept-changes steps that changed or are new, and all "
+	"downstream\n"
+	"of them, run again. Others stay as they are.\n",
     .options = resume_options,
     .formats = CLI_TEXT | CLI_JSON,
     .words_min = 1,

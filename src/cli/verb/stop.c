@@ -4,8 +4,8 @@
 static int run(struct cli *cli)
 {
 	const struct sluice_act_opts options = {.as = cli->options.value[OPT_AS],
-						   .reason = cli->options.value[OPT_REASON],
-						   .now = cli->options.given[OPT_NOW]};
+						.reason = cli->options.value[OPT_REASON],
+						.now = cli->options.given[OPT_NOW]};
 	struct sluice_error err;
 
 	if (sluice_stop(cli->sluice, cli->options.words[0], &options, &err) != SLUICE_OK)

@@ -150,8 +150,8 @@ static void start(struct subject *subject, const char *path, uint32_t attempt, c
 	assert_fine(subject->exec.ops->start(subject->exec.self, &start, &subject->err));
 }
 
-/* The next report; its descriptor says when there is something (STARTED after a start is left out).
- */
+/* The next report; its descriptor says when there is something (STARTED after a start is left
+ * out). */
 static struct exec_report wait_report(struct subject *subject, bool wants_started)
 {
 	struct pollfd fd = {subject->exec.ops->fd(subject->exec.self), POLLIN, 0};

@@ -1,5 +1,5 @@
-/* kind_test.c - kinds of steps that a program registers, and middleware around what it carries out
- */
+/* kind_test.c - kinds of steps that a program registers, and middleware around what it carries
+ * out */
 #include "fixture.h"
 
 static struct world world_of_test;

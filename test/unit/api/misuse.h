@@ -1,6 +1,6 @@
 /* misuse.h - wrong use of every public function is an error and never a crash (S13: usage, nothing
- * was written); under sanitizers too. What the tables of misuse_*_test.c share. test/structure checks
- * that no function is missing from them. */
+ * was written); under sanitizers too. What the tables of misuse_*_test.c share. test/structure
+ * checks that no function is missing from them. */
 #ifndef TEST_API_MISUSE_H
 #define TEST_API_MISUSE_H
 

@@ -162,24 +162,30 @@ static void a_text_is_cut_before_a_sequence_that_does_not_fit(void **state)
 		size_t max;
 		size_t len;
 	} rows[] = {
-		{"", 0, 0},
-		{"abc", 0, 0},
-		{"abc", 2, 2},
-		{"abc", 3, 3},
-		{"a\xC3\xA9", 3, 3},
-		{"a\xC3\xA9", 2, 1},
-		{"a\xC3\xA9", 1, 1},
-		{"\xC3\xA9", 1, 0},
-		{"\xE2\x82\xAC" "b", 3, 3},
-		{"\xE2\x82\xAC" "b", 2, 0},
-		{"\xE2\x82\xAC" "b", 1, 0},
-		{"a\xF0\x9F\x98\x80", 4, 1},
-		{"a\xF0\x9F\x98\x80", 3, 1},
-		{"a\xF0\x9F\x98\x80", 2, 1},
-		{"a\xF0\x9F\x98\x80", 5, 5},
-		{"\xBF\xBF\xBF\xBF\xBF", 4, 4}, /* malformed */
-		{"\xE2\x82", 1, 1},
-		{"a\xFF\xBF", 2, 2},
+	    {"", 0, 0},
+	    {"abc", 0, 0},
+	    {"abc", 2, 2},
+	    {"abc", 3, 3},
+	    {"a\xC3\xA9", 3, 3},
+	    {"a\xC3\xA9", 2, 1},
+	    {"a\xC3\xA9", 1, 1},
+	    {"\xC3\xA9", 1, 0},
+	    {"\xE2\x82\xAC"
+	     "b",
+	     3, 3},
+	    {"\xE2\x82\xAC"
+	     "b",
+	     2, 0},
+	    {"\xE2\x82\xAC"
+	     "b",
+	     1, 0},
+	    {"a\xF0\x9F\x98\x80", 4, 1},
+	    {"a\xF0\x9F\x98\x80", 3, 1},
+	    {"a\xF0\x9F\x98\x80", 2, 1},
+	    {"a\xF0\x9F\x98\x80", 5, 5},
+	    {"\xBF\xBF\xBF\xBF\xBF", 4, 4}, /* malformed */
+	    {"\xE2\x82", 1, 1},
+	    {"a\xFF\xBF", 2, 2},
 	};
 
 	(void)state;

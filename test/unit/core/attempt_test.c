@@ -1,5 +1,5 @@
-/* attempt_test.c - retries, losses, leftovers, stops, deadlines and resumes: S7, S8.3, S8.4, S9.2.
- */
+/* attempt_test.c - retries, losses, leftovers, stops, deadlines and resumes: S7, S8.3, S8.4,
+ * S9.2. */
 #include "support/run_fixture.h"
 
 #include "base/mem.h"
@@ -23,8 +23,8 @@ static void assert_outcome(const struct fixture *f, enum run_state_id state,
 	assert_int_equal(f->run.outcome, outcome);
 }
 
-/* ---------------------------------------------------------------------------------------- retries
- */
+/* ----------------------------------------------------------------------------------------
+ * retries */
 
 static void s7_1_max_attempts_counts_all(void **state)
 {
@@ -156,8 +156,8 @@ static void s7_3_the_budget_is_renewed_for_a_retry_that_was_still_to_come(void *
 			   "run.completed succeeded success");
 }
 
-/* ----------------------------------------------------------------------------------------- losses
- */
+/* -----------------------------------------------------------------------------------------
+ * losses */
 
 static void s8_4_a_lost_attempt_fails_the_step(void **state)
 {
@@ -308,8 +308,8 @@ static void s8_4_a_log_that_retries_what_nobody_decided_is_corrupt(void **state)
 	assert_int_equal(apply(&f.run, &event, ERR_CORRUPT, &f.err), ERR_CORRUPT);
 }
 
-/* -------------------------------------------------------------------------------------- leftovers
- */
+/* --------------------------------------------------------------------------------------
+ * leftovers */
 
 static void s8_3_leftovers_block_and_are_never_run_beside(void **state)
 {
@@ -420,8 +420,8 @@ static void a_failing_run_with_leftovers_blocks_and_then_fails(void **state)
 			   "run.completed failed failed");
 }
 
-/* ------------------------------------------------------------------------------------------ stops
- */
+/* ------------------------------------------------------------------------------------------
+ * stops */
 
 static void s7_5_a_stop_starts_nothing_new_and_writes_no_skips(void **state)
 {
@@ -484,8 +484,8 @@ static void s1_5_a_stopping_run_that_is_taken_over_stops_and_can_still_succeed(v
 	assert_outcome(&f, RUN_SUCCEEDED, OUTCOME_SUCCESS);
 }
 
-/* ---------------------------------------------------------------------------- the run's deadline
- */
+/* ---------------------------------------------------------------------------- the run's
+ * deadline */
 
 static void s7_4_the_deadline_of_the_run_ends_everything(void **state)
 {
@@ -542,8 +542,8 @@ static void s3_3_the_deadline_of_a_stopping_run_stops_it_now(void **state)
 			   "run.completed stopped stopped");
 }
 
-/* ---------------------------------------------------------------------------------------- resumes
- */
+/* ----------------------------------------------------------------------------------------
+ * resumes */
 
 /* DEFECT-A-G, DEFECT-A-H, DEFECT-A-I: a failed run can be resumed, what ran when the engine died is
  * gone on with, and the log shows the resume. */
@@ -654,8 +654,8 @@ static void s9_2_from_wants_everything_that_the_step_needs(void **state)
 	assert_int_equal(fixture_step(&f, "x")->attempt, 1);
 }
 
-/* An approval that waits downstream stays, but starts nothing before what it needs has run again.
- */
+/* An approval that waits downstream stays, but starts nothing before what it needs has run
+ * again. */
 static void s9_2_from_holds_back_what_waits_downstream(void **state)
 {
 	RUN(f, "a; m gate=manual; n needs=a on=skip retry=2");

@@ -21,8 +21,8 @@ static void assert_outcome(const struct fixture *f, enum run_state_id state,
 	assert_int_equal(f->run.outcome, outcome);
 }
 
-/* ------------------------------------------------------------------------------------- hard gates
- */
+/* ------------------------------------------------------------------------------------- hard
+ * gates */
 
 static void s5_4_a_hard_gate_skips_downstream_as_gate_failed_and_others_as_run_stopped(void **state)
 {
@@ -41,8 +41,8 @@ static void s5_4_a_hard_gate_skips_downstream_as_gate_failed_and_others_as_run_s
 	assert_text(event_text(f.log[6], EVENT_FIELD_REASON), "too low");
 }
 
-/* DEFECT-A-B: transient failures of a hard gate are retried; a gate that said no never is (S7.3).
- */
+/* DEFECT-A-B: transient failures of a hard gate are retried; a gate that said no never is
+ * (S7.3). */
 static void s7_3_a_hard_gate_retries_what_may_be_retried_and_never_a_no(void **state)
 {
 	RUN(f, "g gate=hard pass retry=3; b");
@@ -188,7 +188,8 @@ static void s5_5_nothing_runs_below_a_hard_gate_that_was_cancelled_and_may_be_ig
 {
 	RUN(f, "g gate=hard on=ignore; b");
 	assert_int_equal(fixture_stop(&f, true), ERR_OK);
-	assert_int_equal(fixture_resume(&f, NULL, NULL), ERR_OK); /* the engine that stopped it died */
+	assert_int_equal(fixture_resume(&f, NULL, NULL),
+			 ERR_OK); /* the engine that stopped it died */
 	fixture_fail(&f, "g", CLASS_CANCELLED);
 	assert_int_equal(fixture_step(&f, "b")->state, STEP_PENDING);
 	assert_outcome(&f, RUN_STOPPED, OUTCOME_STOPPED);
@@ -211,8 +212,8 @@ static void s5_5_a_lost_hard_gate_has_failed(void **state)
 	assert_int_equal(fixture_resume(&f, NULL, NULL), ERR_REFUSED);
 }
 
-/* ----------------------------------------------------------------------------------- manual gates
- */
+/* ----------------------------------------------------------------------------------- manual
+ * gates */
 
 static void s3_2_a_run_blocks_when_only_a_person_can_move_it(void **state)
 {
@@ -434,8 +435,8 @@ static void s9_1_a_blocked_run_with_nothing_decided_writes_nothing(void **state)
 	fixture_expect(&f, "");
 }
 
-/* ------------------------------------------------------------------------------------- overrides
- */
+/* -------------------------------------------------------------------------------------
+ * overrides */
 
 static void s9_1_a_failed_gate_bars_a_resume_without_override(void **state)
 {

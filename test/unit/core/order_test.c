@@ -1,5 +1,5 @@
-/* order_test.c - which steps run, in what order, and what the run comes to: S3, S5.1 - S5.3, S5.7.
- */
+/* order_test.c - which steps run, in what order, and what the run comes to: S3, S5.1 - S5.3,
+ * S5.7. */
 #include "support/run_fixture.h"
 
 #include "base/mem.h"
@@ -32,8 +32,8 @@ static void assert_outcome(const struct fixture *f, enum run_state_id state,
 	assert_int_equal(f->run.outcome, outcome);
 }
 
-/* ----------------------------------------------------- the sequences of the system before this one
- */
+/* ----------------------------------------------------- the sequences of the system before this
+ * one */
 
 static void s11_a_clean_run_of_n_steps_writes_2n_plus_5_events(void **state)
 {
@@ -228,8 +228,8 @@ static void s3_5_warnings_count_failed_projections_and_leave_the_outcome(void **
 	assert_int_equal(event_int(fixture_last(&f), EVENT_FIELD_WARNINGS, -1), 1);
 }
 
-/* ------------------------------------------------------------------------------------------ S5.1
- */
+/* ------------------------------------------------------------------------------------------
+ * S5.1 */
 
 static void s5_1_a_step_without_needs_waits_for_the_one_before_it(void **state)
 {
@@ -260,8 +260,8 @@ static void the_concurrency_of_the_run_bounds_what_runs_without_an_event(void **
 	assert_outcome(&f, RUN_SUCCEEDED, OUTCOME_SUCCESS);
 }
 
-/* ------------------------------------------------------------------------------------------ S5.2
- */
+/* ------------------------------------------------------------------------------------------
+ * S5.2 */
 
 /* Whenever each of them became ready: a resume has the same order as the live run. */
 static void ready_steps_start_by_priority_and_then_in_the_order_of_the_file(void **state)
@@ -269,7 +269,8 @@ static void ready_steps_start_by_priority_and_then_in_the_order_of_the_file(void
 	AUTO(fixture_close) struct fixture f;
 
 	(void)state;
-	fixture_open(&f, "a needs=; b needs=; c needs=; d needs= prio=9; e needs=c prio=3; f needs= prio=3");
+	fixture_open(
+	    &f, "a needs=; b needs=; c needs=; d needs= prio=9; e needs=c prio=3; f needs= prio=3");
 	f.model->concurrency = 1;
 	fixture_start(&f);
 	fixture_ok(&f, "d");
@@ -456,8 +457,8 @@ static void s5_2_both_kinds_of_needs_together(void **state)
 	assert_int_equal(fixture_step(&f, "d")->state, STEP_RUNNING);
 }
 
-/* ------------------------------------------------------------------------------------------ S5.3
- */
+/* ------------------------------------------------------------------------------------------
+ * S5.3 */
 
 static void s5_3_a_condition_is_asked_when_the_needs_are_met(void **state)
 {
@@ -524,8 +525,8 @@ static void s5_3_a_step_that_cannot_begin_is_never_executed_by_a_recovery(void *
 	}
 }
 
-/* ------------------------------------------------------------------------------------------ S5.7
- */
+/* ------------------------------------------------------------------------------------------
+ * S5.7 */
 
 static void s5_7_stop_starts_nothing_new_and_skips_the_rest(void **state)
 {
@@ -581,8 +582,8 @@ static void s5_7_a_policy_applies_only_when_the_retries_are_used_up(void **state
 			   "run.completed failed failed");
 }
 
-/* ------------------------------------------------------------------------------- what is refused
- */
+/* ------------------------------------------------------------------------------- what is
+ * refused */
 
 static enum err_code apply_raw(struct fixture *f, enum event_type type, const char *step,
 			       uint32_t attempt)

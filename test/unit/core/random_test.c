@@ -35,8 +35,8 @@ static uint64_t number(const struct plan *plan, uint32_t step, uint32_t attempt,
 	return random_next(&state);
 }
 
-/* ------------------------------------------------------------------------------------ generation
- */
+/* ------------------------------------------------------------------------------------
+ * generation */
 
 static void put_list(struct buf *out, const char *key, uint64_t set, uint32_t below)
 {
@@ -70,8 +70,8 @@ static void put_step(struct buf *out, const struct plan *plan, uint32_t i, uint6
 
 	if (number(plan, i, 0, 8) % 5 == 0)
 		policy = "compensate";
-	buf_fmt(out, "%ss%u on=%s lost=%s retry=%u%s", i ? "; " : "", i, policy, losses[random_next(random) % 3],
-		(unsigned)(1 + random_next(random) % 3),
+	buf_fmt(out, "%ss%u on=%s lost=%s retry=%u%s", i ? "; " : "", i, policy,
+		losses[random_next(random) % 3], (unsigned)(1 + random_next(random) % 3),
 		gates[random_next(random) % ARRAY_LEN(gates)]);
 	switch (random_next(random) % 5) {
 	case 0:
@@ -133,7 +133,8 @@ static void plan_select(struct fixture *f, const struct plan *plan)
 	assert_ok(selection_read(buf_view(&selection), &read, &f->err), &f->err);
 	assert_ok(selection_mark(f->model, &read, marks, &f->err), &f->err);
 	for (uint32_t i = 0; i < plan->count; i++) {
-		for (uint32_t d = f->model->dependents_at[i]; d < f->model->dependents_at[i + 1]; d++) {
+		for (uint32_t d = f->model->dependents_at[i]; d < f->model->dependents_at[i + 1];
+		     d++) {
 			if (marks[i] || !marks[f->model->dependents[d]])
 				continue;
 			buf_fmt(&given, "%c\"s%u\":{\"n\":%u}", given.len ? ',' : '{', i, i);
@@ -160,8 +161,8 @@ static void plan_open(struct fixture *f, const struct plan *plan)
 	plan_select(f, plan);
 }
 
-/* --------------------------------------------------------------------------------------- the world
- */
+/* --------------------------------------------------------------------------------------- the
+ * world */
 
 static bool needs_person(const struct step_state *at)
 {
@@ -205,7 +206,8 @@ static void end_attempt(struct fixture *f, const struct plan *plan, uint32_t ste
 
 static void end_undo(struct fixture *f, const struct plan *plan)
 {
-	static const enum error_class classes[] = {CLASS_TRANSIENT_IO, CLASS_TIMEOUT, CLASS_UNKNOWN};
+	static const enum error_class classes[] = {CLASS_TRANSIENT_IO, CLASS_TIMEOUT,
+						   CLASS_UNKNOWN};
 	uint64_t random = number(plan, f->run.undo.step, f->run.undo.attempt, 11);
 
 	if (random % 16 == 0)
@@ -250,7 +252,8 @@ static bool act(struct fixture *f, const struct plan *plan)
 		fixture_undo_due(f);
 		return true;
 	}
-	if (f->run.state == RUN_BLOCKED && !f->run.undo.is_begun && number(plan, 0, 0, 12) % 4 == 0) {
+	if (f->run.state == RUN_BLOCKED && !f->run.undo.is_begun &&
+	    number(plan, 0, 0, 12) % 4 == 0) {
 		assert_ok(fixture_rollback(f), &f->err);
 		return true;
 	}
@@ -299,8 +302,8 @@ static void drive(struct fixture *f, const struct plan *plan)
 	}
 }
 
-/* ------------------------------------------------------------------------------------- comparison
- */
+/* -------------------------------------------------------------------------------------
+ * comparison */
 
 static void end_dump(const struct fixture *f, bool is_ordered, struct buf *out)
 {
@@ -353,8 +356,8 @@ static void compare_replay(const struct fixture *live, const struct plan *plan)
 	assert_int_equal(replayed.log_count, live->log_count);
 }
 
-/* ------------------------------------------------------------------------------------- properties
- */
+/* -------------------------------------------------------------------------------------
+ * properties */
 
 /* Seeds that failed once are kept; SLUICE_TEST_SEED gives others to begin with. */
 static uint64_t seed_at(uint64_t i)
@@ -432,8 +435,8 @@ static void s1_4_resumed_runs_start_nothing_below_a_gate_without_an_override(voi
 		fixture_start(&f);
 		drive(&f, &plan);
 		compare_replay(&f, &plan);
-		for (int round = 0; round < 4 && f.run.state != RUN_SUCCEEDED && !f.run.undo.is_begun;
-		     round++) {
+		for (int round = 0;
+		     round < 4 && f.run.state != RUN_SUCCEEDED && !f.run.undo.is_begun; round++) {
 			struct str gates[STEPS_MAX];
 			struct decide_resume resume = {
 			    .boot_id = STR("b2"),
@@ -495,8 +498,8 @@ static void s9_2_from_any_step_comes_to_an_end(void **state)
 	assert_true(accepted > 50);
 }
 
-/* A run at rest is rolled back until nothing is left to undo. The fixture holds the order against the
- * graph; what leftovers of a compensation bar is no end. */
+/* A run at rest is rolled back until nothing is left to undo. The fixture holds the order against
+ * the graph; what leftovers of a compensation bar is no end. */
 static void s10_a_rollback_undoes_each_step_once_and_ends(void **state)
 {
 	uint32_t undone = 0;
@@ -566,7 +569,8 @@ static void s7_4_a_deadline_at_any_moment_ends_the_run(void **state)
 			fixture_deadline(&f);
 			drive(&f, &plan);
 			if (!f.run.undo.is_begun) {
-				assert_int_equal(f.run.state, ends_stopped ? RUN_STOPPED : RUN_FAILED);
+				assert_int_equal(f.run.state,
+						 ends_stopped ? RUN_STOPPED : RUN_FAILED);
 				assert_int_equal(f.run.outcome,
 						 ends_stopped ? OUTCOME_STOPPED : OUTCOME_FAILED);
 			}

@@ -274,8 +274,8 @@ static void s10_nothing_to_undo_is_rolled_back_at_once(void **state)
 			   "run.completed rolled_back rolled_back");
 }
 
-/* ------------------------------------------------------------------ what a resume may not forget
- */
+/* ------------------------------------------------------------------ what a resume may not
+ * forget */
 
 static void s9_1_a_rejected_gate_that_is_overridden_and_approved_is_partial_at_best(void **state)
 {

@@ -194,8 +194,7 @@ static void a_command_starts_in_a_known_state(void **state)
 			     .exit_code,
 			 0);
 	(void)umask(before);
-	assert_string_equal(log_text(place, "state"),
-			    "0022\n500\n/tmp\nleader\n/state/run/0\n");
+	assert_string_equal(log_text(place, "state"), "0022\n500\n/tmp\nleader\n/state/run/0\n");
 }
 
 static void both_streams_go_to_one_log_in_order(void **state)

@@ -72,8 +72,10 @@ static void every_row_is_the_only_one_for_its_pair(void **state)
 static void every_live_state_is_reached_and_can_end(void **state)
 {
 	bool reached[KEEPER_STATES] = {[KEEPER_NONE] = true, [KEEPER_LOST] = true};
-	bool ends[KEEPER_STATES] = {
-	    [KEEPER_ENDED] = true, [KEEPER_LOST] = true, [KEEPER_UNRECORDED] = true, [KEEPER_NONE] = true};
+	bool ends[KEEPER_STATES] = {[KEEPER_ENDED] = true,
+				    [KEEPER_LOST] = true,
+				    [KEEPER_UNRECORDED] = true,
+				    [KEEPER_NONE] = true};
 
 	(void)state;
 	for (int round = 0; round < KEEPER_STATES; round++) {
@@ -327,8 +329,8 @@ static void an_end_that_cannot_be_written_is_tried_again(void **state)
 	machine_free(world.machine);
 }
 
-/* Our own file size limit (EFBIG) is no room that somebody could make: it does not stay for ever. What it
- * knows it still tells, as long as it lives. */
+/* Our own file size limit (EFBIG) is no room that somebody could make: it does not stay for ever.
+ * What it knows it still tells, as long as it lives. */
 static void an_end_that_can_never_be_written_is_given_up(void **state)
 {
 	struct world world = world_make();

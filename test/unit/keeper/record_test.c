@@ -108,9 +108,11 @@ static void a_torn_last_record_is_the_end(void **state)
 		size_t count = 0;
 
 		assert_int_equal(
-		    record_walk(str_from(log.ptr, cut), BOOT, count_one, &seen, &count, &err), ERR_OK);
+		    record_walk(str_from(log.ptr, cut), BOOT, count_one, &seen, &count, &err),
+		    ERR_OK);
 		assert_int_equal(seen, cut / RECORD_BYTES);
-		/* A torn first one may be of an earlier boot: it stays, and the next comes behind. */
+		/* A torn first one may be of an earlier boot: it stays, and the next comes
+		 * behind. */
 		assert_int_equal(count, cut < RECORD_BYTES ? (cut > 0) : cut / RECORD_BYTES);
 	}
 	log.ptr[log.len - 100] ^= 1; /* whole in size, damaged: the last one only */
@@ -175,8 +177,8 @@ static void what_lies_before_the_first_record_of_this_boot_is_passed_over(void *
 		size_t count = 0;
 
 		/* Nothing of this boot: the next record begins behind the torn one. */
-		assert_int_equal(record_walk(str_from(log.ptr, 2 * RECORD_BYTES + 7), BOOT, count_one,
-					     &seen, &count, &err),
+		assert_int_equal(record_walk(str_from(log.ptr, 2 * RECORD_BYTES + 7), BOOT,
+					     count_one, &seen, &count, &err),
 				 ERR_OK);
 		assert_int_equal(seen, 3);
 		assert_int_equal(count, 3);

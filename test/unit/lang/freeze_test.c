@@ -89,16 +89,23 @@ static const char *const pipelines[] = {
     "[{name: q,"
     " path: '${run.step}'}], tags: [b, a], description: d, on_failure: ignore, on_lost: rerun,"
     " on_stop: cancel, gate: soft, pass: output.r ~= nil, reason: 'no ${output.s}', when: 'true'}}",
-    "pipeline: p\ndefaults: {priority: 7}\nsteps: {a: {noop: true, priority: -1000000}, b: {noop: true}}",
-    "pipeline: p\nsteps: {a: {run: x, cache: true, inputs: []}, b: {run: x, cache: false, inputs: [a]}}",
-    "pipeline: p\nsteps: {a: {run: x, quality: {min_valid_rate: 0.995, max_null_rate: 0, min_record_count: 0}},"
+    "pipeline: p\ndefaults: {priority: 7}\n"
+    "steps: {a: {noop: true, priority: -1000000}, b: {noop: true}}",
+    "pipeline: p\nsteps: {a: {run: x, cache: true, inputs: []},"
+    " b: {run: x, cache: false, inputs: [a]}}",
+    "pipeline: p\nsteps: {a: {run: x, quality: {min_valid_rate: 0.995, max_null_rate: 0,"
+    " min_record_count: 0}},"
     " b: {run: x, quality: {max_record_count: 9223372036854775807, severity: soft}}}",
-    "pipeline: p\nsteps: {a: {argv: [x], stdin: {text: \"a\\n${run.id}\"}, context: true, streams: split, user: root,"
-    " orphans: allow, limits: {core: 0B, cpu: 90s, nofile: 64, as: 3KiB}}, b: {argv: [x], stdin: 'in ${run.id}',"
+    "pipeline: p\nsteps: {a: {argv: [x], stdin: {text: \"a\\n${run.id}\"}, context: true,"
+    " streams: split, user: root,"
+    " orphans: allow, limits: {core: 0B, cpu: 90s, nofile: 64, as: 3KiB}},"
+    " b: {argv: [x], stdin: 'in ${run.id}',"
     " context: false, streams: merged, orphans: kill, limits: {}}}",
     "pipeline: p\nsteps: {a: {run: x, shell: [sh, -c], cwd: d, env: {A: b}, compensate: {run: y}},"
-    " b: {noop: true, on_failure: compensate, compensate: {argv: [u, '${outputs.c.n}'], timeout: 3s,"
-    " retry: {max_attempts: 2}, silence_timeout: 1s, grace: 1s, output_limit: 3B, exit_codes: {3: timeout},"
+    " b: {noop: true, on_failure: compensate, compensate: {argv: [u, '${outputs.c.n}'],"
+    " timeout: 3s,"
+    " retry: {max_attempts: 2}, silence_timeout: 1s, grace: 1s, output_limit: 3B,"
+    " exit_codes: {3: timeout},"
     " env: {C: d}, cwd: e}, needs: [c]}, c: {run: x, needs: [], outputs: {n: {type: int}}}}",
 };
 

@@ -168,8 +168,7 @@ static void a_step_does_one_thing_with_kinds_of_the_host_too(void **state)
 	expect("pipeline: p\ndefaults: {call: check}\nsteps: {a: {noop: true}}", "SLU025@2:12",
 	       NULL);
 	/* Only the frozen form says it so. */
-	expect("pipeline: p\nsteps: {a: {kind: {name: slack, config: 1}}}",
-	       "SLU013@2:13", NULL);
+	expect("pipeline: p\nsteps: {a: {kind: {name: slack, config: 1}}}", "SLU013@2:13", NULL);
 }
 
 static void templates_of_a_config_are_checked_when_it_is_loaded(void **state)

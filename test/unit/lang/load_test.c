@@ -296,8 +296,8 @@ static void unknown_keys_get_a_suggestion(void **state)
 static void keys_of_later_versions_have_an_error_of_their_own(void **state)
 {
 	static const char *const top[] = {"schedule", "notify"};
-	static const char *const step[] = {
-	    "lua", "http", "pipeline", "choice", "map", "wait", "flow", "pool"};
+	static const char *const step[] = {"lua", "http", "pipeline", "choice",
+					   "map", "wait", "flow",     "pool"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(top); i++) {
@@ -322,17 +322,24 @@ static void a_compensation_is_a_command_with_keys_of_its_own(void **state)
 	expect("pipeline: p\nsteps: {a: {run: x, compensate: {run: y}}}\n", "");
 	expect("pipeline: p\nsteps: {a: {run: x, outputs: {n: {type: int}}, compensate: {argv: [y, "
 	       "'${outputs.a.n}'], timeout: 3s, retry: {max_attempts: 2}, cwd: z, env: {A: b}}},"
-	       " b: {run: x, on_failure: compensate}}\n", "");
+	       " b: {run: x, on_failure: compensate}}\n",
+	       "");
 	expect("pipeline: p\nsteps: {a: {run: x, compensate: y}}\n", "SLU016@2:33");
 	expect("pipeline: p\nsteps: {a: {run: x, compensate: {}}}\n", "SLU023@2:21");
-	expect("pipeline: p\nsteps: {a: {run: x, compensate: {run: y, argv: [z]}}}\n", "SLU024@2:42");
+	expect("pipeline: p\nsteps: {a: {run: x, compensate: {run: y, argv: [z]}}}\n",
+	       "SLU024@2:42");
 	expect("pipeline: p\nsteps: {a: {run: x, compensate: {argv: [z], shell: [sh, -c]}}}\n",
 	       "SLU025@2:45");
-	expect("pipeline: p\nsteps: {a: {run: x, compensate: {run: y, on_lost: ask}}}\n", "SLU013@2:42");
-	expect("pipeline: p\nsteps: {a: {run: x, compensate: {run: y, timeout: 3}}}\n", "SLU021@2:51");
-	expect("pipeline: p\nsteps: {a: {run: x, compensate: {run: 'y ${params.z}'}}}\n", "SLU031@2:42");
-	expect("pipeline: p\nsteps: {a: {run: x, compensate: {argv: [y, '${outputs.b.n}']}}, b: {run: x,"
-	       " outputs: {n: {type: int}}}}\n", "SLU047@2:55");
+	expect("pipeline: p\nsteps: {a: {run: x, compensate: {run: y, on_lost: ask}}}\n",
+	       "SLU013@2:42");
+	expect("pipeline: p\nsteps: {a: {run: x, compensate: {run: y, timeout: 3}}}\n",
+	       "SLU021@2:51");
+	expect("pipeline: p\nsteps: {a: {run: x, compensate: {run: 'y ${params.z}'}}}\n",
+	       "SLU031@2:42");
+	expect("pipeline: p\nsteps: {a: {run: x, compensate: {argv: [y, '${outputs.b.n}']}},"
+	       " b: {run: x,"
+	       " outputs: {n: {type: int}}}}\n",
+	       "SLU047@2:55");
 	expect("pipeline: p\nsteps: {a: {noop: true, on_failure: compensate}}\n", "SLU015@2:37");
 	expect_hint("pipeline: p\nsteps: {a: {noop: true, on_failure: compensat}}\n",
 		    "did you mean 'compensate'?");
@@ -648,7 +655,8 @@ static void keys_of_the_process_are_checked(void **state)
 	expect(CMD("user: root"), "");
 	expect(CMD("user: no-such-user-here"), "SLU055@2:30");
 	expect(CMD("user: ''"), "SLU017@2:30");
-	expect(CMD("limits: {nofile: 64, nproc: 9, cpu: 90s, as: 2GiB, core: 0B, stack: 8MiB}"), "");
+	expect(CMD("limits: {nofile: 64, nproc: 9, cpu: 90s, as: 2GiB, core: 0B, stack: 8MiB}"),
+	       "");
 	expect(CMD("limits: {}"), "");
 	expect(CMD("limits: {nofile: 3}"), "SLU022@2:41");
 	expect(CMD("limits: {nofile: 64KiB}"), "SLU016@2:41");
@@ -657,10 +665,13 @@ static void keys_of_the_process_are_checked(void **state)
 	expect(CMD("limits: {cpu: 1500ms}"), "SLU022@2:38");
 	expect(CMD("limits: {files: 3}"), "SLU013@2:33");
 	expect(CMD("limits: 7"), "SLU016@2:32");
-	expect("pipeline: p\nsteps: {a: {noop: true, stdin: x, user: root, limits: {}, orphans: kill,"
-	       " context: true, streams: split}}\n",
-	       "SLU025@2:25 SLU025@2:35 SLU025@2:47 SLU025@2:59 SLU025@2:74 SLU025@2:89");
-	expect(CMD("quality: {min_valid_rate: 0.99, max_null_rate: 0, min_record_count: 1, severity: soft}"), "");
+	expect(
+	    "pipeline: p\nsteps: {a: {noop: true, stdin: x, user: root, limits: {}, orphans: kill,"
+	    " context: true, streams: split}}\n",
+	    "SLU025@2:25 SLU025@2:35 SLU025@2:47 SLU025@2:59 SLU025@2:74 SLU025@2:89");
+	expect(CMD("quality: {min_valid_rate: 0.99, max_null_rate: 0,"
+		   " min_record_count: 1, severity: soft}"),
+	       "");
 	expect(CMD("quality: {}"), "SLU015@2:33");
 	expect(CMD("quality: {severity: hard}"), "SLU015@2:33");
 	expect(CMD("quality: {min_valid_rate: 99}"), "SLU022@2:50");
@@ -676,7 +687,8 @@ static void keys_of_the_process_are_checked(void **state)
 	expect(CMD("cache: false"), "");
 	expect(CMD("cache: true"), "SLU056@2:24");
 	expect(CMD("cache: 1, inputs: []"), "SLU016@2:31");
-	expect("pipeline: p\ndefaults: {cache: true}\nsteps: {a: {run: x}, b: {run: x, inputs: []}, c: {noop: true}}\n",
+	expect("pipeline: p\ndefaults: {cache: true}\n"
+	       "steps: {a: {run: x}, b: {run: x, inputs: []}, c: {noop: true}}\n",
 	       "SLU056@3:9");
 	expect("pipeline: p\ndefaults: {cache: true, inputs: []}\nsteps: {a: {run: x}}\n", "");
 	expect(CMD("priority: 7"), "");

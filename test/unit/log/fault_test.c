@@ -1,5 +1,5 @@
-/* fault_test.c - event logs on a bad disk: every call fails once, in turn (S11.3, D14, D16, D18).
- */
+/* fault_test.c - event logs on a bad disk: every call fails once, in turn (S11.3, D14, D16,
+ * D18). */
 #include "fixture.h"
 
 #include "base/mem.h"
@@ -32,8 +32,8 @@ static void scene_make(struct scene *scene, unsigned lines)
 
 static enum err_code scene_open(struct scene *scene)
 {
-	return log_open(&scene->fault.vfs, scene->dir.fd, STR(FIXTURE_RUN), &fixture_limits, NULL, NULL,
-			NULL, &scene->log, &scene->torn, &scene->err);
+	return log_open(&scene->fault.vfs, scene->dir.fd, STR(FIXTURE_RUN), &fixture_limits, NULL,
+			NULL, NULL, &scene->log, &scene->torn, &scene->err);
 }
 
 static enum err_code scene_append(struct scene *scene, unsigned n)

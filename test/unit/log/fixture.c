@@ -132,8 +132,8 @@ enum err_code fixture_open(const struct temp_dir *dir, struct log_torn *torn)
 {
 	struct err err = ERR_INIT;
 	struct log *log = NULL;
-	enum err_code code = log_open(&vfs_os, dir->fd, STR(FIXTURE_RUN), &fixture_limits, NULL, NULL,
-				      NULL, &log, torn, &err);
+	enum err_code code = log_open(&vfs_os, dir->fd, STR(FIXTURE_RUN), &fixture_limits, NULL,
+				      NULL, NULL, &log, torn, &err);
 
 	log_close(log);
 	return code;

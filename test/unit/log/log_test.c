@@ -642,8 +642,8 @@ static void the_line_limit_holds_for_writing_and_reading(void **unused)
 
 	(void)unused;
 	place_make(&place, 1);
-	assert_int_equal(log_open(&vfs_os, place.dir.fd, STR(FIXTURE_RUN), &fixture_limits, NULL, NULL,
-				  NULL, &log, &torn, &err),
+	assert_int_equal(log_open(&vfs_os, place.dir.fd, STR(FIXTURE_RUN), &fixture_limits, NULL,
+				  NULL, NULL, &log, &torn, &err),
 			 ERR_OK);
 	event_init(&event, EVENT_STEP_LOST);
 	event_put_text(&event, EVENT_FIELD_STEP_ID, STR("a"));
@@ -743,7 +743,8 @@ static void a_log_that_was_touched_is_not_written_to(void **unused)
 			break;
 		case 3: /* moved aside, and a copy has its name */
 		case 4: /* moved aside */
-			assert_int_equal(renameat(place.dir.fd, LOG_FILE, place.dir.fd, "aside"), 0);
+			assert_int_equal(renameat(place.dir.fd, LOG_FILE, place.dir.fd, "aside"),
+					 0);
 			if (kind == 3)
 				temp_dir_write(&place.dir, LOG_FILE, place.whole.ptr,
 					       place.whole.len);
@@ -806,11 +807,11 @@ static void misuse_is_refused_before_anything_is_added(void **unused)
 
 	(void)unused;
 	place_make(&place, 2);
-	assert_int_equal(log_open(&vfs_os, place.dir.fd, STR("another"), &fixture_limits, NULL, NULL,
-				  NULL, &log, &torn, &err),
+	assert_int_equal(log_open(&vfs_os, place.dir.fd, STR("another"), &fixture_limits, NULL,
+				  NULL, NULL, &log, &torn, &err),
 			 ERR_CORRUPT);
-	assert_int_equal(log_open(&vfs_os, place.dir.fd, STR(FIXTURE_RUN), &fixture_limits, NULL, NULL,
-				  NULL, &log, &torn, &err),
+	assert_int_equal(log_open(&vfs_os, place.dir.fd, STR(FIXTURE_RUN), &fixture_limits, NULL,
+				  NULL, NULL, &log, &torn, &err),
 			 ERR_OK);
 	fixture_created(&event);
 	assert_int_equal(log_add(log, &event, &err), ERR_USAGE);
@@ -847,8 +848,8 @@ static void followers_get_the_lines_of_a_batch(void **unused)
 
 	(void)unused;
 	place_make(&place, 2);
-	assert_int_equal(log_open(&vfs_os, place.dir.fd, STR(FIXTURE_RUN), &fixture_limits, NULL, NULL,
-				  NULL, &log, &torn, &err),
+	assert_int_equal(log_open(&vfs_os, place.dir.fd, STR(FIXTURE_RUN), &fixture_limits, NULL,
+				  NULL, NULL, &log, &torn, &err),
 			 ERR_OK);
 	fixture_event(&event, 1);
 	assert_int_equal(log_add(log, &event, &err), ERR_OK);

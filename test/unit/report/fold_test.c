@@ -1,5 +1,5 @@
-/* fold_test.c - the fold of a run directory: what readers get of a log that is not as it should be
- */
+/* fold_test.c - the fold of a run directory: what readers get of a log that is not as it should
+ * be */
 #include "fixture.h"
 
 #include "base/mem.h"
@@ -169,8 +169,9 @@ static void a_changed_definition_is_corrupt(void **unused)
 	buf_byte(&frozen, ' ');
 	made_write(&made, "pipeline.json", buf_view(&frozen));
 	assert_int_equal(read_fold(&fold, &err), ERR_CORRUPT);
-	assert_int_equal(fold_open(made.dir, &made.limits, NULL, NULL, NULL, &fold, &log, &torn, &writer),
-			 ERR_CORRUPT);
+	assert_int_equal(
+	    fold_open(made.dir, &made.limits, NULL, NULL, NULL, &fold, &log, &torn, &writer),
+	    ERR_CORRUPT);
 }
 
 static void an_owner_gets_the_same_state_and_a_log_to_write(void **unused)
@@ -182,7 +183,9 @@ static void an_owner_gets_the_same_state_and_a_log_to_write(void **unused)
 	(void)unused;
 	made_failed_run(&made);
 	log_close(made.log);
-	assert_ok(fold_open(made.dir, &made.limits, NULL, NULL, NULL, &fold, &made.log, &torn, &err), &err);
+	assert_ok(
+	    fold_open(made.dir, &made.limits, NULL, NULL, NULL, &fold, &made.log, &torn, &err),
+	    &err);
 	assert_int_equal(torn.bytes, 0);
 	assert_int_equal(fold.state.seq, log_head(made.log)->seq);
 	assert_int_equal(fold.state.gates_barred, 1);
@@ -202,7 +205,9 @@ static void an_owner_is_refused_a_log_with_an_illegal_event(void **unused)
 	made_start(&made, "last", 1); /* attempts begin with 0 */
 	made_release(&made);
 	made_read(&made, LOG_FILE, &before);
-	assert_int_equal(fold_open(made.dir, &made.limits, NULL, NULL, NULL, &fold, &log, &torn, &err), ERR_CORRUPT);
+	assert_int_equal(
+	    fold_open(made.dir, &made.limits, NULL, NULL, NULL, &fold, &log, &torn, &err),
+	    ERR_CORRUPT);
 	made_read(&made, LOG_FILE, &after);
 	assert_true(str_eq(buf_view(&before), buf_view(&after)));
 }

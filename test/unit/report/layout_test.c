@@ -1,5 +1,5 @@
-/* layout_test.c - what must hold of every layout: checked on many random graphs and on the extremes
- */
+/* layout_test.c - what must hold of every layout: checked on many random graphs and on the
+ * extremes */
 #include "support/unit.h"
 
 #include "base/mem.h"

@@ -245,8 +245,9 @@ static void a_receipt_is_that_of_the_last_event_or_it_is_refused(void **unused)
 	assert_int_equal(verify_run(made.dir, &made.limits, str_of(before.h), NULL, &out, &early),
 			 ERR_CORRUPT);
 	assert_non_null(strstr(early.text, "event 3"));
-	assert_int_equal(verify_run(made.dir, &made.limits, STR("0123456789abcdef"), NULL, &out, &wrong),
-			 ERR_CORRUPT);
+	assert_int_equal(
+	    verify_run(made.dir, &made.limits, STR("0123456789abcdef"), NULL, &out, &wrong),
+	    ERR_CORRUPT);
 }
 
 static void logs_are_chosen_by_step_attempt_and_failure(void **unused)

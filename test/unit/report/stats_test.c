@@ -114,10 +114,11 @@ static void label_values_are_escaped_for_prometheus(void **unused)
 	stats_init(&stats, 1);
 	assert_ok(stats_add_class(&stats, STR("p\"\\\n"), STR("timeout"), true, 3, &err), &err);
 	stats_prometheus(&stats, &out);
-	assert_true(str_find(buf_view(&out),
-			     "\nsluice_step_retries_total{pipeline=\"p\\\"\\\\\\n\",class=\"timeout\"} "
-			     "3\n",
-			     0) != SIZE_MAX);
+	assert_true(
+	    str_find(buf_view(&out),
+		     "\nsluice_step_retries_total{pipeline=\"p\\\"\\\\\\n\",class=\"timeout\"} "
+		     "3\n",
+		     0) != SIZE_MAX);
 	stats_fini(&stats);
 }
 

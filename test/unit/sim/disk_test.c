@@ -347,8 +347,8 @@ static void a_log_whose_sync_failed_is_durable_when_it_was_opened_again(void **s
 		sim_proc_start(&box.proc, box.disk);
 		err_reset(&box.err);
 		assert_int_equal(vfs_root(&box.proc.vfs, "/d", false, &box.dir, &box.err), ERR_OK);
-		assert_int_equal(log_open(&box.proc.vfs, box.dir, STR("r"), &limits, NULL, NULL, NULL,
-					  &log, &torn, &box.err),
+		assert_int_equal(log_open(&box.proc.vfs, box.dir, STR("r"), &limits, NULL, NULL,
+					  NULL, &log, &torn, &box.err),
 				 ERR_OK);
 		assert_int_equal(log_head(log)->seq, 2);
 		assert_true(sim_disk_peek(box.disk, "/d/events.jsonl", false, &before));

@@ -1,4 +1,5 @@
-/* run_index_test.c - the history database: what makes it read a run again, and what it does not trust */
+/* run_index_test.c - the history database: what makes it read a run again, and what it does not
+ * trust */
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "store/run_index.h"
@@ -69,7 +70,8 @@ static size_t reads_of_update(const struct temp_dir *dir, bool all)
 	return run_index_reads(index);
 }
 
-/* The names of the directory are trusted once they are older than what a file system's clock may miss. */
+/* The names of the directory are trusted once they are older than what a file system's clock may
+ * miss. */
 static void a_directory_is_listed_again_until_its_time_can_be_trusted(void **unused)
 {
 	struct temp_dir dir;

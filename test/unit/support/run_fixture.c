@@ -97,9 +97,8 @@ static void read_word(struct model *model, struct step *step, struct retry *retr
 	} else if (value_of(word, "gate", &value)) {
 		step->gate = (enum gate_kind)CHOOSE(value, "none", "hard", "soft", "manual");
 	} else if (value_of(word, "on", &value)) {
-		step->on_failure =
-		    (enum on_failure)CHOOSE(value, "stop", "skip", "continue", "ignore",
-				       "compensate");
+		step->on_failure = (enum on_failure)CHOOSE(value, "stop", "skip", "continue",
+							   "ignore", "compensate");
 	} else if (value_of(word, "lost", &value)) {
 		step->on_lost = (enum on_lost)CHOOSE(value, "fail", "rerun", "ask");
 	} else if (value_of(word, "retry", &value)) {
@@ -272,8 +271,8 @@ static void guard_gates(struct fixture *f, const struct event *event)
 			 STR_ARG(f->model->steps[step].id));
 }
 
-/* S10 by what the log says: nothing is undone that something undoable below it still stands on, nothing
- * starts once a rollback has begun, and nothing is undone twice. */
+/* S10 by what the log says: nothing is undone that something undoable below it still stands on,
+ * nothing starts once a rollback has begun, and nothing is undone twice. */
 static void guard_undo(struct fixture *f, const struct event *event)
 {
 	uint32_t step;
@@ -284,7 +283,8 @@ static void guard_undo(struct fixture *f, const struct event *event)
 		return;
 	step = model_find(f->model, event_text(event, EVENT_FIELD_STEP_ID));
 	if (f->run.steps[step].state != STEP_SUCCEEDED)
-		fail_msg("S10: '%.*s' is undone, and had not succeeded", STR_ARG(f->model->steps[step].id));
+		fail_msg("S10: '%.*s' is undone, and had not succeeded",
+			 STR_ARG(f->model->steps[step].id));
 	memset(f->marks, 0, f->model->steps_count);
 	graph_mark_downstream(f->model, step, f->marks, f->scratch);
 	for (uint32_t i = 0; i < f->model->steps_count; i++) {
@@ -624,14 +624,14 @@ void fixture_line(const struct fixture *f, size_t i, struct buf *out)
 	    EVENT_FIELD_OUTCOME,
 	};
 	const struct event *event = f->log[i];
-	bool is_attempt = event->type == EVENT_STEP_STARTED ||
-			  event->type == EVENT_STEP_SUCCEEDED || event->type == EVENT_STEP_FAILED ||
-			  event->type == EVENT_STEP_RETRIED || event->type == EVENT_STEP_LOST ||
-			  event->type == EVENT_GATE_FAILED || event->type == EVENT_GATE_PASSED ||
-			  event->type == EVENT_COMPENSATION_STARTED ||
-			  event->type == EVENT_STEP_COMPENSATED ||
-			  event->type == EVENT_COMPENSATION_FAILED;
-	bool is_class = event->type == EVENT_STEP_FAILED || event->type == EVENT_COMPENSATION_FAILED;
+	bool is_attempt =
+	    event->type == EVENT_STEP_STARTED || event->type == EVENT_STEP_SUCCEEDED ||
+	    event->type == EVENT_STEP_FAILED || event->type == EVENT_STEP_RETRIED ||
+	    event->type == EVENT_STEP_LOST || event->type == EVENT_GATE_FAILED ||
+	    event->type == EVENT_GATE_PASSED || event->type == EVENT_COMPENSATION_STARTED ||
+	    event->type == EVENT_STEP_COMPENSATED || event->type == EVENT_COMPENSATION_FAILED;
+	bool is_class =
+	    event->type == EVENT_STEP_FAILED || event->type == EVENT_COMPENSATION_FAILED;
 	bool is_run = event->type == EVENT_RUN_STATE_CHANGED || event->type == EVENT_RUN_COMPLETED;
 
 	buf_str(out, event->type_text);
@@ -707,9 +707,10 @@ void fixture_replay(struct fixture *fresh, const char *steps, const struct fixtu
 
 static void dump_undo(const struct undo_state *undo, struct buf *out)
 {
-	buf_fmt(out, "undo %d%d%d%d%d%d step %u attempt %u failures %u left %u class %d", undo->is_wanted,
-		undo->is_begun, undo->is_active, undo->is_running, undo->is_retry, undo->is_failed,
-		undo->step, undo->attempt, undo->failures, undo->left, undo->class);
+	buf_fmt(out, "undo %d%d%d%d%d%d step %u attempt %u failures %u left %u class %d",
+		undo->is_wanted, undo->is_begun, undo->is_active, undo->is_running, undo->is_retry,
+		undo->is_failed, undo->step, undo->attempt, undo->failures, undo->left,
+		undo->class);
 	buf_fmt(out, " times %lld %lld boot %.*s reason %.*s\n", (long long)undo->started_ms,
 		(long long)undo->due_ms, STR_ARG(undo->boot_id), STR_ARG(undo->reason));
 }
@@ -723,9 +724,9 @@ static void dump_step(const struct step_state *at, struct buf *out)
 	buf_fmt(out, " unmet %u any %u %u flags %d%d%d%d%d%d%d%d%d%d%d times %lld %lld %lld %lld",
 		at->unmet, at->any_unresolved, at->any_succeeded, at->is_final, at->is_retry,
 		at->is_approved, at->is_rejected, at->is_held, at->is_gate_failed,
-		at->is_gate_recorded, at->is_waived, at->is_stillborn, at->is_excluded, at->is_given,
-		(long long)at->started_ms,
-		(long long)at->ended_ms, (long long)at->duration_ms, (long long)at->due_ms);
+		at->is_gate_recorded, at->is_waived, at->is_stillborn, at->is_excluded,
+		at->is_given, (long long)at->started_ms, (long long)at->ended_ms,
+		(long long)at->duration_ms, (long long)at->due_ms);
 	buf_fmt(out, " boot %.*s reason %.*s outputs %.*s by", STR_ARG(at->boot_id),
 		STR_ARG(at->reason), STR_ARG(at->outputs));
 	for (const struct approver *by = at->approvers; by; by = by->next)
@@ -745,8 +746,8 @@ void fixture_dump(const struct run_state *run, struct buf *out)
 	buf_fmt(out,
 		" flags %d%d%d%d%d%d%d failing %u warnings %u barred %u waived %u held %u due %u\n",
 		run->is_completed, run->is_resumed, run->is_resuming, run->is_stopping,
-		run->is_stop_now, run->is_stop_late, run->is_failing, run->failing_step, run->warnings,
-		run->gates_barred, run->waived, run->held, run->retries_due);
+		run->is_stop_now, run->is_stop_late, run->is_failing, run->failing_step,
+		run->warnings, run->gates_barred, run->waived, run->held, run->retries_due);
 	dump_undo(&run->undo, out);
 	for (uint32_t i = 0; i < run->model->steps_count; i++)
 		dump_step(&run->steps[i], out);

@@ -32,17 +32,17 @@ struct fixture {
 	uint8_t *barred; /* by step: a hard gate that failed and was not overridden */
 	uint8_t *marks;
 	uint32_t *scratch;
-	const char *selection; /* JSON for run.created; NULL = none */
-	const char *given;     /* the same */
+	const char *selection;        /* JSON for run.created; NULL = none */
+	const char *given;            /* the same */
 	uint32_t started_with_effect; /* step.started events that had EFFECT_START */
 	struct err err;
 };
 
 /* A model from steps divided by `;`, each an id and words:
  *
- *   needs=a,b (needs= : a root)  any=a,b  gate=hard|soft|manual  on=stop|skip|continue|ignore|compensate
- *   undo=N (compensate, N attempts)  lost=fail|rerun|ask  retry=N  when  pass  inputs  prio=N  count=N
- *   by=anna,ben  timeout=MS
+ *   needs=a,b (needs= : a root)  any=a,b  gate=hard|soft|manual
+ * on=stop|skip|continue|ignore|compensate undo=N (compensate, N attempts)  lost=fail|rerun|ask
+ * retry=N  when  pass  inputs  prio=N  count=N by=anna,ben  timeout=MS
  *
  * Retries are of transient_io and timeout, 2 s, doubled, at most 60 s, 10 % jitter. The run takes
  * 1000 steps at once; change model->concurrency before the first event. */
