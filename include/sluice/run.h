@@ -192,7 +192,8 @@ struct sluice_end {
 SLUICE_API void sluice_run_end(const struct sluice_run *run, struct sluice_end *ret_end);
 
 /* Wait for a run that another process or thread owns, until it rests and its owner has let go of it
- * (sluice_run_free), and say how. The observer (may be NULL) hears
+ * (sluice_run_free), and say how. An owner that keeps a run which has ended is not waited for
+ * longer than a second; one that keeps a blocked run is. The observer (may be NULL) hears
  * every event from the first on; none of a run that rests already. GONE: nobody owns it any more
  * and it does not rest: it can be resumed. CORRUPT. */
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code

@@ -39,9 +39,10 @@ SLUICE_API void sluice_close(struct sluice *sluice);
 /* Its absolute path, borrowed; NULL without a handle. */
 SLUICE_API const char *sluice_state_dir(const struct sluice *sluice);
 /* What is worth knowing about how this thread's last call that reads history (sluice_list,
- * sluice_stats, sluice_reindex) came to its answer, such as why it could not use its database;
- * empty when there is nothing, or when that call was of another handle. Good until the thread's
- * next such call. */
+ * sluice_stats, sluice_reindex) or whose answer has no room for it (sluice_events, sluice_compare,
+ * sluice_run_graph, sluice_resume_check) came to its answer, such as why it could not use its
+ * database, or that a log has a torn tail; empty when there is nothing, or when that call was of
+ * another handle. Good until the thread's next such call. */
 SLUICE_API const char *sluice_note(const struct sluice *sluice);
 
 #ifdef __cplusplus

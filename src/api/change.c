@@ -31,6 +31,35 @@ static enum err_code tell_file(const struct sluice *sluice, const struct rundir 
 	return buf_check(text, "a note", err);
 }
 
+enum err_code api_settle(const struct sluice *sluice, const struct rundir *dir,
+			 const struct run_state *run, const struct sluice_pipeline *given_by,
+			 const struct model *given, struct model *ret_model, struct err *err)
+{
+	struct api_names names = {.sluice = sluice, .pipeline = given_by};
+	struct lang_host host = api_lang_host(&names);
+	AUTO(buf_fini) struct buf source = BUF_INIT;
+	AUTO(diags_fini) struct diags diags;
+	AUTO(model_drop) struct model *was = NULL;
+	struct err unread = ERR_INIT;
+
+	diags_init(&diags, 1);
+	*ret_model = *given;
+	if (given->concurrency == run->model->concurrency)
+		return ERR_OK;
+	if (rundir_source(dir, run->source_ref, &source, err) != ERR_OK)
+		return err->code;
+	/* What was written may not be valid any more (a shell that is gone): then it differs. */
+	if (lang_load_for(buf_view(&source), run->model->folder, &sluice->limits, &host, &diags, &was,
+			  &unread) != ERR_OK) {
+		if (unread.code == ERR_MEMORY)
+			*err = unread;
+		return err->code;
+	}
+	if (was->concurrency == given->concurrency)
+		ret_model->concurrency = run->model->concurrency;
+	return ERR_OK;
+}
+
 static enum err_code tell(struct sluice *sluice, const char *run_name,
 			  const struct sluice_pipeline *definition, struct buf *text,
 			  struct err *err)
@@ -39,6 +68,7 @@ static enum err_code tell(struct sluice *sluice, const char *run_name,
 	AUTO(api_fold_drop) struct fold_run fold = {.model = NULL};
 	AUTO(change_fini) struct change change = {.next = NULL};
 	const struct definition *given;
+	struct model settled;
 
 	if (definition && api_pipeline_check(sluice, definition, NULL, &given, err) != ERR_OK)
 		return err->code;
@@ -51,7 +81,8 @@ static enum err_code tell(struct sluice *sluice, const char *run_name,
 	}
 	if (!definition)
 		return tell_file(sluice, dir, &fold.state, text, err);
-	if (change_make(&fold.state, given->model, &change, err) != ERR_OK)
+	if (api_settle(sluice, dir, &fold.state, definition, given->model, &settled, err) != ERR_OK ||
+	    change_make(&fold.state, &settled, &change, err) != ERR_OK)
 		return err->code;
 	return change.next ? change_text(&fold.state, &change, text, err) : ERR_OK;
 }

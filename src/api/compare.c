@@ -1,5 +1,5 @@
 /* compare.c - two runs side by side */
-#include "api/api.h"
+#include "api/history.h"
 
 #include "report/compare.h"
 
@@ -8,9 +8,13 @@ static enum err_code read_side(const struct sluice *sluice, const char *run_name
 {
 	AUTO(rundir_drop) struct rundir *dir = NULL;
 
+	struct run_lock_info owner;
+
 	if (api_find_run(sluice, run_name, &dir, err) != ERR_OK ||
+	    run_lock_look(rundir_vfs(dir), rundir_fd(dir), &owner, err) != ERR_OK ||
 	    compare_read(dir, &sluice->limits, side, err) != ERR_OK)
 		return err->code;
+	history_note_torn(sluice, side->fold.state.run_id, &side->fold.reading, owner.is_held);
 	return ERR_OK;
 }
 
@@ -28,6 +32,7 @@ enum sluice_code sluice_compare(struct sluice *sluice, const char *run_a, const 
 		return api_usage(err, "sluice_compare needs a handle, two runs and an answer");
 	if (format != SLUICE_TEXT && format != SLUICE_JSON && format != SLUICE_CSV)
 		return api_usage(err, "the answer is text, json or csv");
+	history_note_clear(sluice);
 	if (read_side(sluice, run_a, &a, &cause) != ERR_OK ||
 	    read_side(sluice, run_b, &b, &cause) != ERR_OK)
 		return api_err(err, &cause);

@@ -1,10 +1,14 @@
 /* events.c - the events of a run: all, the last few, and those to come */
+#include "api/history.h"
 #include "api/run_intern.h"
 
+#include "base/timefmt.h"
 #include "log/log.h"
 #include "report/event_text.h"
 #include "report/run_report.h"
 #include "sys/watch.h"
+
+#define LEAVE_NS (1 * NS_PER_S) /* for the owner of a run that has ended */
 
 /* A reader of one log. */
 struct stream {
@@ -20,6 +24,8 @@ struct stream {
 	uint64_t inode;   /* of the file that `offset` is in */
 	bool is_count;    /* only count what matches */
 	bool is_resting;  /* nothing more comes unless the run is resumed */
+	bool is_ended;    /* resting, and at its end: not blocked */
+	int64_t ended_ns; /* boot time at which that was first seen; 0 = not yet */
 	bool is_over;     /* the sink wants no more */
 	bool needs_owner; /* a run that nobody carries on is an error, not waited for */
 	const struct sluice_observer *observer; /* its on_tick; may be NULL */
@@ -56,6 +62,12 @@ static void note_rest(struct stream *stream, const struct event *event)
 	else if (event->type == EVENT_RUN_STATE_CHANGED &&
 		 run_state_of(event_text(event, EVENT_FIELD_NEW_STATE), &state))
 		stream->is_resting = run_state_is_end(state) || state == RUN_BLOCKED;
+	if (event->type == EVENT_RUN_COMPLETED)
+		stream->is_ended = true;
+	else if (event->type == EVENT_RUN_RESUMED || event->type == EVENT_RUN_ROLLBACK_STARTED)
+		stream->is_ended = false;
+	if (!stream->is_ended)
+		stream->ended_ns = 0;
 }
 
 static enum err_code show(struct stream *stream, const struct event *event, struct str line,
@@ -136,8 +148,11 @@ static enum err_code read_present(struct stream *stream, struct err *err)
 				 STR_ARG(rundir_id(stream->dir)),
 				 (unsigned long long)reading.head.seq);
 	}
-	if (stream->options->raw || stream->options->follow)
+	if (stream->options->raw || stream->options->follow) {
+		history_note_torn(stream->sluice, rundir_id(stream->dir), &reading,
+				  owner.is_held);
 		return ERR_OK;
+	}
 	buf_clear(&stream->text);
 	buf_text(&stream->text, "note: ");
 	reading_note(&reading, &stream->text);
@@ -230,6 +245,19 @@ static enum err_code read_more(struct stream *stream, uint64_t upto, struct err 
 	return code;
 }
 
+/* The run has ended, and its owner had time enough to write what comes after the end and to let go. One
+ * that is kept is not waited for. */
+static bool is_left(struct stream *stream)
+{
+	int64_t now_ns = clock_boot_ns(&clock_os); /* this process waits, whatever time its runs have */
+
+	if (!stream->is_ended)
+		return false;
+	if (stream->ended_ns == 0)
+		stream->ended_ns = now_ns;
+	return now_ns - stream->ended_ns >= LEAVE_NS;
+}
+
 static enum err_code follow(struct stream *stream, struct watch *watch, struct err *err)
 {
 	while (!stream->is_over) {
@@ -242,7 +270,7 @@ static enum err_code follow(struct stream *stream, struct watch *watch, struct e
 			return err->code;
 		if (read_more(stream, owner.is_held ? owner.synced_offset_bytes : 0, err) != ERR_OK)
 			return err->code;
-		if (stream->is_resting && !owner.is_held)
+		if (stream->is_resting && (!owner.is_held || is_left(stream)))
 			return ERR_OK;
 		if (stream->needs_owner && !owner.is_held) {
 			(void)err_set(err, ERR_GONE, "the process that carried '%.*s' on is gone",
@@ -315,6 +343,7 @@ enum sluice_code sluice_events(struct sluice *sluice, const char *run_name,
 
 	if (!sluice || !run_name || !sink)
 		return api_usage(err, "sluice_events needs a handle, the name of a run and a sink");
+	history_note_clear(sluice);
 	if (check_filters(&stream, run_name, &cause) != ERR_OK)
 		return api_err(err, &cause);
 	return stream_run(&stream, run_name, &cause) == ERR_OK ? SLUICE_OK : api_err(err, &cause);

@@ -1,5 +1,5 @@
 /* graph.c - pictures of pipelines and runs */
-#include "api/api.h"
+#include "api/history.h"
 
 #include "report/graph.h"
 
@@ -74,8 +74,10 @@ enum sluice_code sluice_run_graph(struct sluice *sluice, const char *run_name,
 		    err, "sluice_run_graph needs a handle, the name of a run and an answer");
 	if (!read_options(options, &request, err))
 		return SLUICE_USAGE;
+	history_note_clear(sluice);
 	if (api_fold_run(sluice, run_name, &fold, &owner, &cause) != ERR_OK)
 		return api_err(err, &cause);
+	history_note_torn(sluice, fold.state.run_id, &fold.reading, owner.is_held);
 	request.model = fold.model;
 	request.run = &fold.state;
 	if (graph_draw(&request, &out, &cause) != ERR_OK)

@@ -1,7 +1,11 @@
 /* history.c - see history.h */
 #include "api/history.h"
 
+#include "base/mem.h"
+#include "report/run_report.h"
+
 #include <stdio.h>
+#include <string.h>
 
 /* Threads may share a handle: each has the note of its own last question. */
 static _Thread_local struct {
@@ -13,6 +17,19 @@ void history_note_clear(const struct sluice *sluice)
 {
 	note.of = sluice->number;
 	note.text[0] = '\0';
+}
+
+void history_note_torn(const struct sluice *sluice, struct str run_id,
+		       const struct log_reading *reading, bool is_held)
+{
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+	size_t used = strlen(note.text);
+
+	if (note.of != sluice->number || reading->end != LOG_END_TORN || is_held)
+		return;
+	reading_note(reading, &text);
+	(void)snprintf(note.text + used, sizeof(note.text) - used, "%s%.*s: %.*s",
+		       used > 0 ? "; " : "", STR_ARG(run_id), STR_ARG(buf_view(&text)));
 }
 
 /* What the logs can answer as well, only slower. */

@@ -12,6 +12,10 @@ typedef enum err_code history_fn(void *arg, struct run_index *index, struct err 
 /* Of this thread: sluice_note of the handle is empty until there is something to say. */
 void history_note_clear(const struct sluice *sluice);
 
+/* Note that the log of a run has a torn tail (S11.4), unless a live owner may be writing at it. */
+void history_note_torn(const struct sluice *sluice, struct str run_id,
+		       const struct log_reading *reading, bool is_held);
+
 /* Ask. Why the logs had to be read is left in sluice_note. `all`: look at the logs of all runs
  * first. */
 MUST_CHECK enum err_code history_ask(struct sluice *sluice, bool all, history_fn *ask, void *arg,

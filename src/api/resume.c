@@ -1,6 +1,7 @@
 /* resume.c - go on with a run. */
 #include "api/run_intern.h"
 
+#include "api/history.h"
 #include "api/partition.h"
 
 #include "base/timefmt.h"
@@ -117,6 +118,23 @@ static enum err_code claim(const struct sluice *sluice, const char *path, bool i
 	return ERR_OK;
 }
 
+/* The definition that is given, as the run at the path takes it. What is wrong with the run's log is said by
+ * the engine. */
+static enum err_code settle(const struct sluice *sluice, const char *path,
+			    const struct sluice_pipeline *given_by, const struct model *given,
+			    struct model *ret_model, struct err *err)
+{
+	AUTO(rundir_drop) struct rundir *dir = NULL;
+	AUTO(api_fold_drop) struct fold_run fold = {.model = NULL};
+	struct err unread = ERR_INIT;
+
+	*ret_model = *given;
+	if (rundir_open(sluice->vfs, path, &dir, &unread) != ERR_OK ||
+	    fold_read(dir, &sluice->limits, NULL, NULL, &fold, &unread) != ERR_OK)
+		return ERR_OK;
+	return api_settle(sluice, dir, &fold.state, given_by, given, ret_model, err);
+}
+
 static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 				   const struct sluice_resume_opts *options, struct sluice_run *run,
 				   enum engine_resumed *ret_resumed, struct err *err)
@@ -125,6 +143,7 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 	struct engine_resume resume = {.max_parallel = options->max_parallel,
 				       .accept_changes = options->accept_changes};
 	const struct definition *definition;
+	struct model settled;
 	AUTO(buf_fini) struct buf path = BUF_INIT;
 	AUTO(mem_drop) struct str *params = NULL;
 	AUTO(mem_drop) struct str *overrides = NULL;
@@ -135,16 +154,19 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 		if (api_pipeline_check(sluice, options->definition, NULL, &definition, err) !=
 		    ERR_OK)
 			return err->code;
-		resume.definition = definition->model;
 		resume.source = buf_view(&definition->source);
 		resume.file = str_of(options->definition->file);
 	}
 	if (api_parallel_check(options->max_parallel, err) != ERR_OK ||
 	    api_find_path(sluice, run_name, &path, err) != ERR_OK ||
+	    (options->definition &&
+	     settle(sluice, path.ptr, options->definition, definition->model, &settled, err) != ERR_OK) ||
 	    api_texts(options->params, &params, &resume.params_count, err) != ERR_OK ||
 	    api_texts(options->overrides, &overrides, &resume.resume.overrides_count, err) !=
 		ERR_OK)
 		return err->code;
+	if (options->definition)
+		resume.definition = &settled;
 	resume.path = path.ptr;
 	resume.params = params;
 	resume.resume.overrides = overrides;
@@ -256,10 +278,13 @@ static enum err_code check_resume(struct sluice *sluice, const char *run_name,
 	struct decide_resume resume = {.from = str_of(options->from)};
 	AUTO(change_fini) struct change change = {.next = NULL};
 	const struct definition *definition;
+	struct run_lock_info owner;
+	struct model settled;
 	char login[256];
 	uint32_t point;
 
 	if (api_find_run(sluice, run_name, &dir, err) != ERR_OK ||
+	    run_lock_look(rundir_vfs(dir), rundir_fd(dir), &owner, err) != ERR_OK ||
 	    fold_read(dir, &sluice->limits, NULL, NULL, &fold, err) != ERR_OK ||
 	    api_texts(options->overrides, &overrides, &resume.overrides_count, err) != ERR_OK)
 		return err->code;
@@ -267,12 +292,15 @@ static enum err_code check_resume(struct sluice *sluice, const char *run_name,
 		*err = fold.reading.problem;
 		return api_log_err(rundir_path(dir), err);
 	}
+	history_note_torn(sluice, fold.state.run_id, &fold.reading, owner.is_held);
 	resume.overrides = overrides;
 	resume.person.name = options->as ? str_of(options->as) : api_login_name(login);
 	resume.person.reason = str_of(options->reason);
 	if (options->definition &&
 	    (api_pipeline_check(sluice, options->definition, NULL, &definition, err) != ERR_OK ||
-	     change_make(&fold.state, definition->model, &change, err) != ERR_OK))
+	     api_settle(sluice, dir, &fold.state, options->definition, definition->model, &settled,
+			err) != ERR_OK ||
+	     change_make(&fold.state, &settled, &change, err) != ERR_OK))
 		return err->code;
 	resume.next = change.next;
 	resume.changes = buf_view(&change.changes);
@@ -309,6 +337,7 @@ enum sluice_code sluice_resume_check(struct sluice *sluice, const char *run_name
 		return api_usage(err, "sluice_resume_check: an argument is missing");
 	if (options && options->accept_changes && !options->definition)
 		return api_usage(err, "accept_changes needs a definition");
+	history_note_clear(sluice);
 	if (check_resume(sluice, run_name, options ? options : &defaults, &text, &own) != ERR_OK)
 		return api_err(err, &own);
 	return api_text(&text, ret_text, err);

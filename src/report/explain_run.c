@@ -46,6 +46,9 @@ static void tell_start(const struct explaining *x)
 			  "resumed %u time%s%s%.*s", trail->resumes, trail->resumes == 1 ? "" : "s",
 			  trail->resumed_from.ptr ? ", last from " : "",
 			  STR_ARG(trail->resumed_from));
+	if (trail->redefined > 0)
+		facts_add(x->facts, 1, "redefined", STR_NONE, trail->redefined,
+			  "its definition was changed on a resume");
 	if (trail->stopped > 0)
 		facts_add(x->facts, 1, "stop_requested", STR_NONE, trail->stopped,
 			  "asked to stop by %.*s%s%.*s",

@@ -92,6 +92,8 @@ static enum err_code note_run_event(struct trail *trail, const struct run_state 
 	if (event->type == EVENT_RUN_RESUMED) {
 		trail->resumed = event->seq;
 		trail->resumes++;
+		if (event_has(event, EVENT_FIELD_CHANGES))
+			trail->redefined = event->seq;
 		trail->completed = 0;
 		trail->stopped = 0;
 		return keep(trail, event_text(event, EVENT_FIELD_FROM), &trail->resumed_from, err);

@@ -1,4 +1,5 @@
 /* summary.c - what a run did, when it is over or so far */
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "report/pretty.h"
@@ -151,6 +152,48 @@ static void head_lines(struct buf *out, const struct run_state *run)
 	buf_byte(out, '\n');
 }
 
+/* A soft gate that failed: its step succeeded, and the warning is counted (S5.4). */
+static bool is_soft_failed(const struct run_state *run, uint32_t step)
+{
+	const struct step_state *at = &run->steps[step];
+
+	return run->model->steps[step].gate == GATE_SOFT && at->is_gate_recorded &&
+	       (at->state == STEP_SUCCEEDED || at->state == STEP_COMPENSATED);
+}
+
+static void soft_gates_line(struct buf *out, const struct run_state *run, const uint32_t *order)
+{
+	const char *title = "Soft gate failures: ";
+	const char *before = title;
+
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		if (!is_soft_failed(run, order[i]))
+			continue;
+		buf_fmt(out, "%s%.*s", before, STR_ARG(run->model->steps[order[i]].id));
+		before = ", ";
+	}
+	if (before != title)
+		buf_byte(out, '\n');
+}
+
+/* Only where there is one: the other members are those of system A. */
+static void soft_gates_member(struct buf *out, const struct run_state *run, const uint32_t *order)
+{
+	bool is_open = false;
+
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		if (!is_soft_failed(run, order[i]))
+			continue;
+		if (!is_open)
+			field_open(out, "failed_soft_gates", '[');
+		is_open = true;
+		field_comma(out);
+		json_put_str(out, run->model->steps[order[i]].id);
+	}
+	if (is_open)
+		buf_byte(out, ']');
+}
+
 enum err_code summary_text(const struct fold_run *fold, struct buf *out, struct err *err)
 {
 	const struct run_state *run = &fold->state;
@@ -164,6 +207,7 @@ enum err_code summary_text(const struct fold_run *fold, struct buf *out, struct 
 		run->count[STEP_SKIPPED]);
 	buf_fmt(out, "Retries: %llu\n", (unsigned long long)totals_of(run).retries);
 	failed_gates_line(out, "Hard gate failures: ", run, order);
+	soft_gates_line(out, run, order); /* ours */
 	buf_text(out, "\nSteps:\n");
 	rule(out, '-');
 	for (uint32_t i = 0; i < run->model->steps_count; i++)
@@ -242,6 +286,7 @@ enum err_code summary_json(const struct fold_run *fold, struct buf *out, struct 
 	field_str(&json, "outcome",
 		  run->outcome == OUTCOME_NONE ? STR_NONE : str_of(outcome_name(run->outcome)));
 	field_i64(&json, "warnings", run->warnings);
+	soft_gates_member(&json, run, order);
 	reading_note_member(&json, &fold->reading);
 	buf_byte(&json, '}');
 	pretty_answer(out, &json);

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from support.sluice import until
+
 TWO = """pipeline: release
 steps:
   build: {run: 'true'}
@@ -77,6 +79,7 @@ def test_a_rejected_gate_asks_nobody_any_more_S5_6(blocked):
 
 def test_a_stop_of_a_run_that_nobody_owns_says_how_it_is_carried_out_S7_5(sluice):
     sluice.run("run", "--detach", sluice.write("p.yaml", LONG), "--run-id", "r", check=0)
+    until(lambda: "step.started" in sluice.log("r").read_text())  # else there is nothing that could be waited for
     os.kill(json.loads(sluice.run("status", "r", "--json").stdout)["owner_pid"], signal.SIGKILL)
     told = sluice.run("stop", "r", "--reason", "why", check=0).stderr
     assert told == "stop requested\nnext: sluice resume r\n"
@@ -98,4 +101,10 @@ def test_a_soft_gate_that_failed_is_named_with_its_reason_S5_4(sluice):
     text = "pipeline: p\nsteps:\n  size: {gate: soft, noop: true, pass: '1 > 2', reason: too large by far}\n"
     sluice.run("run", "-q", sluice.write("p.yaml", text), "--run-id", "r", check=0)
     assert "soft gate size failed: too large by far" in sluice.run("explain", "r").stdout
+    told = sluice.run("summary", "r").stdout
+    assert "\nRetries: 0\nSoft gate failures: size\n\nSteps:\n" in told
+    assert json.loads(sluice.run("summary", "r", "--json").stdout)["failed_soft_gates"] == ["size"]
+    good = text.replace("1 > 2", "1 < 2")
+    sluice.run("run", "-q", sluice.write("p.yaml", good), "--run-id", "s", check=0)
+    assert "Soft" not in sluice.run("summary", "s").stdout
     assert "which is a warning: too large by far: {" in sluice.run("explain", "r", "size").stdout

@@ -369,3 +369,28 @@ def test_s9_3_a_kill_at_any_call_leaves_one_of_the_two_definitions_whole(sluice,
         assert end.code == (0 if taken else 1), (point, end)
         assert set(count(sluice)) == ({"b", "c"} if taken else {"b"}), (point, count(sluice))
         sluice.log(ended="succeeded" if taken else "failed")
+
+
+def test_explain_says_that_a_resume_changed_the_definition_S9_3(sluice):
+    sluice.go({"a": "true", "b": "exit 1"}, code=1)
+    other = sluice.pipeline({"a": "true", "b": "true"}, file="other.yaml")
+    sluice("resume", sluice.id, code=1)
+    assert "definition" not in sluice("explain", sluice.id, code=0).stdout
+    sluice("resume", sluice.id, "--file", other, "--accept-changes", code=0)
+    assert "  its definition was changed on a resume (evt_" in sluice("explain", sluice.id, code=0).stdout
+
+
+def test_max_parallel_of_the_start_is_no_difference_S9_3(sluice):
+    steps = {"a": "true", "b": "exit 1"}
+    sluice.go(steps, "--max-parallel", "3", code=1, concurrency=2)
+    again = sluice("resume", sluice.id, "--file", sluice.root / "pipeline.yaml", "--check", code=0)
+    assert "concurrency" not in again.stdout and "Definition" not in again.stdout
+    sluice("resume", sluice.id, "--file", sluice.root / "pipeline.yaml", code=1)
+    assert b'"changes"' not in sluice.raw()
+    other = sluice.pipeline(steps, file="other.yaml", concurrency=4)
+    told = sluice("resume", sluice.id, "--file", other, code=3)
+    assert "concurrency" in told.stdout
+    other = sluice.pipeline({"a": "true", "b": "true"}, file="other.yaml", concurrency=2)
+    told = sluice("resume", sluice.id, "--file", other, "--accept-changes", code=0)
+    assert "concurrency" not in told.stderr
+    assert json.loads(sluice("status", sluice.id, "--json", code=0).stdout)["concurrency"] == 3

@@ -12,6 +12,7 @@ static int run(struct cli *cli)
 	if (!cli_format(cli, &format))
 		return CLI_USAGE;
 	code = sluice_compare(cli->sluice, words[0], words[1], format, &text, &err);
+	cli_note(cli);
 	return cli_answer_or_error(code, text, &err);
 }
 

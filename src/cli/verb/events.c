@@ -10,6 +10,7 @@ static int run(struct cli *cli)
 	struct option_error wrong;
 	enum sluice_format format;
 	struct sluice_error err;
+	enum sluice_code code;
 	uint64_t tail;
 
 	if (!options_number(given, OPT_TAIL, 0, UINT64_MAX, 0, &tail, &wrong))
@@ -22,10 +23,10 @@ static int run(struct cli *cli)
 		options.follow = false; /* system A's rule */
 	if (options.follow)
 		print_at_once();
-	if (sluice_events(cli->sluice, given->words[0], &options, print_sink, NULL, &err) !=
-	    SLUICE_OK)
-		return print_error(&err);
-	return CLI_OK;
+	code = sluice_events(cli->sluice, given->words[0], &options, print_sink, NULL, &err);
+	if (!cli->is_runner)
+		cli_note(cli);
+	return code == SLUICE_OK ? CLI_OK : print_error(&err);
 }
 
 static const enum option events_options[] = {OPT_TAIL,   OPT_FOLLOW, OPT_TYPE, OPT_STEP,

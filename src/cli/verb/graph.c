@@ -114,6 +114,7 @@ static int run(struct cli *cli)
 	if (is_file(cli->options.words[0]))
 		return graph_of_file(cli, &options);
 	code = sluice_run_graph(cli->sluice, cli->options.words[0], &options, &text, &err);
+	cli_note(cli);
 	if (code == SLUICE_NOT_FOUND)
 		print_hint_add(&err, "there is no file of that name either");
 	return cli_answer_or_error(code, text, &err);

@@ -11,6 +11,7 @@ static int check(struct cli *cli, const struct sluice_resume_opts *options)
 	char *text = NULL;
 	enum sluice_code code =
 	    sluice_resume_check(cli->sluice, cli->options.words[0], options, &text, &err);
+	cli_note(cli);
 
 	return cli_answer_or_error(code, text, &err);
 }

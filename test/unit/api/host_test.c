@@ -221,11 +221,31 @@ static void a_middleware_that_clears_has_all_its_events_again(void **state)
 	assert_int_equal(emitted.last, SLUICE_OK);
 }
 
+/* The owner looks at its run for as long as it likes; whoever follows it knows the end. */
+static void a_follower_of_an_ended_run_does_not_wait_for_its_handle(void **state)
+{
+	struct world *world = *state;
+	struct sluice_pipeline *pipeline = world_load(world, "pipeline: p\nsteps: {a: {noop: true}}\n");
+	struct sluice_run_opts options = {.run_id = "kept"};
+	struct sluice_run *run = NULL;
+	struct sluice_error err;
+	struct sluice_end end = {.exit_status = -1};
+
+	assert_int_equal(sluice_run_start(world->sluice, pipeline, &options, &run, &err), SLUICE_OK);
+	assert_int_equal(sluice_run_wait(run, &err), SLUICE_RUN_SUCCEEDED);
+	assert_int_equal(sluice_run_follow(world->sluice, "kept", NULL, &end, &err), SLUICE_OK);
+	assert_int_equal(end.state, SLUICE_RUN_SUCCEEDED);
+	assert_int_equal(end.exit_status, 0);
+	sluice_run_free(run);
+	sluice_pipeline_free(pipeline);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 static int tests(void)
 {
 	const struct CMUnitTest all[] = {
+	    TEST(a_follower_of_an_ended_run_does_not_wait_for_its_handle),
 	    TEST(several_threads_run_and_read_with_one_handle),
 	    TEST(a_note_is_of_the_thread_that_asked),
 	    TEST(a_fault_in_a_function_reaches_the_programs_handler),
