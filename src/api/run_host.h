@@ -32,6 +32,7 @@ struct run_host {
 	bool has_commands;
 };
 
+/* Frees what the host gathered; what it borrows stays. */
 void run_host_fini(struct run_host *host);
 
 /* The ports of an engine that ask a host; `arg` is the host. */

@@ -24,6 +24,7 @@ struct starting {
 	struct engine_start start;
 };
 
+/* Frees what preparing made; a zeroed one is fine. */
 void starting_fini(struct starting *starting);
 
 /* A run of `starting->model` with these options. */

@@ -44,6 +44,7 @@ void buf_byte(struct buf *buf, char byte);
 void buf_u64(struct buf *buf, uint64_t value);
 void buf_i64(struct buf *buf, int64_t value);
 
+/* The same for what printf(3) would write. */
 void buf_fmt(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 void buf_vfmt(struct buf *buf, const char *format, va_list args) PRINTF_LIKE(2, 0);
 

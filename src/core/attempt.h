@@ -35,6 +35,7 @@ enum attempt_act {
 MUST_CHECK enum err_code attempt_move(enum attempt_state *state, enum attempt_event event,
 				      enum attempt_act *ret_act, struct err *err);
 
+/* The name of a state as attempt.def has it; static. */
 const char *attempt_state_name(enum attempt_state state);
 
 #endif

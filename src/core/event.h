@@ -51,11 +51,15 @@ struct event {
 
 #define EVENT_ACTOR_RUNNER STR("runner")
 
+/* An event of this type by the runner, without a number, a time or any field. */
 void event_init(struct event *event, enum event_type type);
+/* Set a field, of the kind that field.def gives it; a text is borrowed. A flag is true when it is
+ * there. */
 void event_put_text(struct event *event, enum event_field field, struct str text);
 void event_put_int(struct event *event, enum event_field field, int64_t number);
 void event_put_flag(struct event *event, enum event_field field);
 
+/* Is the field there? */
 bool event_has(const struct event *event, enum event_field field);
 /* The text of a field, STR_NONE when it is absent. */
 struct str event_text(const struct event *event, enum event_field field);

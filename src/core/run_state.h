@@ -193,6 +193,7 @@ MUST_CHECK enum err_code run_state_init(struct run_state *run, const struct mode
 					struct err *err);
 void run_state_fini(struct run_state *run);
 
+/* Names as events have them, static; and back: false when nothing is called so. */
 const char *run_state_name(enum run_state_id state);
 bool run_state_of(struct str name, enum run_state_id *ret_state);
 /* Ended for good or until a resume. */

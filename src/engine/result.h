@@ -26,7 +26,9 @@ struct result_file {
 	struct arena texts;
 };
 
+/* Empty: nothing was reported. */
 void result_init(struct result_file *result);
+/* Frees its texts; an empty one is fine. */
 void result_fini(struct result_file *result);
 
 /* Read one. INVALID with what is wrong, for a person: not UTF-8, malformed, an unknown key, a

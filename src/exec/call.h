@@ -1,4 +1,4 @@
-/* exec/call.h - the executor of functions of this process, on threads of their own (core/exec.h).
+/* call.h - the executor of functions of this process, on threads of their own (core/exec.h).
  *
  * A thread cannot be ended from outside (S7.4): a cancel and a deadline are flags that the function
  * reads, and it keeps its slot until it returns. Nobody can know what it did when the process dies:

@@ -1,4 +1,4 @@
-/* exec/command.h - the executor of commands: real processes, through the run's keeper.
+/* command.h - the executor of commands: real processes, through the run's keeper.
  *
  * Implements core/exec.h on the client side of the keeper protocol. The keeper is started on first
  * need; an engine that finds keeper.lock held connects to the living one. */

@@ -1,4 +1,4 @@
-/* exec/mock.h - an executor that executes nothing: whatever is started has ended with exit code 0
+/* mock.h - an executor that executes nothing: whatever is started has ended with exit code 0
  * at once (a dry run, S14). */
 #ifndef EXEC_MOCK_H
 #define EXEC_MOCK_H

@@ -1,4 +1,4 @@
-/* exec/route.h - several executors behind one (core/exec.h): each attempt goes to the one that its
+/* route.h - several executors behind one (core/exec.h): each attempt goes to the one that its
  * token names. */
 #ifndef EXEC_ROUTE_H
 #define EXEC_ROUTE_H

@@ -4,18 +4,21 @@
 
 #include <stdint.h>
 
+/* Write a number into the 4 or 8 bytes at `at`. */
 static inline void bytes_put32(unsigned char *at, uint32_t value)
 {
 	for (int i = 0; i < 4; i++)
 		at[i] = (unsigned char)(value >> (8 * i));
 }
 
+/* The same with 8 bytes. */
 static inline void bytes_put64(unsigned char *at, uint64_t value)
 {
 	for (int i = 0; i < 8; i++)
 		at[i] = (unsigned char)(value >> (8 * i));
 }
 
+/* The number that the 4 bytes at `at` are. */
 static inline uint32_t bytes_get32(const unsigned char *at)
 {
 	uint32_t value = 0;
@@ -25,6 +28,7 @@ static inline uint32_t bytes_get32(const unsigned char *at)
 	return value;
 }
 
+/* The same of 8 bytes. */
 static inline uint64_t bytes_get64(const unsigned char *at)
 {
 	uint64_t value = 0;

@@ -106,6 +106,7 @@ struct host {
 	int64_t lazy_ns; /* when lazy reports have to go out, INT64_MAX: none */
 };
 
+/* Boot time in ns: it goes on while the machine sleeps. */
 int64_t host_now(void);
 /* Give the machine an input and carry out what follows. */
 void host_input(struct host *host, const struct machine_input *input);
@@ -128,6 +129,7 @@ void child_init(struct host *host);
 /* Before the end: kill what nobody could be blamed for, remove the groups. */
 void child_fini(struct host *host);
 
+/* What is kept for an attempt that is not over, borrowed. */
 struct child *child_of(const struct host *host, uint32_t attempt);
 /* Attempt + 1 of the command with this pid that is not over, else 0. */
 uint32_t child_by_pid(int32_t pid);

@@ -35,6 +35,7 @@ enum keeper_event {
 
 #define KEEPER_STATES 15
 
+/* Names as in keeper.def, static; "UNKNOWN" for what is not in it. */
 const char *keeper_state_name(enum keeper_state state);
 const char *keeper_event_name(enum keeper_event event);
 /* Where `event` leads from `state`; false when the table refuses it. */

@@ -145,20 +145,27 @@ void build_unknown_key(struct build *build, enum key_scope scope, const struct n
 
 enum { TAKE_EMPTY = 1 }; /* an empty text is fine */
 
+/* A text, borrowed from the tree. Numbers and booleans count as their text, null does not. `flags`:
+ * TAKE_EMPTY. */
 bool take_text(struct build *build, const struct node *key, const struct node *value,
 	       unsigned flags, struct str *ret_text);
+/* true or false, without quotes. */
 bool take_bool(struct build *build, const struct node *key, const struct node *value,
 	       bool *ret_value);
+/* A whole number from `least` to `most`. */
 bool take_u32(struct build *build, const struct node *key, const struct node *value, uint32_t least,
 	      uint32_t most, uint32_t *ret_value);
 bool take_i32(struct build *build, const struct node *key, const struct node *value, int32_t least,
 	      int32_t most, int32_t *ret_value);
 bool take_i64(struct build *build, const struct node *key, const struct node *value, int64_t least,
 	      int64_t most, int64_t *ret_value);
+/* A finite number. */
 bool take_double(struct build *build, const struct node *key, const struct node *value,
 		 double *ret_value);
+/* A number and its unit, `90s`, of at least `least_ns`. */
 bool take_duration(struct build *build, const struct node *key, const struct node *value,
 		   int64_t least_ns, int64_t *ret_ns);
+/* A number and its unit, `64KiB`, above zero. */
 bool take_size(struct build *build, const struct node *key, const struct node *value,
 	       uint64_t *ret_bytes);
 /* A share: "10%" is 0.1. */
@@ -185,10 +192,13 @@ enum {
 	    4, /* the environment of the pipeline, its partition: before any step ran */
 };
 
+/* A bare expression that parses and uses what `uses` lets it. */
 bool use_expression(struct build *build, const struct node *key, const struct node *value,
 		    unsigned uses, struct str *ret_source);
+/* A text with expressions in `${}`, each judged in the same way; it may be empty. */
 bool use_template(struct build *build, const struct node *key, const struct node *value,
 		  unsigned uses, struct tmpl *ret_tmpl);
+/* A list of such texts. */
 bool use_templates(struct build *build, const struct node *key, const struct node *value,
 		   struct tmpl **ret_list, uint32_t *ret_count);
 /* Report refs to steps that are not upstream. The graph is built. */
@@ -196,9 +206,12 @@ void use_refs_check(struct build *build);
 
 /* --- parts of the model */
 
+/* Names and texts of a mapping; what is wrong with one is reported, the others are kept. */
 void environment_read(struct build *build, const struct node *key, const struct node *map,
 		      unsigned uses, struct env_entry **ret_env, uint32_t *ret_count);
+/* Every step of the pipeline, and with it the model's list; build->step says which one is read. */
 void steps_read(struct build *build, const struct node *map);
+/* `defaults`: what steps begin with that do not say otherwise. */
 void steps_defaults_read(struct build *build, const struct node *map);
 /* The step's command, or NULL for a noop: checks of the keys together. */
 void command_finish(struct build *build, struct draft *draft, const struct node *name);

@@ -32,8 +32,11 @@ struct diags {
 	bool is_short_of_memory;
 };
 
+/* Empty; as many as `limit` are kept, further ones are counted. */
 void diags_init(struct diags *diags, size_t limit);
+/* Frees them and their texts. */
 void diags_fini(struct diags *diags);
+/* One more, without a hint. When memory is short it is lost, and is_short_of_memory says so. */
 void diags_add(struct diags *diags, enum diag_code code, uint32_t line, uint32_t column,
 	       const char *format, ...) PRINTF_LIKE(5, 6);
 /* Of the last one added. */

@@ -31,8 +31,11 @@ struct expr_scope {
 	char *const *env;   /* allow-listed environment for `env.X`; NULL-ended; may be NULL */
 };
 
+/* A sandbox of its own, with the limits lua_bytes and lua_instructions; free it with expr_free.
+ * MEMORY. */
 MUST_CHECK enum err_code expr_new(const struct limits *limits, struct expr **ret_expr,
 				  struct err *err);
+/* Accepts NULL; expr_drop is for AUTO(). */
 void expr_free(struct expr *expr);
 void expr_drop(struct expr **expr);
 

@@ -37,7 +37,9 @@ struct nodes {
 	size_t count, capacity;
 };
 
+/* An empty tree. */
 void nodes_init(struct nodes *nodes);
+/* Frees the nodes and their texts. */
 void nodes_fini(struct nodes *nodes);
 
 /* Read one YAML document. Everything that is wrong goes into `diags`. *ret_is_whole is false when
@@ -51,8 +53,11 @@ MUST_CHECK enum err_code nodes_read(struct nodes *nodes, struct str source, uint
 /* What a scalar is under the core schema of YAML 1.2 (section 10.3.2). */
 enum scalar { SCALAR_NULL, SCALAR_BOOL, SCALAR_INT, SCALAR_FLOAT, SCALAR_TEXT };
 
+/* By its text; SCALAR_TEXT when it is quoted, or no scalar. */
 enum scalar node_scalar(const struct node *node);
+/* A scalar that is null: `~`, `null`, or nothing. */
 bool node_is_null(const struct node *node);
+/* False when it is no boolean. */
 bool node_bool(const struct node *node, bool *ret_value);
 /* An integer in decimal, `0o` octal or `0x` hexadecimal that fits int64. */
 bool node_i64(const struct node *node, int64_t *ret_value);

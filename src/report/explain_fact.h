@@ -26,6 +26,7 @@ struct facts {
 	enum err_code failed; /* sticky: MEMORY, told by facts_check */
 };
 
+/* Frees them and their texts; a zeroed list is empty and ready. */
 void facts_fini(struct facts *facts);
 /* Add a fact; texts are copied. Line ends and other controls in it become blanks. */
 void facts_add(struct facts *facts, unsigned depth, const char *code, struct str step,

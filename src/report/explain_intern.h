@@ -5,21 +5,25 @@
 #include "report/explain_step.h"
 #include "report/run_report.h"
 
+/* The run that is looked at. */
 static inline const struct run_state *run_of(const struct explaining *x)
 {
 	return &x->trail->fold.state;
 }
 
+/* The definition of a step of it. */
 static inline const struct step *def_of(const struct explaining *x, uint32_t step)
 {
 	return &x->trail->fold.model->steps[step];
 }
 
+/* What became of the step so far. */
 static inline const struct step_state *state_of(const struct explaining *x, uint32_t step)
 {
 	return &run_of(x)->steps[step];
 }
 
+/* The id of the step, borrowed. */
 static inline struct str id_of(const struct explaining *x, uint32_t step)
 {
 	return def_of(x, step)->id;

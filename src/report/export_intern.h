@@ -69,6 +69,7 @@ MUST_CHECK enum err_code export_read(struct exporter *exporter,
 /* Give the sink what was gathered, once it is enough; all of it with `is_end`. */
 void export_flush(struct exporter *exporter, bool is_end);
 
+/* The whole export in one form each, to the sink. The errors are those of export_read. */
 MUST_CHECK enum err_code export_json(struct exporter *exporter, struct err *err);
 MUST_CHECK enum err_code export_csv(struct exporter *exporter, struct err *err);
 MUST_CHECK enum err_code export_chrome_trace(struct exporter *exporter, struct err *err);

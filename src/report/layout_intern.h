@@ -29,6 +29,7 @@ struct sheet {
 	int32_t *center; /* by node */
 };
 
+/* How wide a node is: a bend is as wide as the line. */
 static inline int32_t sheet_width(const struct sheet *sheet, uint32_t node)
 {
 	return node < sheet->boxes ? sheet->layout->boxes[node].width : sheet->layout->bend_width;

@@ -29,6 +29,7 @@ struct list_rows {
 	size_t matched; /* by list_select, before the cut to `limit` */
 };
 
+/* Frees the rows and their texts; a zeroed list is empty and ready. */
 void list_rows_fini(struct list_rows *rows);
 
 /* Add a copy of the row. */

@@ -62,7 +62,9 @@ struct stats {
 	int64_t since_ms; /* UTC, as asked for; 0 = all */
 };
 
+/* No figures yet; `seed` is of the tables by name. */
 void stats_init(struct stats *stats, uint64_t seed);
+/* Frees them and their texts. */
 void stats_fini(struct stats *stats);
 
 struct stats_run {

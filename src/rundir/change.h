@@ -18,6 +18,7 @@ struct change {
 			       of steps */
 };
 
+/* Frees the definition and the texts; a zeroed one is fine. */
 void change_fini(struct change *change);
 
 /* Compare `definition` (borrowed for the call) with what the run goes by now. What was settled at

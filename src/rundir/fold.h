@@ -47,6 +47,7 @@ MUST_CHECK enum err_code fold_read_until(const struct rundir *dir, const struct 
 					 const struct fold_until *until, fold_visit_fn *visit,
 					 void *arg, struct fold_run *ret_fold, struct err *err);
 
+/* Frees the state and the definition; a zeroed one is fine. */
 void fold_fini(struct fold_run *fold);
 
 #endif

@@ -50,6 +50,8 @@ void rundir_drop(struct rundir **dir);
  * unsynced (S11.8). To be done before anything is written behind run.created. */
 MUST_CHECK enum err_code rundir_sync_name(const struct rundir *dir, struct err *err);
 
+/* Its descriptor, the storage that it is on, its path and its run id: borrowed, until it is
+ * closed. */
 int rundir_fd(const struct rundir *dir);
 const struct vfs *rundir_vfs(const struct rundir *dir);
 const char *rundir_path(const struct rundir *dir); /* absolute */

@@ -14,8 +14,10 @@
 
 struct sim_check;
 
+/* The oracle for one scenario; plan, disk and run_id are borrowed. */
 struct sim_check *sim_check_new(const struct sim_plan *plan, const struct sim_disk *disk,
 				const char *run_path, struct str run_id);
+/* Accepts NULL. */
 void sim_check_free(struct sim_check *check);
 
 /* Break a rule: "S8.2", and what happened. Only the first is kept. */

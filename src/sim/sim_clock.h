@@ -13,6 +13,7 @@ struct sim_clock {
 	char boot_id[BOOT_ID_BYTES + 1];
 };
 
+/* The beginning of time, in the first boot. */
 void sim_clock_init(struct sim_clock *clock);
 /* Boot time of a moment, and the moment of a boot time (INT64_MAX stays). */
 int64_t sim_clock_boot_ns(const struct sim_clock *clock);

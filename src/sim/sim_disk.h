@@ -72,6 +72,7 @@ struct sim_proc {
 	uint64_t lossy_inode; /* its sync failed: this process must not touch it again; 0 = none */
 };
 
+/* A new process without descriptors; the disk is borrowed. */
 void sim_proc_start(struct sim_proc *proc, struct sim_disk *disk);
 /* Kill -9: its descriptors are closed, its locks gone. */
 void sim_proc_kill(struct sim_proc *proc);

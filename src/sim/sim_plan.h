@@ -97,8 +97,11 @@ struct sim_act {
 	bool has_large_result; /* padded beyond what an event may hold */
 };
 
+/* All that the seed means for the pipeline; the same for the same seed. */
 void sim_plan_make(struct sim_plan *plan, uint64_t seed);
+/* Append the pipeline as a pipeline file. */
 void sim_plan_yaml(const struct sim_plan *plan, struct buf *out);
+/* What an attempt of a step will do, however often it is asked. */
 void sim_plan_act(const struct sim_plan *plan, uint32_t step, uint32_t attempt,
 		  struct sim_act *act);
 /* The same of an attempt to undo the step. */

@@ -101,6 +101,7 @@ struct sim_world {
 	uint64_t keeper_kills;
 };
 
+/* A line with the virtual time on stdout, when the scenario is traced. */
 void sim_trace(const struct sim_world *world, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* When something happens by itself next, INT64_MAX = never. */

@@ -34,6 +34,8 @@ struct run_index {
 MUST_CHECK enum err_code index_query(struct run_index *index, enum index_query which,
 				     struct sqlite_query **ret_query, struct err *err);
 
+/* Begin a transaction that may write; end it with index_end. The errors are those of
+ * sqlite_exec. */
 MUST_CHECK enum err_code index_begin(struct run_index *index, struct err *err);
 /* Commit when `code` is OK, else undo. Answers `code`, or what went wrong with the commit. */
 MUST_CHECK enum err_code index_end(struct run_index *index, enum err_code code, struct err *err);

@@ -26,6 +26,7 @@ struct said {
 void said_read(struct said *said, struct str line);
 void said_fini(struct said *said);
 
+/* Is the line of this type? */
 bool said_is(const struct said *said, const char *type);
 
 #endif
