@@ -81,7 +81,8 @@ typedef enum sluice_code cli_decide_fn(struct sluice *sluice, const char *run_na
  * what became of it (cli_decided with `what`); answers the exit status. */
 int cli_decide(struct cli *cli, cli_decide_fn *decide, const char *what);
 /* Tell what became of a decision on `step`, or, NULL, of a request to stop: what was decided
- * ("approved"), how many more answers it takes, and what to type next when nobody owns the run. */
+ * ("approved"), how many more answers it takes, and what to type next when nobody owns the run.
+ * With -o json the status of the run instead. */
 void cli_decided(const struct cli *cli, const char *run_name, const char *step, const char *what);
 
 /* Print a text of the library and free it; NULL prints nothing. */

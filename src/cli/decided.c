@@ -169,14 +169,21 @@ static void answers_put(struct buf *out, struct str step)
 void cli_decided(const struct cli *cli, const char *run_name, const char *step, const char *what)
 {
 	AUTO(buf_fini) struct buf line = BUF_INIT;
-	struct sluice_error ignored; /* the decision is durable; the rest is advice */
+	enum sluice_format format = SLUICE_TEXT;
+	struct sluice_error err; /* the decision is durable; the rest is advice */
 	char *status = NULL;
 	struct str text;
 
-	if (cli->options.given[OPT_QUIET])
+	(void)cli_format(cli, &format); /* checked before */
+	if (cli->options.given[OPT_QUIET] && format != SLUICE_JSON)
 		return;
-	if (sluice_status(cli->sluice, run_name, SLUICE_JSON, &status, &ignored) != SLUICE_OK)
-		status = NULL;
+	if (sluice_status(cli->sluice, run_name, SLUICE_JSON, &status, &err) != SLUICE_OK &&
+	    format == SLUICE_JSON)
+		(void)print_error(&err); /* the decision is durable all the same */
+	if (format == SLUICE_JSON) {
+		cli_answer(status);
+		return;
+	}
 	text = status ? str_of(status) : STR_NONE;
 	buf_fmt(&line, "%s%s%s", step ? step : "", step ? " " : "", what);
 	if (step && strcmp(what, "approved") == 0)

@@ -77,6 +77,21 @@ def test_a_rejected_gate_asks_nobody_any_more_S5_6(blocked):
     assert "sluice approve" not in blocked.run("explain", "r", "sign_off").stdout
 
 
+def test_decisions_answer_with_the_status_as_json(blocked):
+    told = blocked.run("approve", "r", "sign_off", "--as", "anna", "--reason", "x", "-o", "json", check=0)
+    step = next(step for step in json.loads(told.stdout)["steps"] if step["step_id"] == "sign_off")
+    assert step["approved_by"] == ["manual:anna"] and told.stderr == ""
+    assert json.loads(blocked.run("stop", "r", "--json", "-q", check=0).stdout)["run_id"] == "r"
+    assert blocked.run("reject", "r", "sign_off", "--reason", "x", "-o", "csv", check=2).stdout == ""
+    wrong = blocked.run("approve", "r", "publish", "--reason", "x", "--json")
+    assert wrong.returncode and wrong.stdout == "" and wrong.stderr.startswith("sluice: ")
+
+
+def test_reject_answers_with_the_status_as_json(blocked):
+    told = json.loads(blocked.run("reject", "r", "sign_off", "--as", "anna", "--reason", "x", "--json", check=0).stdout)
+    assert told["run_id"] == "r"
+
+
 def test_a_stop_of_a_run_that_nobody_owns_says_how_it_is_carried_out_S7_5(sluice):
     sluice.run("run", "--detach", sluice.write("p.yaml", LONG), "--run-id", "r", check=0)
     until(lambda: "step.started" in sluice.log("r").read_text())  # else there is nothing that could be waited for

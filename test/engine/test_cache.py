@@ -253,3 +253,9 @@ def test_killed_at_any_moment_it_never_takes_what_did_not_happen(sluice):
     assert cached(sluice, "r2") is None and ran(sluice) == 2
     sluice("resume", "r1", code=0)
     assert ran(sluice) == 2, "its end was on record"
+
+
+def test_a_cached_step_says_so_as_it_succeeds(sluice):
+    path = sluice.pipeline({"a": {"run": "true", "cache": True, "inputs": []}})
+    assert "(cached)" not in sluice("run", path, "--run-id", "r1", code=0).stderr
+    assert "a succeeded (cached)\n" in sluice("run", path, "--run-id", "r2", code=0).stderr

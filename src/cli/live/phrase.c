@@ -44,6 +44,10 @@ static void started_put(struct buf *out, const struct said *said)
 static void succeeded_put(struct buf *out, const struct said *said)
 {
 	print_style(out, STYLE_GOOD, STR(" succeeded"));
+	if (said->is_cached) { /* nothing was executed that could have taken time */
+		buf_text(out, " (cached)");
+		return;
+	}
 	duration_put(out, said);
 }
 
@@ -171,7 +175,8 @@ static void repaired_put(struct buf *out, const struct said *said)
 
 static void projection_put(struct buf *out, const struct said *said)
 {
-	print_style(out, STYLE_WARN, STR("a projection could not be written"));
+	print_style(out, STYLE_WARN, STR("a projection could not be written: "));
+	print_outside(out, said->which);
 	reason_put(out, said);
 }
 

@@ -24,6 +24,7 @@ static const struct said_member {
     {"step_id", SAID_TEXT, offsetof(struct said, step)},
     {"error_class", SAID_TEXT, offsetof(struct said, class)},
     {"reason", SAID_TEXT, offsetof(struct said, reason)},
+    {"which", SAID_TEXT, offsetof(struct said, which)},
     {"new_state", SAID_TEXT, offsetof(struct said, state)},
     {"outcome", SAID_TEXT, offsetof(struct said, outcome)},
     {"sync", SAID_TEXT, offsetof(struct said, sync)},

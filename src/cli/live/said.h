@@ -13,7 +13,7 @@
 
 /* Numbers that the line does not have are -1, texts empty. */
 struct said {
-	struct str type, step, class, reason, state, actor, outcome, sync;
+	struct str type, step, class, reason, state, actor, outcome, sync, which;
 	int64_t attempt, delay_ms, duration_ms, exit_code, signal;
 	int64_t utc_ms; /* 0 when the stamp cannot be read */
 	bool is_soft;

@@ -6,7 +6,7 @@ static int run(struct cli *cli)
 	return cli_decide(cli, sluice_reject, "rejected");
 }
 
-static const enum option reject_options[] = {OPT_REASON, OPT_AS, OPT_END};
+static const enum option reject_options[] = {OPT_REASON, OPT_AS, OPT_OUTPUT, OPT_JSON, OPT_END};
 
 const struct cli_verb verb_reject = {
     .name = "reject",
@@ -18,6 +18,7 @@ const struct cli_verb verb_reject = {
 	    "nobody owns\n"
 	    "goes on with `sluice resume`. A step of the run cannot decide on its own gate.\n",
     .options = reject_options,
+    .formats = CLI_TEXT | CLI_JSON,
     .words_min = 2,
     .words_max = 2,
     .opens = true,

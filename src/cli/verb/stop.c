@@ -14,7 +14,7 @@ static int run(struct cli *cli)
 	return CLI_OK;
 }
 
-static const enum option stop_options[] = {OPT_NOW, OPT_REASON, OPT_AS, OPT_END};
+static const enum option stop_options[] = {OPT_NOW, OPT_REASON, OPT_AS, OPT_OUTPUT, OPT_JSON, OPT_END};
 
 const struct cli_verb verb_stop = {
     .name = "stop",
@@ -28,6 +28,7 @@ const struct cli_verb verb_stop = {
 	    "With --now they are killed. It answers when the request is durable, not when the run "
 	    "rests.\n",
     .options = stop_options,
+    .formats = CLI_TEXT | CLI_JSON,
     .words_min = 1,
     .words_max = 1,
     .opens = true,
