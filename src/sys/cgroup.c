@@ -101,13 +101,16 @@ bool cgroup_is_populated(int group)
 	int fd = openat(group, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	char text[128];
 	ssize_t len;
+	bool is_gone;
 
+	/* Only an empty group can be removed: in one whose files are gone nothing lives. */
 	if (fd < 0)
-		return true;
+		return errno != ENOENT;
 	len = read(fd, text, sizeof(text) - 1);
+	is_gone = len < 0 && errno == ENODEV;
 	(void)close(fd); /* only read from */
 	if (len < 0)
-		return true;
+		return !is_gone;
 	text[len] = '\0';
 	return strstr(text, "populated 0") == NULL;
 }

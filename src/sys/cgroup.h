@@ -24,7 +24,8 @@ int cgroup_make(int base, const char *name);
 /* An existing group; a directory descriptor, or -errno. */
 int cgroup_open(int base, const char *name);
 
-/* Does a process that is not a zombie live in it or below? True when that cannot be read. */
+/* Does a process that is not a zombie live in it or below? True when that cannot be read, false
+ * when the group was removed meanwhile, by whoever else uses this hierarchy. */
 bool cgroup_is_populated(int group);
 
 /* KILL for everything in it and below, at once; false when it was refused. The group is not to be
