@@ -1,0 +1,85 @@
+"""Power cuts: the state directory on a disk that is cut off, and what is left of it.
+
+usage: campaign.py [--minutes M] [--seed S] [--shape NAME]... [--kind ext4|ext4-1k|ext4-plain]...
+                   [--images N] [--program SLUICE] [--keep FOLDER]
+
+Takes shapes and file systems in turn until the time is over, or once when `--images N` is given.
+Prints one line of JSON at its end; exit 1 when something failed. Images that show a failure are kept in
+build/campaign/."""
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import disk  # noqa: E402
+from cuts import Campaign, all_shapes  # noqa: E402
+from shutdown import Shutdowns  # noqa: E402
+from shapes import cpu_seconds  # noqa: E402
+from support.sluice import install  # noqa: E402
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=1)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--shape", action="append", choices=all_shapes())
+    parser.add_argument("--kind", action="append", choices=["ext4", "ext4-1k", "ext4-plain"])
+    parser.add_argument("--images", type=int, help="of each shape; without it 800, again and again")
+    parser.add_argument("--shutdowns", type=int, default=0, help="so many shutdowns of ext4 and xfs, and no images")
+    parser.add_argument("--resume-every", type=int, default=4)
+    parser.add_argument("--program", help="sluice, with its keeper beside it")
+    parser.add_argument("--keep", default=disk.ROOT / "build/campaign")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def shutdowns(campaign, most):
+    """Half of them on ext4, half on xfs."""
+    family = Shutdowns(campaign, ["ext4", "xfs"])
+    try:
+        for number in range(most):
+            family.case(number)
+    finally:
+        family.close()
+
+
+def work(args, folder):
+    begun = time.monotonic()
+    until = begun + args.minutes * 60
+    program = args.program or install(Path(folder) / "bin")
+    campaign = Campaign(program, args.seed, args.keep, args.resume_every)
+    if args.shutdowns:
+        shutdowns(campaign, args.shutdowns)
+    rounds = 1 if args.shutdowns and not args.images else 0
+    while not rounds or not (args.images or args.shutdowns) and time.monotonic() < until:
+        if not args.images and not disk.missing(("xfs",)):
+            shutdowns(campaign, 10)
+        campaign.shapes(args.shape or all_shapes(), args.kind or ["ext4", "ext4-1k"], args.images or 800,
+                        None if args.images else until)
+        rounds += 1
+    print(json.dumps({"family": "power", "cases": campaign.figures["images"] + campaign.figures.get("shutdowns", 0), "failures": campaign.failures,
+                      "seed": args.seed, "seconds": round(time.monotonic() - begun, 1),
+                      "cpu_seconds": round(cpu_seconds(), 1), **campaign.figures}))
+    return 1 if campaign.failures else 0
+
+
+def main():
+    args = arguments()
+    why = disk.missing() or disk.missing_recorder()
+    if why:
+        print(json.dumps({"family": "power", "cases": 0, "failures": [], "seed": args.seed, "seconds": 0,
+                          "skipped": why}))
+        return 0
+    if not args.inside:
+        return disk.run_inside(sys.executable, *sys.argv, "--inside")
+    with tempfile.TemporaryDirectory(prefix="power-") as folder:
+        return work(args, folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
