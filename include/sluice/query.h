@@ -33,9 +33,9 @@ sluice_summary(struct sluice *sluice, const char *run_name, enum sluice_format f
 
 struct sluice_events_opts {
 	uint64_t tail; /* last n; 0 = all */
-	bool follow;   /* go on until the run rests and its owner has let go of it, or, of one that has
-			* ended, a second later (a blocked one: not before sluice_run_free, so never
-			* wait for a follower before that), or the sink says stop */
+	bool follow;   /* go on until the run rests and its owner has let go of it, or, of one that
+			* has   ended, a second later (a blocked one: not before sluice_run_free, so
+			* never   wait for a follower before that), or the sink says stop */
 	bool raw;      /* the stored lines instead of text */
 	const char *type; /* only this type; USAGE: it is neither known nor begins with `x-` */
 	const char *step; /* only this step; NOT_FOUND when the run has none of that name */

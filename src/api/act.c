@@ -33,8 +33,7 @@ static enum err_code decide_here(struct sluice *sluice, const struct rundir *dir
 	if (boot_id_read(boot_id, err) != ERR_OK)
 		return err->code;
 	ports.boot_id = str_of(boot_id);
-	if (ask->kind != ENGINE_ASK_STOP &&
-	    control_check_peer(dir, (int32_t)getpid(), err) != ERR_OK)
+	if (ask->kind != ENGINE_ASK_STOP && control_check_peer(dir, process_id(), err) != ERR_OK)
 		return err->code;
 	if (engine_open_idle(&ports, rundir_path(dir), &engine, err) != ERR_OK)
 		return err->code;
@@ -83,7 +82,7 @@ static enum sluice_code act_by_name(struct sluice *sluice, const char *run_name,
 	    .name = options->as ? str_of(options->as) : api_login_name(login),
 	    .reason = str_of(options->reason),
 	    .uid = (int64_t)getuid(),
-	    .pid = (int64_t)getpid(),
+	    .pid = process_id(),
 	};
 	if (api_person_check(sluice, options->as, &ask.person, &own) != ERR_OK ||
 	    api_find_run(sluice, run_name, &dir, &own) != ERR_OK)

@@ -133,9 +133,9 @@ struct str api_login_name(char name[256]);
 MUST_CHECK enum err_code api_person_check(const struct sluice *sluice, const char *as,
 					  const struct decide_person *person, struct err *err);
 
-/* `given` for a run that goes on by it: a definition that says of `concurrency` what the one of the run said
- * as it was written does not change it, though the run may have been started with another (--max-parallel).
- * *ret_model is a view of the given one and valid as long. */
+/* `given` for a run that goes on by it: a definition that says of `concurrency` what the one of the
+ * run said as it was written does not change it, though the run may have been started with another
+ * (--max-parallel). *ret_model is a view of the given one and valid as long. */
 MUST_CHECK enum err_code api_settle(const struct sluice *sluice, const struct rundir *dir,
 				    const struct run_state *run,
 				    const struct sluice_pipeline *given_by,

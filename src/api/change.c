@@ -49,8 +49,8 @@ enum err_code api_settle(const struct sluice *sluice, const struct rundir *dir,
 	if (rundir_source(dir, run->source_ref, &source, err) != ERR_OK)
 		return err->code;
 	/* What was written may not be valid any more (a shell that is gone): then it differs. */
-	if (lang_load_for(buf_view(&source), run->model->folder, &sluice->limits, &host, &diags, &was,
-			  &unread) != ERR_OK) {
+	if (lang_load_for(buf_view(&source), run->model->folder, &sluice->limits, &host, &diags,
+			  &was, &unread) != ERR_OK) {
 		if (unread.code == ERR_MEMORY)
 			*err = unread;
 		return err->code;
@@ -81,7 +81,8 @@ static enum err_code tell(struct sluice *sluice, const char *run_name,
 	}
 	if (!definition)
 		return tell_file(sluice, dir, &fold.state, text, err);
-	if (api_settle(sluice, dir, &fold.state, definition, given->model, &settled, err) != ERR_OK ||
+	if (api_settle(sluice, dir, &fold.state, definition, given->model, &settled, err) !=
+		ERR_OK ||
 	    change_make(&fold.state, &settled, &change, err) != ERR_OK)
 		return err->code;
 	return change.next ? change_text(&fold.state, &change, text, err) : ERR_OK;

@@ -149,8 +149,7 @@ static enum err_code read_present(struct stream *stream, struct err *err)
 				 (unsigned long long)reading.head.seq);
 	}
 	if (stream->options->raw || stream->options->follow) {
-		history_note_torn(stream->sluice, rundir_id(stream->dir), &reading,
-				  owner.is_held);
+		history_note_torn(stream->sluice, rundir_id(stream->dir), &reading, owner.is_held);
 		return ERR_OK;
 	}
 	buf_clear(&stream->text);
@@ -245,11 +244,12 @@ static enum err_code read_more(struct stream *stream, uint64_t upto, struct err 
 	return code;
 }
 
-/* The run has ended, and its owner had time enough to write what comes after the end and to let go. One
- * that is kept is not waited for. */
+/* The run has ended, and its owner had time enough to write what comes after the end and to let go.
+ * One that is kept is not waited for. */
 static bool is_left(struct stream *stream)
 {
-	int64_t now_ns = clock_boot_ns(&clock_os); /* this process waits, whatever time its runs have */
+	int64_t now_ns =
+	    clock_boot_ns(&clock_os); /* this process waits, whatever time its runs have */
 
 	if (!stream->is_ended)
 		return false;

@@ -118,8 +118,8 @@ static enum err_code claim(const struct sluice *sluice, const char *path, bool i
 	return ERR_OK;
 }
 
-/* The definition that is given, as the run at the path takes it. What is wrong with the run's log is said by
- * the engine. */
+/* The definition that is given, as the run at the path takes it. What is wrong with the run's log
+ * is said by the engine. */
 static enum err_code settle(const struct sluice *sluice, const char *path,
 			    const struct sluice_pipeline *given_by, const struct model *given,
 			    struct model *ret_model, struct err *err)
@@ -159,8 +159,8 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 	}
 	if (api_parallel_check(options->max_parallel, err) != ERR_OK ||
 	    api_find_path(sluice, run_name, &path, err) != ERR_OK ||
-	    (options->definition &&
-	     settle(sluice, path.ptr, options->definition, definition->model, &settled, err) != ERR_OK) ||
+	    (options->definition && settle(sluice, path.ptr, options->definition, definition->model,
+					   &settled, err) != ERR_OK) ||
 	    api_texts(options->params, &params, &resume.params_count, err) != ERR_OK ||
 	    api_texts(options->overrides, &overrides, &resume.resume.overrides_count, err) !=
 		ERR_OK)
@@ -175,7 +175,7 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 	    .name = options->as ? str_of(options->as) : api_login_name(login),
 	    .reason = str_of(options->reason),
 	    .uid = (int64_t)getuid(),
-	    .pid = (int64_t)getpid(),
+	    .pid = process_id(),
 	};
 	if (api_person_check(sluice, options->as, &resume.resume.person, err) != ERR_OK)
 		return err->code;
@@ -230,7 +230,7 @@ static enum err_code rollback_engine(struct sluice *sluice, const char *run_name
 	    .name = options->as ? str_of(options->as) : api_login_name(login),
 	    .reason = str_of(options->reason),
 	    .uid = (int64_t)getuid(),
-	    .pid = (int64_t)getpid(),
+	    .pid = process_id(),
 	};
 	if (api_person_check(sluice, options->as, &rollback.person, err) != ERR_OK ||
 	    api_find_path(sluice, run_name, &path, err) != ERR_OK)

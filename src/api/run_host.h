@@ -36,11 +36,12 @@ struct run_host {
 void run_host_fini(struct run_host *host);
 
 /* The ports of an engine that ask a host; `arg` is the host. */
-enum err_code run_host_accept(void *arg, const struct model *model, uint32_t step, struct err *err);
+MUST_CHECK enum err_code run_host_accept(void *arg, const struct model *model, uint32_t step,
+					 struct err *err);
 /* May what was pinned to the step be called in a dry run? */
 bool run_host_is_dry_run_safe(void *arg, uint32_t step);
-enum err_code run_host_open_exec(void *arg, const struct rundir *dir, uint64_t epoch,
-				 struct exec *ret_exec, struct err *err);
+MUST_CHECK enum err_code run_host_open_exec(void *arg, const struct rundir *dir, uint64_t epoch,
+					    struct exec *ret_exec, struct err *err);
 
 /* executor.c: a driver for one run. */
 MUST_CHECK enum err_code executor_open(struct registry *registry,

@@ -93,7 +93,7 @@ static void answer(void *arg, const struct err *err)
 	buf_text(&line, "}\n");
 	/* A peer that has gone does not hear it; the decision stands in the log. */
 	if (line.failed == ERR_OK)
-		(void)send(connection->fd, line.ptr, line.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		(void)socket_send(connection->fd, line.ptr, line.len);
 	hang_up(connection);
 }
 

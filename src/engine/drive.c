@@ -4,11 +4,9 @@
 #include "base/mem.h"
 #include "engine/control.h"
 #include "sys/loop.h"
+#include "sys/wake.h"
 
-#include <errno.h>
 #include <stdatomic.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 enum stop_level { STOP_NONE, STOP_ASKED, STOP_NOW };
 
@@ -31,9 +29,8 @@ static void on_exec(void *arg)
 static void on_wake(void *arg)
 {
 	struct drive *drive = arg;
-	uint64_t count;
 
-	(void)!read(drive->wake_fd, &count, sizeof(count)); /* EAGAIN: read already */
+	wake_clear(drive->wake_fd);
 }
 
 /* A run in a storage of the host is known to nobody else who could connect. */
@@ -50,19 +47,16 @@ enum err_code drive_open(struct engine *engine, struct drive **ret_drive, struct
 	if (!drive)
 		return mem_err(err);
 	drive->engine = engine;
-	drive->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (drive->wake_fd < 0)
-		(void)err_sys(err, "make a wake-up descriptor");
-	else if (loop_new(&drive->loop, err) == ERR_OK &&
-		 loop_watch(drive->loop, drive->wake_fd, on_wake, drive, &drive->wake_watch, err) ==
-		     ERR_OK &&
-		 (exec_fd < 0 || loop_watch(drive->loop, exec_fd, on_exec, drive,
-					    &drive->exec_watch, err) == ERR_OK) &&
-		 (!is_reachable(engine) ||
-		  control_open(engine, drive->loop, &drive->control, err) == ERR_OK) &&
-		 loop_wait(drive->loop, 0, err) ==
-		     ERR_OK) { /* what is watched is known from here on */
-		*ret_drive = drive;
+	drive->wake_fd = -1;
+	if (wake_open(&drive->wake_fd, err) == ERR_OK && loop_new(&drive->loop, err) == ERR_OK &&
+	    loop_watch(drive->loop, drive->wake_fd, on_wake, drive, &drive->wake_watch, err) ==
+		ERR_OK &&
+	    (exec_fd < 0 ||
+	     loop_watch(drive->loop, exec_fd, on_exec, drive, &drive->exec_watch, err) == ERR_OK) &&
+	    (!is_reachable(engine) ||
+	     control_open(engine, drive->loop, &drive->control, err) == ERR_OK) &&
+	    loop_wait(drive->loop, 0, err) == ERR_OK) {
+		*ret_drive = drive; /* what is watched is known from here on */
 		return ERR_OK;
 	}
 	drive_close(drive);
@@ -77,8 +71,7 @@ void drive_close(struct drive *drive)
 	loop_unwatch(drive->exec_watch);
 	loop_unwatch(drive->wake_watch);
 	loop_free(drive->loop);
-	if (drive->wake_fd >= 0)
-		(void)close(drive->wake_fd); /* only a counter */
+	wake_close(&drive->wake_fd);
 	mem_free(drive);
 }
 
@@ -86,14 +79,11 @@ void drive_stop(struct drive *drive, bool now)
 {
 	int wanted = now ? STOP_NOW : STOP_ASKED;
 	int before = atomic_load(&drive->stop_wanted);
-	int saved = errno;
-	uint64_t one = 1;
 
 	while (before < wanted &&
 	       !atomic_compare_exchange_weak(&drive->stop_wanted, &before, wanted))
 		;
-	(void)!write(drive->wake_fd, &one, sizeof(one)); /* a full counter wakes as well */
-	errno = saved;
+	wake_raise(drive->wake_fd);
 }
 
 static enum err_code tell_stop(struct drive *drive, struct err *err)

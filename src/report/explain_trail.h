@@ -65,7 +65,7 @@ struct trail {
 	uint64_t resumed;        /* the last run.resumed */
 	uint32_t resumes;
 	uint64_t redefined; /* the last run.resumed by another definition (S9.3); 0 = none */
-	uint64_t changed; /* the last change of the run's state */
+	uint64_t changed;   /* the last change of the run's state */
 	uint64_t completed;
 	uint32_t overrides;  /* all of them, also those of gates that passed since */
 	uint64_t overridden; /* the last one */

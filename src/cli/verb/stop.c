@@ -14,7 +14,8 @@ static int run(struct cli *cli)
 	return CLI_OK;
 }
 
-static const enum option stop_options[] = {OPT_NOW, OPT_REASON, OPT_AS, OPT_OUTPUT, OPT_JSON, OPT_END};
+static const enum option stop_options[] = {OPT_NOW,    OPT_REASON, OPT_AS,
+					   OPT_OUTPUT, OPT_JSON,   OPT_END};
 
 const struct cli_verb verb_stop = {
     .name = "stop",

@@ -225,13 +225,15 @@ static void a_middleware_that_clears_has_all_its_events_again(void **state)
 static void a_follower_of_an_ended_run_does_not_wait_for_its_handle(void **state)
 {
 	struct world *world = *state;
-	struct sluice_pipeline *pipeline = world_load(world, "pipeline: p\nsteps: {a: {noop: true}}\n");
+	struct sluice_pipeline *pipeline =
+	    world_load(world, "pipeline: p\nsteps: {a: {noop: true}}\n");
 	struct sluice_run_opts options = {.run_id = "kept"};
 	struct sluice_run *run = NULL;
 	struct sluice_error err;
 	struct sluice_end end = {.exit_status = -1};
 
-	assert_int_equal(sluice_run_start(world->sluice, pipeline, &options, &run, &err), SLUICE_OK);
+	assert_int_equal(sluice_run_start(world->sluice, pipeline, &options, &run, &err),
+			 SLUICE_OK);
 	assert_int_equal(sluice_run_wait(run, &err), SLUICE_RUN_SUCCEEDED);
 	assert_int_equal(sluice_run_follow(world->sluice, "kept", NULL, &end, &err), SLUICE_OK);
 	assert_int_equal(end.state, SLUICE_RUN_SUCCEEDED);
