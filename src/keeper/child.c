@@ -163,6 +163,27 @@ static int logs_open(struct host *host)
 	return host->logs_fd < 0 ? errno : 0;
 }
 
+/* A new file; or, for a token that is armed a second time, the one that the first time left, if
+ * nothing else was put in its place: a pipe would keep us waiting. 0 or errno. */
+static int log_open(const struct host *host, const char *name, int *ret_fd)
+{
+	const int flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
+	struct stat stat;
+	int fd = openat(host->logs_fd, name, flags | O_EXCL, 0600);
+
+	if (fd < 0 && errno == EEXIST) {
+		if (fstatat(host->logs_fd, name, &stat, AT_SYMLINK_NOFOLLOW) < 0)
+			return errno;
+		if (!S_ISREG(stat.st_mode) || stat.st_nlink > 1)
+			return EEXIST;
+		fd = openat(host->logs_fd, name, flags, 0600);
+	}
+	if (fd < 0)
+		return errno;
+	*ret_fd = fd;
+	return 0;
+}
+
 /* 0 or errno. The record comes last: it means that nothing but the exec is missing. */
 static int arm(struct host *host, uint32_t attempt)
 {
@@ -175,11 +196,9 @@ static int arm(struct host *host, uint32_t attempt)
 	if (failure)
 		return failure;
 	for (int i = 0; i < STREAMS && child->logs[i]; i++) {
-		child->log_fds[i] =
-		    openat(host->logs_fd, child->logs[i],
-			   O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
-		if (child->log_fds[i] < 0)
-			return errno;
+		failure = log_open(host, child->logs[i], &child->log_fds[i]);
+		if (failure)
+			return failure;
 	}
 	return attempt_append(host, attempt, RECORD_ARMED);
 }

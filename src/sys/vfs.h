@@ -82,7 +82,8 @@ struct vfs {
 extern const struct vfs vfs_os;
 
 /* NOT_FOUND, EXISTS (VFS_NEW), INVALID when the path leaves `dir`, a link is on the way, or it is
- * not a plain file (VFS_DIR: a directory). A pipe or device is refused without waiting for it. */
+ * not a plain file (VFS_DIR: a directory). A pipe or device is refused without waiting for it. IO
+ * when it is to be written to in place and has another name: that may be anybody's file. */
 MUST_CHECK enum err_code vfs_open(const struct vfs *vfs, int dir, const char *path,
 				  enum vfs_mode mode, int *ret_fd, struct err *err);
 /* Open an absolute directory to begin paths from; links in `path` are followed. With `make` it is

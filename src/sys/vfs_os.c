@@ -52,14 +52,15 @@ static int beneath(int dir, const char *path, uint64_t flags)
 static const struct {
 	uint64_t flags;
 	bool makes;
+	bool is_alone; /* with another name it may be a file that is none of ours */
 } modes[] = {
-    [VFS_READ] = {O_RDONLY | O_NONBLOCK, false},
-    [VFS_READ_WRITE] = {O_RDWR | O_NONBLOCK, false},
-    [VFS_APPEND] = {O_RDWR | O_APPEND | O_NONBLOCK, false},
-    [VFS_NEW] = {O_RDWR | O_CREAT | O_EXCL, true},
-    [VFS_CREATE] = {O_RDWR | O_CREAT | O_NONBLOCK, true},
-    [VFS_CREATE_APPEND] = {O_RDWR | O_CREAT | O_APPEND | O_NONBLOCK, true},
-    [VFS_DIR] = {O_RDONLY | O_DIRECTORY, false},
+    [VFS_READ] = {O_RDONLY | O_NONBLOCK, false, false},
+    [VFS_READ_WRITE] = {O_RDWR | O_NONBLOCK, false, true},
+    [VFS_APPEND] = {O_RDWR | O_APPEND | O_NONBLOCK, false, false}, /* the log looks itself */
+    [VFS_NEW] = {O_RDWR | O_CREAT | O_EXCL, true, false},
+    [VFS_CREATE] = {O_RDWR | O_CREAT | O_NONBLOCK, true, true},
+    [VFS_CREATE_APPEND] = {O_RDWR | O_CREAT | O_APPEND | O_NONBLOCK, true, true},
+    [VFS_DIR] = {O_RDONLY | O_DIRECTORY, false, false},
 };
 
 static int os_open(void *self, int dir, const char *path, enum vfs_mode mode)
@@ -75,6 +76,8 @@ static int os_open(void *self, int dir, const char *path, enum vfs_mode mode)
 		failed = errno;
 	else if (!S_ISREG(st.st_mode))
 		failed = ENXIO;
+	else if (modes[mode].is_alone && st.st_nlink > 1)
+		failed = EMLINK;
 	else if (modes[mode].makes && (st.st_mode & FILE_MODE) != FILE_MODE &&
 		 fchmod(fd, FILE_MODE) < 0) /* a umask that takes from the owner */
 		failed = errno;
