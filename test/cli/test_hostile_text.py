@@ -1,4 +1,4 @@
-"""Text of files, steps and runs reaches a terminal harmless, through whatever verb it comes.
+"""S20: text of files, steps and runs reaches a terminal harmless, through whatever verb it comes.
 
 Every place that a stranger's text can come from is filled with sequences that would do something to a
 terminal; then every verb that shows it is run on one."""

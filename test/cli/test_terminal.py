@@ -1,4 +1,4 @@
-"""A terminal never obeys bytes that came from outside, through whatever verb they are shown."""
+"""S20: a terminal never obeys bytes that came from outside, through whatever verb they are shown."""
 import re
 
 import pytest

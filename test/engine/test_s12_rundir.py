@@ -19,7 +19,7 @@ def tree(path):
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077, 0o027])
-def test_modes_whatever_the_umask(sluice, umask):
+def test_s13_modes_whatever_the_umask(sluice, umask):
     path = sluice.pipeline({"a": 'echo hi; echo n=1 >"$SLUICE_OUTPUT"; umask >mask'})
     engine = sluice.start("run", path, "--run-id", sluice.id, umask=umask)
     assert engine.wait(20) == 0, engine.communicate()
@@ -84,7 +84,7 @@ def test_s12_dir_option(sluice):
 
 
 @pytest.mark.parametrize("run_id", HOSTILE)
-def test_hostile_run_ids_are_refused_and_nothing_is_written(sluice, run_id):
+def test_s12_hostile_run_ids_are_refused_and_nothing_is_written(sluice, run_id):
     path = sluice.pipeline({"a": "true"})
     sluice("run", path, f"--run-id={run_id}", code=2)
     assert not (sluice.home / "runs").exists() or not os.listdir(sluice.home / "runs")
@@ -101,7 +101,7 @@ def test_good_run_ids(sluice, run_id):
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
-def test_params_are_data(sluice, text):
+def test_s11_params_are_data(sluice, text):
     (sluice.root / "show.py").write_text("import sys, os\nopen('got', 'wb').write(os.fsencode(sys.argv[1]))\n")
     steps = {"a": 'printf %s "$PARAM_p" >env', "b": {"argv": ["/usr/bin/python3", "show.py", "${params.p}"]},
              "c": {"argv": ["/usr/bin/python3", "show.py", "x${params.p}x"]},

@@ -76,7 +76,7 @@ def test_a_result_over_1_mib_is_refused_never_truncated(sluice):
             assert log.of("step.failed")[0]["error_class"] == "validation_failed"
 
 
-def test_s8_7_output_limit(sluice):
+def test_p08_s8_7_output_limit(sluice):
     log = sluice.go({"a": {"run": "yes", "output_limit": "1MiB", "grace": "100ms"}}, code=1)
     assert log.of("step.failed")[0]["error_class"] == "infrastructure"
 
@@ -92,7 +92,7 @@ CANARY = "kanarienvogel-7f3a9"
 
 
 @pytest.mark.parametrize("source", ["env", "file"])
-def test_a_secret_is_nowhere(sluice, source, tmp_path_factory):
+def test_s14_a_secret_is_nowhere(sluice, source, tmp_path_factory):
     outside = tmp_path_factory.mktemp("secret") / "token"
     outside.write_text(CANARY)
     come = {"env": "API_TOKEN"} if source == "env" else {"file": str(outside)}

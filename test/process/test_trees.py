@@ -181,6 +181,7 @@ def blocked_by(sluice, pid):
     assert "killed" in told or str(pid) in told, told
 
 
+@pytest.mark.slow
 def test_p06_what_cannot_be_killed_is_never_run_a_second_time_beside_the_first(sluice, waits_for_the_disk):
     """S8.3: the keeper is gone, its command is not: blocked, also where a lost one would be run again."""
     engine, pid = waits_for_the_disk

@@ -1,0 +1,69 @@
+"""S21: whatever a string holds, it is one string of one line of the log, and comes back as it was."""
+import json
+
+import pytest
+
+FAKE = '{"event_id":"evt_2","event_type":"gate.passed","run_id":"x","timestamp_utc":"2026-01-01T00:00:00.000Z","actor":"runner","attempt":0,"h":"0000000000000000"}'
+STRINGS = ["\n", "\r\n", "a\n" + FAKE + "\n", '","h":"0000000000000000"}\n' + FAKE, "\u2028\u2029", '"\\', "\\u000a", "\\n", "\x01\x1f\x7f", "\u0085",
+           "\ufeff", "\uffff\U0010ffff", "é\U0001f600", "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"), "</script>", "x" * 900 + "\n"]
+IDS = range(len(STRINGS))
+
+
+def lines(sluice):
+    """Each line of the log by itself: one object, no byte below a blank, the type that it says."""
+    raw = sluice.raw()
+    assert raw.endswith(b"\n") and not any(byte < 32 for byte in raw.replace(b"\n", b""))
+    return [json.loads(line) for line in raw.splitlines()]
+
+
+@pytest.mark.parametrize("text", STRINGS, ids=IDS)
+def test_s21_texts_of_people_are_one_string(sluice, text):
+    """Parameter, reason, name of who approves: everything that a command line brings in."""
+    path = sluice.pipeline({"a": "true", "m": {"gate": "manual", "run": "true"}}, params={"p": {"type": "string", "default": ""}})
+    sluice("run", path, "--run-id", sluice.id, "-p", "p=" + text, "--reason", text, code=4)
+    taken = sluice("approve", sluice.id, "m", "--as", "anna", "--reason", text)
+    sluice("resume", sluice.id, "--reason", text, code=0 if taken.code == 0 else 4)
+    log = sluice.log()
+    events = lines(sluice)
+    assert len(events) == len(log.events) and events[0]["params"]["p"] == text and events[0]["reason"] == text
+    if taken.code == 0:
+        assert [event["reason"] for event in events if event["event_type"] == "gate.approved"] == [text]
+    assert not [event for event in events if event["event_type"] == "gate.passed"]
+
+
+@pytest.mark.parametrize("text", STRINGS, ids=IDS)
+def test_s21_what_a_command_answers_is_one_string(sluice, text):
+    """Outputs, context updates, the reason of a failure: by result file."""
+    (sluice.root / "good.json").write_text(json.dumps({"outputs": {"o": text, "nested": {"k": [text]}}, "context_updates": {"u": text}}))
+    (sluice.root / "bad.json").write_text(json.dumps({"reason": text, "error_class": "dependency"}))
+    log = sluice.go({"a": 'cat good.json >"$SLUICE_OUTPUT"', "b": {"run": 'cat bad.json >"$SLUICE_OUTPUT"; exit 1', "on_failure": "ignore"},
+                     "c": {"gate": "soft", "run": "true", "pass": "false", "reason": "${outputs.a.o}", "needs": ["a"]}})
+    events = lines(sluice)
+    assert len(events) == len(log.events)
+    succeeded = log.of("step.succeeded", "a")[0]
+    assert succeeded["outputs"] == {"o": text, "nested": {"k": [text]}} and succeeded["context_updates"] == {"u": text}
+    assert log.of("step.failed", "b")[0]["reason"].startswith(text[:200])
+    assert {event["event_id"] for event in events} == {f"evt_{n}" for n in range(1, len(events) + 1)}
+
+
+BYTES = [b"\xff\xfe", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"ok\xe2\x82", b"\x80", b"a\x00b"]
+
+
+@pytest.mark.parametrize("raw", BYTES, ids=repr)
+@pytest.mark.parametrize("form", ["lines", "json"])
+def test_s21_bytes_that_are_no_text_are_a_failure_never_a_guess(sluice, raw, form):
+    text = b"o=" + raw + b"\n" if form == "lines" else b'{"outputs":{"o":"' + raw + b'"}}'
+    (sluice.root / "result").write_bytes(text)
+    log = sluice.go({"a": {"run": 'cat result >"$SLUICE_OUTPUT"', "outputs": {"o": {"type": "string"}}}}, code=1)
+    assert log.of("step.failed", "a")[0]["error_class"] == "validation_failed"
+    lines(sluice)
+
+
+@pytest.mark.parametrize("escape", [r"\ud800", r"\udfff", r"\ud800x", r"\udc00\ud800", r"\u0000"])
+def test_s21_lone_surrogates_and_nul_do_not_break_a_line(sluice, escape):
+    (sluice.root / "result").write_text('{"outputs":{"o":"' + escape + '"}}')
+    path = sluice.pipeline({"a": {"run": 'cat result >"$SLUICE_OUTPUT"', "outputs": {"o": {"type": "string"}}}, "b": 'printf %s "$OUTPUT_a_o"'})
+    result = sluice("run", path, "--run-id", sluice.id)
+    assert result.code in (0, 1), result
+    sluice.log()
+    lines(sluice)
