@@ -71,6 +71,14 @@ static enum err_code owned(const struct vfs *vfs, int fd, struct err *err)
 	return err_hint(err, "wait for it, or stop it: sluice stop RUN");
 }
 
+/* A link, a pipe or a directory under the lock's name: the run directory is damaged. */
+static enum err_code foreign(struct err *err)
+{
+	if (err->code == ERR_INVALID)
+		err->code = ERR_CORRUPT;
+	return err->code;
+}
+
 /* Lock the file of that name. *ret_fd is -1 when it lost its name meanwhile: then the lock is worth
  * nothing, for the next one would lock another file. */
 static enum err_code take_once(const struct vfs *vfs, int dir, int *ret_fd, struct err *err)
@@ -81,7 +89,7 @@ static enum err_code take_once(const struct vfs *vfs, int dir, int *ret_fd, stru
 
 	*ret_fd = -1;
 	if (vfs_open(vfs, dir, RUN_LOCK_FILE, VFS_CREATE, &fd, err) != ERR_OK)
-		return err->code;
+		return foreign(err);
 	code = vfs_lock(vfs, fd, err);
 	if (code == ERR_LOCKED)
 		code = owned(vfs, fd, err);
@@ -151,7 +159,7 @@ enum err_code run_lock_look(const struct vfs *vfs, int dir, struct run_lock_info
 	}
 	if (code != ERR_OK) {
 		*err = problem;
-		return code;
+		return foreign(err);
 	}
 	code = info_read(vfs, fd, &info, err);
 	if (code == ERR_OK)
