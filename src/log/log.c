@@ -431,53 +431,58 @@ static enum err_code opening_visit(void *arg, const struct event *event, struct 
 	return opening->visit ? opening->visit(opening->arg, event, line, err) : ERR_OK;
 }
 
-/* Write `from` to `end` of the log once more, byte for byte in its place. */
-static enum err_code rewrite(const struct vfs *vfs, int fd, uint64_t from, uint64_t end,
-			     struct err *err)
+/* The first `end` bytes of the log in a new file of its name; *fd is of that one then. A crash
+ * leaves the one or the other, and both say the same. */
+static enum err_code copy_anew(const struct vfs *vfs, int dir, uint64_t end, int *fd,
+			       struct err *err)
 {
-	AUTO(mem_drop) char *room = mem_new(1, COPY_BYTES);
+	char hex[SHA256_HEX_BYTES + 1];
+	enum err_code code;
+	int copy = -1, again = -1;
 
-	if (!room)
-		return mem_err(err);
-	while (from < end) {
-		size_t want = end - from < COPY_BYTES ? (size_t)(end - from) : COPY_BYTES;
-		size_t got = 0;
-
-		if (vfs_read(vfs, fd, room, want, from, &got, err) != ERR_OK)
+	code = vfs_open(vfs, dir, LOG_COPY_FILE, VFS_NEW, &copy, err);
+	if (code == ERR_EXISTS) { /* of an open that was cut short */
+		err_reset(err);
+		if (vfs_unlink(vfs, dir, LOG_COPY_FILE, err) != ERR_OK)
 			return err->code;
-		if (got != want)
-			return err_set(err, ERR_CORRUPT, "%s shrank while it was read", LOG_FILE);
-		if (vfs_write_at(vfs, fd, room, got, from, err) != ERR_OK)
-			return err->code;
-		from += got;
+		code = vfs_open(vfs, dir, LOG_COPY_FILE, VFS_NEW, &copy, err);
 	}
+	if (code != ERR_OK)
+		return code;
+	code = tail_copy(vfs, *fd, 0, end, copy, hex, err);
+	if (code == ERR_OK)
+		code = vfs_sync(vfs, copy, err);
+	vfs_close(vfs, copy);
+	if (code == ERR_OK)
+		code = vfs_rename(vfs, dir, LOG_COPY_FILE, dir, LOG_FILE, err);
+	if (code != ERR_OK) {
+		(void)vfs->ops->unlink(vfs->self, dir,
+				       LOG_COPY_FILE); /* best effort: half a copy */
+		return code;
+	}
+	if (vfs_open(vfs, dir, LOG_FILE, VFS_APPEND, &again, err) != ERR_OK)
+		return err->code;
+	vfs_close(vfs, *fd);
+	*fd = again;
 	return ERR_OK;
 }
 
 /* After a sync that failed, what it should have written is in the page cache, counts as clean, and
- * the next sync answers 0 without writing it (fsync(2), NOTES; D17). So lines that the owner before
- * us has not told to be synced are written again: then the sync below is a proof. A head in
- * run.lock is one, too, under `sync: always`: it was written after the sync, and when the power
- * went since, all that was read is on the disk. */
-static enum err_code dirty_again(const struct vfs *vfs, int dir, const struct log_head *head,
-				 bool syncs_always, struct err *err)
+ * the next sync answers 0 without writing it (fsync(2), NOTES; D17). Writing it again in its place
+ * is no help: ext4 writes to a block that it still holds for unwritten, and after the next mount
+ * there are zeros. So when there are lines that the owner before us has not told to be synced, the
+ * log goes to new blocks. A head in run.lock is a proof under `sync: always`: it was written after
+ * the sync, and when the power went since, all that was read is on the disk. */
+static enum err_code renew(const struct vfs *vfs, int dir, const struct log_head *head,
+			   bool syncs_always, int *fd, struct err *err)
 {
 	struct run_lock_info owner;
-	enum err_code code;
-	int fd = -1;
 
 	if (run_lock_look(vfs, dir, &owner, err) != ERR_OK)
 		return err->code;
-	if (owner.synced_offset_bytes > head->offset_bytes || !syncs_always)
-		owner.synced_offset_bytes = 0; /* of a log that was cut, or not synced: no proof */
-	if (owner.synced_offset_bytes == head->offset_bytes)
+	if (syncs_always && owner.synced_offset_bytes == head->offset_bytes)
 		return ERR_OK;
-	/* Not the descriptor that appends: pwrite(2) would append as well. */
-	if (vfs_open(vfs, dir, LOG_FILE, VFS_READ_WRITE, &fd, err) != ERR_OK)
-		return err->code;
-	code = rewrite(vfs, fd, owner.synced_offset_bytes, head->offset_bytes, err);
-	vfs_close(vfs, fd);
-	return code;
+	return copy_anew(vfs, dir, head->offset_bytes, fd, err);
 }
 
 /* Verify, ask, repair, sync. */
@@ -497,7 +502,7 @@ static enum err_code make_sure(const struct vfs *vfs, int dir, struct read_plan 
 	if (reading->end == LOG_END_TORN &&
 	    repair(vfs, dir, plan->fd, reading, torn, err) != ERR_OK)
 		return err->code;
-	if (dirty_again(vfs, dir, &reading->head, opening->syncs_always, err) != ERR_OK)
+	if (renew(vfs, dir, &reading->head, opening->syncs_always, &plan->fd, err) != ERR_OK)
 		return err_while(err, "%s", LOG_FILE);
 	/* What was read may be in memory only. A sync that fails here says so, and is the last
 	 * word: nothing was decided yet on what was read. */
