@@ -18,10 +18,10 @@
 #include "core/event.h"
 #include "sys/vfs.h"
 
-#define LOG_FILE    "events.jsonl"
+#define LOG_FILE      "events.jsonl"
 #define LOG_COPY_FILE "events.jsonl.new" /* of a log that is written anew; never read */
-#define LOG_H_BYTES 16
-#define LOG_FORMAT  1 /* `format` of run.created: what this version writes and can go on with */
+#define LOG_H_BYTES   16
+#define LOG_FORMAT    1 /* `format` of run.created: what this version writes and can go on with */
 
 struct log; /* a writer */
 
