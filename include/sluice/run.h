@@ -149,13 +149,14 @@ sluice_run_rollback(struct sluice *sluice, const char *run_name,
 		    struct sluice_error *err);
 
 /* What a resume by another definition would change: which steps differ in which keys, which run
- * again, which stay succeeded. *ret_text is for people, NULL when nothing differs; release it with
- * sluice_free. `definition` NULL: whether the file that the run was started from (or that its
- * definition was last changed by) has another text now. Writes nothing. REFUSED: it is of another
- * pipeline. INVALID: it is not valid. NOT_FOUND, CORRUPT, NEWER: the run. */
+ * again, which stay as they are. Of `options` (may be NULL) `definition` and `from` are looked at.
+ * *ret_text is for people, NULL when nothing differs; release it with sluice_free. `definition`
+ * NULL: whether the file that the run was started from (or that its definition was last changed by)
+ * has another text now. Writes nothing. REFUSED: it is of another pipeline. INVALID: it is not
+ * valid. NOT_FOUND, CORRUPT, NEWER: the run. */
 SLUICE_API SLUICE_MUST_CHECK enum sluice_code
 sluice_resume_changes(struct sluice *sluice, const char *run_name,
-		      const struct sluice_pipeline *definition, char **ret_text,
+		      const struct sluice_resume_opts *options, char **ret_text,
 		      struct sluice_error *err);
 
 /* Only tell whether a resume would be accepted, and from where; writes nothing. */

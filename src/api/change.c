@@ -61,7 +61,7 @@ enum err_code api_settle(const struct sluice *sluice, const struct rundir *dir,
 }
 
 static enum err_code tell(struct sluice *sluice, const char *run_name,
-			  const struct sluice_pipeline *definition, struct buf *text,
+			  const struct sluice_resume_opts *options, struct buf *text,
 			  struct err *err)
 {
 	AUTO(rundir_drop) struct rundir *dir = NULL;
@@ -70,7 +70,8 @@ static enum err_code tell(struct sluice *sluice, const char *run_name,
 	const struct definition *given;
 	struct model settled;
 
-	if (definition && api_pipeline_check(sluice, definition, NULL, &given, err) != ERR_OK)
+	if (options->definition &&
+	    api_pipeline_check(sluice, options->definition, NULL, &given, err) != ERR_OK)
 		return err->code;
 	if (api_find_run(sluice, run_name, &dir, err) != ERR_OK ||
 	    fold_read(dir, &sluice->limits, NULL, NULL, &fold, err) != ERR_OK)
@@ -79,25 +80,27 @@ static enum err_code tell(struct sluice *sluice, const char *run_name,
 		*err = fold.reading.problem;
 		return err->code;
 	}
-	if (!definition)
+	if (!options->definition)
 		return tell_file(sluice, dir, &fold.state, text, err);
-	if (api_settle(sluice, dir, &fold.state, definition, given->model, &settled, err) !=
-		ERR_OK ||
+	if (api_settle(sluice, dir, &fold.state, options->definition, given->model, &settled,
+		       err) != ERR_OK ||
 	    change_make(&fold.state, &settled, &change, err) != ERR_OK)
 		return err->code;
-	return change.next ? change_text(&fold.state, &change, text, err) : ERR_OK;
+	return change.next ? change_text(&fold.state, &change, str_of(options->from), text, err)
+			   : ERR_OK;
 }
 
 enum sluice_code sluice_resume_changes(struct sluice *sluice, const char *run_name,
-				       const struct sluice_pipeline *definition, char **ret_text,
+				       const struct sluice_resume_opts *options, char **ret_text,
 				       struct sluice_error *err)
 {
+	static const struct sluice_resume_opts defaults;
 	AUTO(buf_fini) struct buf text = BUF_INIT;
 	struct err own = ERR_INIT;
 
 	if (!sluice || !run_name || !ret_text)
 		return api_usage(err, "sluice_resume_changes: an argument is missing");
-	if (tell(sluice, run_name, definition, &text, &own) != ERR_OK)
+	if (tell(sluice, run_name, options ? options : &defaults, &text, &own) != ERR_OK)
 		return api_err(err, &own);
 	if (!text.len) {
 		*ret_text = NULL;

@@ -315,7 +315,7 @@ static enum err_code check_resume(struct sluice *sluice, const char *run_name,
 			options->accept_changes
 			    ? ""
 			    : " if the changes are accepted (--accept-changes)");
-		return change_text(&fold.state, &change, text, err);
+		return change_text(&fold.state, &change, resume.from, text, err);
 	}
 	point = resume.from.ptr ? model_find(fold.model, resume.from)
 				: decide_resume_point(&fold.state);

@@ -1,4 +1,5 @@
 /* apply_resume.c - run.resumed (S9.2, S7.3): what is opened again, and what is forgotten then */
+#include "core/apply.h"
 #include "core/apply_intern.h"
 
 #include "base/mem.h"
@@ -30,9 +31,7 @@ static void reopen(struct run_state *run, struct step_state *step)
 	step->cached_from = STR_NONE;
 }
 
-/* Does a plain resume open this step again (S9.2)? While a run is not at rest none: it goes on by
- * itself, with the budget that it had (S7.3). */
-static bool opens_on_resume(const struct run_state *run, uint32_t index, bool was_at_rest)
+bool apply_opens_on_resume(const struct run_state *run, uint32_t index, bool was_at_rest)
 {
 	const struct step_state *step = &run->steps[index];
 
@@ -136,7 +135,7 @@ enum err_code apply_resumed(const struct fold *f, struct err *err)
 	if (from.ptr && (index = model_find(run->model, from)) == STEP_NONE)
 		return err_set(err, f->refused, "there is no step '%.*s'", STR_ARG(from));
 	for (uint32_t i = 0; i < run->model->steps_count; i++) {
-		if (opens_on_resume(run, i, was_at_rest) && reopen_step(f, i, err) != ERR_OK)
+		if (apply_opens_on_resume(run, i, was_at_rest) && reopen_step(f, i, err) != ERR_OK)
 			return err->code;
 		if (was_at_rest) /* also of a step whose retry was still to come (S7.3) */
 			run->steps[i].failures = 0;

@@ -26,6 +26,27 @@ enum err_code decide_change_marks(const struct run_state *run, const struct mode
 	return ERR_OK;
 }
 
+/* How the decision on a step comes about, so that the definition can be changed after it. */
+static enum err_code hint_decision(const struct run_state *run, uint32_t step, bool is_decided,
+				   struct err *err)
+{
+	struct str id = run->model->steps[step].id;
+
+	if (is_decided)
+		return err_hint(err,
+				"sluice resume %.*s without --file carries out what was decided",
+				STR_ARG(run->run_id));
+	if (run->state == RUN_FAILED || run->state == RUN_STOPPED)
+		return err_hint(err, "sluice resume %.*s without --file asks again; then reject it",
+				STR_ARG(run->run_id));
+	if (run->steps[step].is_held)
+		return err_hint(err, "decide first: sluice approve or sluice reject %.*s %.*s",
+				STR_ARG(run->run_id), STR_ARG(id));
+	return err_hint(
+	    err, "reject it first: sluice reject %.*s %.*s --reason TEXT; then --override %.*s",
+	    STR_ARG(run->run_id), STR_ARG(id), STR_ARG(id));
+}
+
 /* A person is asked for something that the change takes away, or puts below what runs again. */
 static enum err_code check_waiting(const struct run_state *run, const struct decide_resume *resume,
 				   struct err *err)
@@ -40,18 +61,21 @@ static enum err_code check_waiting(const struct run_state *run, const struct dec
 	for (uint32_t i = 0; i < run->model->steps_count; i++) {
 		struct str id = run->model->steps[i].id;
 		uint32_t to = model_find(next, id);
+		const struct step_state *at = &run->steps[i];
+		bool is_decided = at->is_approved || at->is_rejected;
 		const char *why = "what became of its attempt is not known";
 
-		if (!run->steps[i].is_held) {
-			if (run->steps[i].state != STEP_WAITING || (to != STEP_NONE && !marks[to]))
+		if (!at->is_held) {
+			if (at->state != STEP_WAITING || (to != STEP_NONE && !marks[to]))
 				continue;
 			why = to == STEP_NONE ? "the new definition does not have it"
 					      : "it would have to be asked again";
 		}
-		(void)err_set(err, ERR_REFUSED, "'%.*s' waits for a decision: %s", STR_ARG(id),
+		(void)err_set(err, ERR_REFUSED, "'%.*s' %s: %s", STR_ARG(id),
+			      is_decided ? "was decided on, and nothing followed yet"
+					 : "waits for a decision",
 			      why);
-		return err_hint(err, "decide first: approve or reject %.*s %.*s",
-				STR_ARG(run->run_id), STR_ARG(id));
+		return hint_decision(run, i, is_decided, err);
 	}
 	return ERR_OK;
 }

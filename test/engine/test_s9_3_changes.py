@@ -102,6 +102,33 @@ def test_s9_3_a_run_that_succeeded_stays_so(sluice):
     assert sluice.raw() == before
 
 
+def test_s9_3_what_a_rollback_would_not_undo_any_more_is_told(sluice):
+    undo = {"run": "true", "compensate": {"run": "true"}}
+    sluice.go({"gone": undo, "again": undo, "stays": undo, "bad": "exit 1"}, code=1)
+    told = change(sluice, {"again": undo | {"run": "true;", "needs": []}, "stays": undo | {"needs": []}, "bad": "true"},
+                  code=3).stdout
+    assert "removed  gone (it succeeded: nothing undoes it any more)" in told
+    assert "again (changed, not undone before)" in told
+
+
+def test_s9_3_from_is_told_with_the_changes(sluice):
+    failed(sluice)
+    for words in ((), ("--check",)):
+        told = change(sluice, say("a", "b", "c"), "--from", "a", *words, code=0 if words else 3).stdout
+        assert "Runs again: a (--from), b (changed)" in told and "Stays" not in told
+    assert "Runs again: a (--from), b (changed)" in take(sluice, say("a", "b", "c"), "--from", "a").stderr
+    assert count(sluice) == ["a", "b", "c"]
+
+
+def test_s9_3_what_stays_failed_or_skipped_is_told_as_that(sluice):
+    steps = {"off": {"when": "false", "run": "true"}, "g": {"gate": "hard", "needs": [], "run": "exit 1"}} | say("c")
+    sluice.go(steps, code=1)
+    told = change(sluice, steps | {"c": "echo c2 >>count"}, code=3).stdout
+    assert "Stays as it is: off (skipped), g (failed)" in told and "Still to come: c" in told
+    take(sluice, steps | {"c": "echo c2 >>count"}, "--override", "g", "--reason", "fine", code=None)
+    assert count(sluice) == ["c2"] and sluice.log().steps["g"].started == [0]
+
+
 # ------------------------------------------------------------------------------------- taken
 
 def test_s9_3_changed_and_new_steps_and_all_below_run_again_others_do_not(sluice):
@@ -222,6 +249,28 @@ def test_s9_3_what_waits_for_a_decision_is_decided_first(sluice):
     sluice("approve", sluice.id, "m", "--as", "anna", "--reason", "fine", code=0)
     sluice("resume", sluice.id, code=0)
     assert count(sluice) == ["a", "c2"]
+
+
+def test_s9_3_a_decision_bars_the_change_and_the_hint_is_a_way_on(sluice):
+    gate = {"m": {"gate": "manual", "run": "echo m >>count"}}
+    new = {"a": "echo a2 >>count"} | gate | say("c")
+    sluice.go(say("a") | gate | say("c"), code=4)
+    by = ("--as", "anna", "--reason", "no")
+    assert f"sluice reject {sluice.id} m --reason TEXT; then --override m" in take(sluice, new, code=3).stderr
+    sluice("stop", sluice.id, code=0)
+    assert "without --file asks again" in take(sluice, new, code=3).stderr
+    sluice("resume", sluice.id, code=4)
+    sluice("reject", sluice.id, "m", *by, code=0)
+    assert "carries out what was decided" in take(sluice, new, code=3).stderr
+    sluice("resume", sluice.id, code=1)
+    assert take(sluice, new, "--override", "m", *by, code=4)
+    assert count(sluice) == ["a", "a2"]
+    sluice("approve", sluice.id, "m", *by, code=0)
+    before = sluice.raw()
+    assert "carries out what was decided" in take(sluice, say("a", "c"), code=3).stderr
+    assert sluice.raw() == before
+    sluice("resume", sluice.id, code=0)
+    assert count(sluice) == ["a", "a2", "m", "c"]
 
 
 def test_s9_3_nothing_may_be_under_way(sluice):

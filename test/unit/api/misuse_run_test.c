@@ -531,7 +531,7 @@ static void use_sluice_resume_changes(void)
 	USAGE(sluice_resume_changes(NULL, RUN_ID, NULL, &text, err));
 	USAGE(sluice_resume_changes(sluice, NULL, NULL, &text, err));
 	USAGE(sluice_resume_changes(sluice, RUN_ID, NULL, NULL, err));
-	FAILS(SLUICE_INVALID, sluice_resume_changes(sluice, RUN_ID, built, &text, err));
+	FAILS(SLUICE_INVALID, sluice_resume_changes(sluice, RUN_ID, &empty, &text, err));
 	USAGE(sluice_resume_check(sluice, RUN_ID, &blind, &text, err));
 	USAGE(sluice_run_resume(sluice, RUN_ID, &blind, &made, &status, err));
 	FAILS(SLUICE_INVALID, sluice_run_resume(sluice, RUN_ID, &empty, &made, &status, err));
