@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "core/graph.h"
 #include "lang/lang.h"
 
 enum err_code change_prepare(const struct engine *engine, const struct engine_resume *resume,
@@ -95,7 +96,22 @@ enum err_code change_params(struct engine *engine, const struct engine_resume *r
 
 /* ---------------------------------------------------------------------------------- guards */
 
-enum err_code change_check(struct engine *engine, const struct change *change, struct err *err)
+/* Mark the steps of the new definition that run again: by the change, and by --from. */
+static enum err_code mark_again(const struct run_state *run, const struct change *change,
+				struct str from, uint8_t *marks, struct err *err)
+{
+	const struct model *next = change->next;
+	AUTO(mem_drop) uint32_t *queue = mem_new(next->steps_count, sizeof(*queue));
+
+	if (!queue)
+		return mem_err(err);
+	if (from.ptr && model_find(next, from) != STEP_NONE)
+		graph_mark_downstream(next, model_find(next, from), marks, queue);
+	return decide_change_marks(run, next, buf_view(&change->changes), marks, err);
+}
+
+enum err_code change_check(struct engine *engine, const struct change *change, struct str from,
+			   struct err *err)
 {
 	const struct run_state *run = &engine->fold.state;
 	const struct model *next = change->next;
@@ -104,7 +120,7 @@ enum err_code change_check(struct engine *engine, const struct change *change, s
 
 	if (!marks || !gone)
 		return mem_err(err);
-	if (decide_change_marks(run, next, buf_view(&change->changes), marks, err) != ERR_OK)
+	if (mark_again(run, change, from, marks, err) != ERR_OK)
 		return err->code;
 	for (uint32_t i = 0; i < run->model->steps_count; i++) {
 		uint32_t to = model_find(next, run->model->steps[i].id);

@@ -147,9 +147,9 @@ MUST_CHECK enum err_code change_params(struct engine *engine, const struct engin
 				       const struct model *next, struct str *ret_params,
 				       struct err *err);
 /* REFUSED when an artifact of a step that stays succeeded is not what it was, or the program lacks
- * what a step needs that runs. `changes` NULL next = none: the run's own definition. */
+ * what a step needs that runs, by the change or by `from` (ptr NULL = none). */
 MUST_CHECK enum err_code change_check(struct engine *engine, const struct change *change,
-				      struct err *err);
+				      struct str from, struct err *err);
 /* Make frozen form and source durable before the event that names them; from here on the change is
  * the engine's. The texts of `decided` are of the life arena. */
 MUST_CHECK enum err_code change_store(struct engine *engine, const struct engine_resume *resume,

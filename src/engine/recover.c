@@ -204,7 +204,7 @@ static enum err_code record_resume(struct engine *engine, const struct engine_re
 	    secrets_read(&engine->secrets, model, err) != ERR_OK)
 		return err->code;
 	if (change->next) {
-		if (change_check(engine, change, err) != ERR_OK ||
+		if (change_check(engine, change, decided.from, err) != ERR_OK ||
 		    change_store(engine, resume, change, &decided, err) != ERR_OK)
 			return err->code;
 	} else if (!decided.from.ptr && recover_check_artifacts(engine, NULL, err) != ERR_OK) {

@@ -298,6 +298,15 @@ def test_s9_3_artifacts_of_steps_that_stay_are_verified(sluice):
     take(sluice, {"a": steps["a"] | {"run": "echo x  >x"}, "b": "true"})
 
 
+def test_s9_3_artifacts_that_from_makes_again_are_not_verified(sluice):
+    steps = {"a": {"run": "echo x >x", "artifacts": [{"name": "x", "path": "x"}]}, "b": "exit 1"}
+    sluice.go(steps, code=1)
+    (sluice.root / "x").write_text("y")
+    assert "--from a" in take(sluice, steps | {"b": "true"}, code=3).stderr
+    take(sluice, steps | {"b": "true"}, "--from", "a")
+    assert (sluice.root / "x").read_text() == "x\n"
+
+
 # ----------------------------------------------------------------------------------- readers
 
 def test_s9_3_every_reader_works_over_the_change(sluice):

@@ -612,6 +612,38 @@ static void a_resume_without_the_function_is_refused_and_nothing_is_written(void
 	free(after);
 }
 
+static int fail_always(struct sluice_step_ctx *ctx, void *arg)
+{
+	(void)ctx;
+	(void)arg;
+	return 1;
+}
+
+/* Of a changed definition what --from runs again is looked up as well, not what changed alone. */
+static void S9_3_a_function_that_from_runs_again_is_found(void **state)
+{
+	struct world *world = *state;
+	struct seen seen = {.text = ""};
+	struct sluice_resume_opts options = {.from = "a", .accept_changes = true};
+	struct sluice_pipeline *changed;
+	struct sluice_run *run = NULL;
+	int status = 0;
+
+	add(world, "produce", produce, &seen);
+	add(world, "bad", fail_always, NULL);
+	assert_int_equal(world_run(world, "pipeline: p\nsteps: {a: {call: produce}, b: {call: bad}}",
+				   "r1"),
+			 SLUICE_RUN_FAILED);
+	changed = world_load(world, "pipeline: p\nsteps: {a: {call: produce}, b: {noop: true}}");
+	options.definition = changed;
+	assert_code(sluice_run_resume(world->sluice, "r1", &options, &run, &status, &world->err),
+		    SLUICE_OK);
+	assert_int_equal(sluice_run_wait(run, &world->err), SLUICE_RUN_SUCCEEDED);
+	assert_int_equal(seen.calls, 2);
+	sluice_run_free(run);
+	sluice_pipeline_free(changed);
+}
+
 /* ----------------------------------------------------------------------------------- secrets */
 
 static int tell_secret(struct sluice_step_ctx *ctx, void *arg)
@@ -747,6 +779,7 @@ static int tests(void)
 	    TEST(S8_5_a_function_under_way_when_the_process_dies_is_lost),
 	    TEST(S8_4_on_lost_rerun_tries_a_lost_function_again),
 	    TEST(a_resume_without_the_function_is_refused_and_nothing_is_written),
+	    TEST(S9_3_a_function_that_from_runs_again_is_found),
 	    TEST(a_secret_is_known_to_the_function_and_masked_in_what_it_leaves),
 	    TEST(S8_7_more_output_than_output_limit_fails_the_attempt),
 	    TEST(an_unknown_function_is_an_error_of_the_file),

@@ -125,9 +125,9 @@ static void a_note_is_of_the_thread_that_asked(void **state)
 	pthread_t thread;
 	void *had_note = NULL;
 	char command[200];
+	atomic_int calls = 0;
 
-	assert_int_equal(run_call(world, "host-note", count, &(atomic_int){0}),
-			 SLUICE_RUN_SUCCEEDED);
+	assert_int_equal(run_call(world, "host-note", count, &calls), SLUICE_RUN_SUCCEEDED);
 	(void)snprintf(command, sizeof(command), "mkdir -p '%s/state/sluice.db/x'", world->dir);
 	assert_int_equal(system(command), 0);
 	assert_int_equal(pthread_create(&thread, NULL, list_elsewhere, world), 0);
