@@ -631,9 +631,9 @@ static void S9_3_a_function_that_from_runs_again_is_found(void **state)
 
 	add(world, "produce", produce, &seen);
 	add(world, "bad", fail_always, NULL);
-	assert_int_equal(world_run(world, "pipeline: p\nsteps: {a: {call: produce}, b: {call: bad}}",
-				   "r1"),
-			 SLUICE_RUN_FAILED);
+	assert_int_equal(
+	    world_run(world, "pipeline: p\nsteps: {a: {call: produce}, b: {call: bad}}", "r1"),
+	    SLUICE_RUN_FAILED);
 	changed = world_load(world, "pipeline: p\nsteps: {a: {call: produce}, b: {noop: true}}");
 	options.definition = changed;
 	assert_code(sluice_run_resume(world->sluice, "r1", &options, &run, &status, &world->err),
