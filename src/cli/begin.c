@@ -175,7 +175,7 @@ static int answer_born(const struct begin *begin, const char *run_id, const char
 	print_at_once();
 	if (sluice_run_follow(begin->cli->sluice, dir, NULL, &end, &err) != SLUICE_OK)
 		return print_error(&err);
-	cli_unsuccessful(begin->cli, dir);
+	cli_unsuccessful(begin->cli, dir, end.exit_status);
 	carry_waited(begin->cli, dir);
 	return end.exit_status;
 }

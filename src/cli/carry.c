@@ -237,7 +237,7 @@ static int tell_end(const struct carry *carry, const char *run_id, const char *r
 	else
 		tell_summary(carry, run_name, end);
 	if (is_quiet) {
-		cli_unsuccessful(carry->cli, run_name);
+		cli_unsuccessful(carry->cli, run_name, end->exit_status);
 		return end->exit_status;
 	}
 	tell_failed(carry, run_name);
@@ -304,7 +304,7 @@ int carry_other(struct cli *cli, const char *run_id, struct sluice_error *ret_er
 void carry_nothing_note(const struct cli *cli, const char *run_name, int status)
 {
 	if (cli->options.given[OPT_QUIET])
-		cli_unsuccessful(cli, run_name);
+		cli_unsuccessful(cli, run_name, status);
 	else
 		print_note(status == CLI_OK ? "nothing to do: the run has succeeded\n"
 					    : "the run is blocked, and nobody has decided\n");

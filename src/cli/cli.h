@@ -72,8 +72,8 @@ void cli_note(const struct cli *cli);
 /* `next:` and the commands that move a run on, out of its status. */
 void cli_next(const struct cli *cli, const char *run_name);
 /* For --quiet: one line on stderr about a run that rests without success: which step, why, and the
- * next command. Nothing about one that succeeded. */
-void cli_unsuccessful(const struct cli *cli, const char *run_name);
+ * next command. Nothing when the exit status is 0. */
+void cli_unsuccessful(const struct cli *cli, const char *run_name, int exit_status);
 typedef enum sluice_code cli_decide_fn(struct sluice *sluice, const char *run_name,
 				       const char *step, const struct sluice_act_opts *options,
 				       struct sluice_error *err);

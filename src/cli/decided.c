@@ -108,16 +108,17 @@ static void unsuccessful_put(struct buf *line, struct str status)
 	buf_byte(line, '\n');
 }
 
-void cli_unsuccessful(const struct cli *cli, const char *run_name)
+void cli_unsuccessful(const struct cli *cli, const char *run_name, int exit_status)
 {
 	AUTO(buf_fini) struct buf line = BUF_INIT;
 	struct sluice_error err;
 	char *status = NULL;
 
+	if (exit_status == CLI_OK)
+		return;
 	if (sluice_status(cli->sluice, run_name, SLUICE_JSON, &status, &err) != SLUICE_OK) {
 		(void)print_error(&err); /* the exit status is that of the run */
-	} else if (!member_is(str_of(status), "state", "\"succeeded\"") &&
-		   !member_is(str_of(status), "state", "\"rolled_back\"")) {
+	} else {
 		unsuccessful_put(&line, str_of(status));
 		print_raw(buf_view(&line));
 	}

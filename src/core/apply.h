@@ -18,8 +18,9 @@ MUST_CHECK enum err_code apply(struct run_state *run, const struct event *event,
 MUST_CHECK enum err_code apply_next(struct run_state *run, const struct event *event,
 				    const struct model *next, enum err_code refused,
 				    struct err *err);
-/* Does a plain resume open this step again (S9.2)? `was_at_rest`: the run is failed or stopped; while it is not,
- * it goes on by itself, with the budget that it had (S7.3), and no step is opened. */
+/* Does a plain resume open this step again (S9.2)? `was_at_rest`: the run is failed or stopped;
+ * while it is not, it goes on by itself, with the budget that it had (S7.3), and no step is opened.
+ */
 bool apply_opens_on_resume(const struct run_state *run, uint32_t index, bool was_at_rest);
 
 #endif

@@ -74,7 +74,8 @@ static enum err_code resolve(struct folding *folding, struct event *event, enum 
 	buf_clear(content);
 	if (rundir_blob_get(folding->dir, event_text(event, ref), folding->limits, content, err) !=
 	    ERR_OK) {
-		if (err->code == ERR_NOT_FOUND || err->code == ERR_INVALID) /* gone; a link, a pipe */
+		if (err->code == ERR_NOT_FOUND ||
+		    err->code == ERR_INVALID) /* gone; a link, a pipe */
 			err->code = ERR_CORRUPT;
 		return err_while(err, "%s of event %llu", event_field_name(ref),
 				 (unsigned long long)event->seq);

@@ -120,6 +120,7 @@ def test_a_command_in_a_hint_can_be_pasted_S13(sluice):
 
 
 HARD = "pipeline: h\nsteps: {check: {gate: hard, run: exit 1}, after: {noop: true}}\n"
+UNDONE = "pipeline: u\nsteps: {a: {run: 'true', compensate: {run: 'true'}}, b: {run: exit 1, on_failure: compensate}}\n"
 PARTIAL = "pipeline: p\nsteps: {a: {run: exit 1, on_failure: continue}, b: {noop: true}}\n"
 
 
@@ -128,6 +129,7 @@ PARTIAL = "pipeline: p\nsteps: {a: {run: exit 1, on_failure: continue}, b: {noop
     (HARD, 1, "sluice: run {0} failed: check: exit code 1; next: sluice resume {0} --override check --reason TEXT\n"),
     (PARTIAL, 5, "sluice: run {0} partial: a: exit code 1; next: sluice resume {0}\n"),
     (APPROVAL, 4, "sluice: run {0} blocked: ask: approval; next: sluice approve {0} ask --reason TEXT\n"),
+    (UNDONE, 1, "sluice: run {0} rolled_back: b: exit code 1\n"),
     (GOOD, 0, ""),
 ])
 def test_a_quiet_run_without_success_says_one_line_S13(sluice, text, code, words):

@@ -107,7 +107,8 @@ def test_a_window_made_narrower_leaves_nothing_behind(sluice):
     assert status == 0 and narrow
     # Two lines of up to 79 columns were broken into rows of 30: more than two rows are taken away.
     ups = [int(n) for n in re.findall(rb"\x1b\[(\d+)A", seen[narrow[0]:])]
-    assert ups[0] > 2 and ups[-1] == 2
+    # What was on its way when the window changed may come first.
+    assert max(ups) > 2 and ups[-1] == 2
 
 
 @pytest.mark.parametrize("words, env", [(["--plain"], {}), ([], {"TERM": "dumb"}), ([], {"TERM": ""})])

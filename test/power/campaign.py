@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import disk  # noqa: E402
 from cuts import Campaign, all_shapes  # noqa: E402
 from shutdown import Shutdowns  # noqa: E402
-from shapes import cpu_seconds  # noqa: E402
+from power_shapes import cpu_seconds  # noqa: E402
 from support.sluice import install  # noqa: E402
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from support.checker import Damage
 
 import disk
-from shapes import SHAPES, PowerWorld
+from power_shapes import SHAPES, PowerWorld
 
 
 def work_folder():

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import disk  # noqa: E402
-from shapes import STEP, PowerLedger, PowerWorld  # noqa: E402
+from power_shapes import STEP, PowerLedger, PowerWorld  # noqa: E402
 from support.checker import check_bytes, split_lines  # noqa: E402
 
 STEPS = 30

@@ -13,7 +13,7 @@ from support.sluice import processes
 
 import disk
 from cuts import work_folder
-from shapes import SHAPES, PowerWorld
+from power_shapes import SHAPES, PowerWorld
 
 SIZES = {"ext4": 16, "ext4-1k": 16, "xfs": 300}
 FLAGS = [disk.OF_NOTHING, disk.OF_NOTHING, disk.OF_LOG_ONLY]

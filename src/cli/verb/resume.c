@@ -55,8 +55,7 @@ static bool tell_changes(struct cli *cli, const struct sluice_resume_opts *optio
 	struct sluice_error err;
 	char *text = NULL;
 
-	if (sluice_resume_changes(cli->sluice, run_name, options, &text, &err) !=
-	    SLUICE_OK) {
+	if (sluice_resume_changes(cli->sluice, run_name, options, &text, &err) != SLUICE_OK) {
 		*ret_status = print_error(&err);
 		return false;
 	}
