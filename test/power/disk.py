@@ -274,7 +274,7 @@ class Cut:
         self.parts = parts  # [(record, sectors of it that arrived or None for all)], later than floor
 
     def name(self):
-        return {"durable": self.floor, "limit": self.limit, "parts": [[n, s and sorted(s)] for n, s in self.parts]}
+        return {"durable": self.floor, "limit": self.limit, "parts": [[n, s if s is None else sorted(s)] for n, s in self.parts]}
 
 
 class Recording:
