@@ -22,6 +22,16 @@ def steps_of(sluice):
     return processes(f"SLUICE_RUN_ID={sluice.id}")
 
 
+def named(pids, name):
+    """Those of the processes that have the name; one that has ended has none."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/comm").read_text() == f"{name}\n":
+                found.append(pid)
+    return found
+
+
 # --- P17: signals for the engine
 
 SLOW = {"a": {"run": "echo begin; trap 'echo term >told; exit 9' TERM; while [ ! -e end ]; do sleep 0.05; done", "grace": "5s"}, "b": "true"}
@@ -395,7 +405,7 @@ def test_p24_many_running_steps_are_attached_to_again(sluice):
 def test_d25_a_lock_that_a_step_could_hold_is_not_there_for_it(sluice):
     """Not by a descriptor, and not for one that outlives engine and keeper."""
     engine = started(sluice, {"a": {"run": "echo begin; ls -l /proc/self/fd; sleep 60", "on_lost": "rerun", "orphans": "allow"}})
-    child, = [pid for pid in steps_of(sluice) if b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes()][:1]
+    child = until(lambda: named(steps_of(sluice), "sleep"), of="the command")[0]
     links = {os.readlink(f"/proc/{child}/fd/{fd}") for fd in os.listdir(f"/proc/{child}/fd")}
     assert links <= {"/dev/null", str(sluice.run_dir() / "logs/a.0.log")}, links
     os.kill(engine.pid, signal.SIGKILL)
