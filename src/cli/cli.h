@@ -85,6 +85,11 @@ int cli_decide(struct cli *cli, cli_decide_fn *decide, const char *what);
  * With -o json the status of the run instead. */
 void cli_decided(const struct cli *cli, const char *run_name, const char *step, const char *what);
 
+/* The pipeline of `file`, freed by the caller with sluice_pipeline_free. False: its diagnostics and
+ * the error are told, *ret_status is the exit status. */
+bool cli_load(const struct cli *cli, const char *file, struct sluice_pipeline **ret_pipeline,
+	      int *ret_status);
+
 /* Print a text of the library and free it; NULL prints nothing. */
 void cli_answer(char *text);
 /* Print it and the error, if any; answers the exit status. For calls that answer in spite of an

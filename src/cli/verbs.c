@@ -153,6 +153,21 @@ void cli_answer(char *text)
 	sluice_free(text);
 }
 
+bool cli_load(const struct cli *cli, const char *file, struct sluice_pipeline **ret_pipeline,
+	      int *ret_status)
+{
+	struct sluice_error err;
+	char *diagnostics = NULL;
+
+	if (sluice_pipeline_load(cli->sluice, file, ret_pipeline, &diagnostics, &err) == SLUICE_OK)
+		return true;
+	if (diagnostics)
+		print_note("%s", diagnostics);
+	sluice_free(diagnostics);
+	*ret_status = print_error(&err);
+	return false;
+}
+
 int cli_answer_or_error(enum sluice_code code, char *text, const struct sluice_error *err)
 {
 	cli_answer(text);

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from support.kills import World, copy_of, keeper_script, kill_at, read_trace, spread
+from support.kills import World, copy_of, keeper_script, kill_at, read_trace, spread, sweep
 from support.sluice import until
 
 pytestmark = pytest.mark.usefixtures("need_strace")
@@ -39,16 +39,6 @@ def kill_the_run(tmp_path, program, point):
     finally:
         world.close()
     shutil.rmtree(world.root)
-
-
-def sweep(points, kill, *args):
-    failures = []
-    for point in points:
-        try:
-            kill(*args, point)
-        except (AssertionError, TimeoutError) as problem:
-            failures.append(f"{point}: {str(problem)[:1500]}")
-    assert not failures, f"{len(failures)} of {len(points)} points:\n" + "\n".join(failures[:5])
 
 
 @pytest.mark.quick

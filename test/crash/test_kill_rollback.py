@@ -15,7 +15,7 @@ import time
 import pytest
 
 from support.checker import is_kept
-from support.kills import World, copy_of, keeper_script, kill_at, read_trace, spread, undo_steps
+from support.kills import World, copy_of, keeper_script, kill_at, read_trace, spread, sweep, undo_steps
 
 pytestmark = pytest.mark.usefixtures("need_strace")
 
@@ -62,16 +62,6 @@ def kill_the_rollback(tmp_path, program, half, point):
     finally:
         world.close()
     shutil.rmtree(world.root)
-
-
-def sweep(items, kill, *args):
-    failures = []
-    for item in items:
-        try:
-            kill(*args, item)
-        except (AssertionError, TimeoutError) as problem:
-            failures.append(f"{item}: {str(problem)[:1500]}")
-    assert not failures, f"{len(failures)} of {len(items)}:\n" + "\n".join(failures[:5])
 
 
 @pytest.mark.quick

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from support.checker import Ledger, is_kept
-from support.kills import World, eight_steps
+from support.kills import World, eight_steps, sweep
 
 RUNS = int(os.environ.get("SLUICE_KILLS", "300"))
 SEED = int(os.environ.get("SLUICE_SEED", "1"))
@@ -66,25 +66,15 @@ def campaign(tmp_path, program, seed):
     shutil.rmtree(world.root)
 
 
-def sweep(tmp_path, program, seeds):
-    failures = []
-    for seed in seeds:
-        try:
-            campaign(tmp_path, program, seed)
-        except (AssertionError, TimeoutError) as problem:
-            failures.append(str(problem)[:1500])
-    assert not failures, f"{len(failures)} of {len(seeds)}:\n" + "\n".join(failures[:5])
-
-
 @pytest.mark.quick
 def test_some_random_kills(tmp_path, sluice_program):
-    sweep(tmp_path, sluice_program, range(SEED, SEED + min(RUNS, 20)))
+    sweep(range(SEED, SEED + min(RUNS, 20)), campaign, tmp_path, sluice_program)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_random_kills(tmp_path, sluice_program, part):
-    sweep(tmp_path, sluice_program, range(SEED + part, SEED + RUNS, PARTS))
+    sweep(range(SEED + part, SEED + RUNS, PARTS), campaign, tmp_path, sluice_program)
 
 
 def test_the_ledger_itself_finds_a_second_execution(sluice):

@@ -193,3 +193,14 @@ def spread(items, most):
     """At most so many of them, evenly."""
     step = max(1, -(-len(items) // most))
     return items[::step]
+
+
+def sweep(items, kill, *args):
+    """Each of them, and then all that went wrong."""
+    failures = []
+    for item in items:
+        try:
+            kill(*args, item)
+        except (AssertionError, TimeoutError) as problem:
+            failures.append(f"{item}: {str(problem)[:1500]}")
+    assert not failures, f"{len(failures)} of {len(items)}:\n" + "\n".join(failures[:5])

@@ -77,17 +77,12 @@ static int graph_of_file(struct cli *cli, const struct sluice_graph_opts *option
 {
 	struct sluice_pipeline *pipeline;
 	struct sluice_error err;
-	char *diagnostics = NULL;
 	char *text = NULL;
 	enum sluice_code code;
+	int status;
 
-	if (sluice_pipeline_load(cli->sluice, cli->options.words[0], &pipeline, &diagnostics,
-				 &err) != SLUICE_OK) {
-		if (diagnostics)
-			print_note("%s", diagnostics);
-		sluice_free(diagnostics);
-		return print_error(&err);
-	}
+	if (!cli_load(cli, cli->options.words[0], &pipeline, &status))
+		return status;
 	code = sluice_pipeline_graph(cli->sluice, pipeline, options, &text, &err);
 	sluice_pipeline_free(pipeline);
 	return cli_answer_or_error(code, text, &err);

@@ -4,17 +4,11 @@
 static int run(struct cli *cli)
 {
 	struct sluice_pipeline *pipeline;
-	struct sluice_error err;
-	char *diagnostics = NULL;
 	size_t steps;
+	int status;
 
-	if (sluice_pipeline_load(cli->sluice, cli->options.words[0], &pipeline, &diagnostics,
-				 &err) != SLUICE_OK) {
-		if (diagnostics)
-			print_note("%s", diagnostics);
-		sluice_free(diagnostics);
-		return print_error(&err);
-	}
+	if (!cli_load(cli, cli->options.words[0], &pipeline, &status))
+		return status;
 	steps = sluice_pipeline_steps(pipeline);
 	if (!cli->options.given[OPT_QUIET])
 		print_note("%s: valid, %zu step%s\n", cli->options.words[0], steps,

@@ -24,17 +24,10 @@ static int plan(struct cli *cli, const struct sluice_pipeline *pipeline)
 static int run(struct cli *cli)
 {
 	struct sluice_pipeline *pipeline;
-	struct sluice_error err;
-	char *diagnostics = NULL;
 	int status;
 
-	if (sluice_pipeline_load(cli->sluice, cli->options.words[0], &pipeline, &diagnostics,
-				 &err) != SLUICE_OK) {
-		if (diagnostics)
-			print_note("%s", diagnostics);
-		sluice_free(diagnostics);
-		return print_error(&err);
-	}
+	if (!cli_load(cli, cli->options.words[0], &pipeline, &status))
+		return status;
 	status = plan(cli, pipeline);
 	sluice_pipeline_free(pipeline);
 	return status;

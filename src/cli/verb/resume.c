@@ -16,21 +16,6 @@ static int check(struct cli *cli, const struct sluice_resume_opts *options)
 	return cli_answer_or_error(code, text, &err);
 }
 
-static bool load(struct cli *cli, struct sluice_pipeline **ret_pipeline, int *ret_status)
-{
-	struct sluice_error err;
-	char *diagnostics = NULL;
-
-	if (sluice_pipeline_load(cli->sluice, cli->options.value[OPT_FILE], ret_pipeline,
-				 &diagnostics, &err) == SLUICE_OK)
-		return true;
-	if (diagnostics)
-		print_note("%s", diagnostics);
-	sluice_free(diagnostics);
-	*ret_status = print_error(&err);
-	return false;
-}
-
 /* The file that the run came from has changed: said, and no more. What is wrong with the run the
  * resume itself will say. */
 static void tell_file(struct cli *cli)
@@ -120,7 +105,8 @@ static int resume(struct cli *cli, struct sluice_resume_opts *options)
 	struct sluice_pipeline *definition = NULL;
 	int status;
 
-	if (given->value[OPT_FILE] && !load(cli, &definition, &status))
+	if (given->value[OPT_FILE] &&
+	    !cli_load(cli, cli->options.value[OPT_FILE], &definition, &status))
 		return status;
 	options->definition = definition;
 	if (given->given[OPT_CHECK]) {

@@ -1,21 +1,6 @@
 /* run.c - sluice run: start a run and follow it, or leave it in the background */
 #include "cli/begin.h"
 
-static bool load(struct cli *cli, struct sluice_pipeline **ret_pipeline, int *ret_status)
-{
-	struct sluice_error err;
-	char *diagnostics = NULL;
-
-	if (sluice_pipeline_load(cli->sluice, cli->options.words[0], ret_pipeline, &diagnostics,
-				 &err) == SLUICE_OK)
-		return true;
-	if (diagnostics)
-		print_note("%s", diagnostics);
-	sluice_free(diagnostics);
-	*ret_status = print_error(&err);
-	return false;
-}
-
 static enum sluice_code start(struct begin *begin, struct sluice_run **ret_run,
 			      struct sluice_error *err)
 {
@@ -74,7 +59,7 @@ static int run(struct cli *cli)
 	struct begin begin = {.cli = cli, .start = start, .find = find};
 	int status;
 
-	if (!load(cli, &begin.pipeline, &status))
+	if (!cli_load(cli, cli->options.words[0], &begin.pipeline, &status))
 		return status;
 	status = start_loaded(&begin);
 	sluice_pipeline_free(begin.pipeline);
