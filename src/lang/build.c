@@ -515,6 +515,22 @@ static void build_fini(struct build *build)
 	mem_free(build->step_names);
 }
 
+/* The nodes of `source`; *ret_is_whole as of nodes_read. */
+static enum err_code source_read(struct build *build, uint64_t depth_max, uint64_t nodes_max,
+				 bool *ret_is_whole, struct err *err)
+{
+	bool is_frozen = false;
+
+	if (build->is_frozen &&
+	    nodes_read_frozen(&build->nodes, build->source, &is_frozen, err) != ERR_OK)
+		return err->code;
+	*ret_is_whole = is_frozen;
+	if (is_frozen)
+		return ERR_OK;
+	return nodes_read(&build->nodes, build->source, depth_max, nodes_max, build->diags,
+			  ret_is_whole, err);
+}
+
 /* Read `source` into build->model. What is wrong is in the diagnostics. */
 static enum err_code build_run(struct build *build, uint64_t depth_max, uint64_t nodes_max,
 			       struct err *err)
@@ -527,9 +543,7 @@ static enum err_code build_run(struct build *build, uint64_t depth_max, uint64_t
 				str_cut(build->source, 0, 256));
 	if (str_starts(build->source, "\xEF\xBB\xBF"))
 		build->source = str_cut(build->source, 3, build->source.len);
-	if (nodes_read(&build->nodes, build->source, depth_max, nodes_max, build->diags, &is_whole,
-		       err) == ERR_OK &&
-	    is_whole) {
+	if (source_read(build, depth_max, nodes_max, &is_whole, err) == ERR_OK && is_whole) {
 		model_read(build);
 		if (build->err.code != ERR_OK)
 			*err = build->err;

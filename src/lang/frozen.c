@@ -1,0 +1,189 @@
+/* frozen.c - nodes_read_frozen: the canonical JSON that freeze.c writes, to nodes.
+ *
+ * A frozen definition is read at each birth, resume and fold of a run, and libyaml spends most of
+ * that time looking for what this form does not have. What differs from it, be it by one blank, is
+ * left to nodes_read, which reads JSON too and says what is wrong and where. */
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "lang/tree.h"
+
+#include <string.h>
+
+struct frozen {
+	struct tree tree;
+	struct str text;
+	size_t at;
+	size_t column_at; /* where `column` was counted */
+	uint32_t column;
+	struct buf decoded; /* a text that has escapes */
+};
+
+static bool next_is(const struct frozen *frozen, char c)
+{
+	return frozen->at < frozen->text.len && frozen->text.ptr[frozen->at] == c;
+}
+
+static bool take(struct frozen *frozen, char c)
+{
+	bool is_there = next_is(frozen, c);
+
+	frozen->at += is_there;
+	return is_there;
+}
+
+/* Of the byte at `at`, in code points; it never goes back. */
+static uint32_t column_of(struct frozen *frozen, size_t at)
+{
+	for (; frozen->column_at < at; frozen->column_at++)
+		frozen->column +=
+		    ((unsigned char)frozen->text.ptr[frozen->column_at] & 0xC0) != 0x80;
+	return frozen->column;
+}
+
+/* Surrogates are not read alike by JSON and YAML, and never written. */
+static bool has_surrogate(struct str literal)
+{
+	for (size_t at = str_find(literal, "\\u", 0); at != SIZE_MAX;
+	     at = str_find(literal, "\\u", at + 2)) {
+		if (at + 2 < literal.len && (literal.ptr[at + 2] | 0x20) == 'd')
+			return true;
+	}
+	return false;
+}
+
+static bool text_add(struct frozen *frozen)
+{
+	size_t from = frozen->at;
+	struct str text;
+	uint32_t index;
+	bool is_plain;
+
+	if (!json_scan_string(frozen->text, &frozen->at, &is_plain))
+		return false;
+	text = str_cut(frozen->text, from + 1, frozen->at - 1);
+	if (!is_plain) {
+		if (has_surrogate(text))
+			return false;
+		buf_clear(&frozen->decoded);
+		json_decode(text, &frozen->decoded);
+		text = buf_view(&frozen->decoded);
+		if (buf_check(&frozen->decoded, "text", frozen->tree.err) != ERR_OK ||
+		    str_has(text, '\0'))
+			return false;
+	}
+	index = tree_add(&frozen->tree, NODE_TEXT, 1, column_of(frozen, from));
+	if (index == NODE_NONE)
+		return false;
+	text = arena_str(&frozen->tree.nodes->arena, text);
+	if (!text.ptr) {
+		(void)mem_err(frozen->tree.err);
+		return false;
+	}
+	tree_node(&frozen->tree, index)->text = text;
+	return true;
+}
+
+/* A number, true, false or null. */
+static bool plain_add(struct frozen *frozen)
+{
+	struct err ignored = ERR_INIT;
+	size_t from = frozen->at;
+	struct str text;
+	uint32_t index;
+
+	if (json_scan(frozen->text, &frozen->at, 0, &ignored) != ERR_OK)
+		return false;
+	index = tree_add(&frozen->tree, NODE_TEXT, 1, column_of(frozen, from));
+	if (index == NODE_NONE)
+		return false;
+	text = arena_str(&frozen->tree.nodes->arena, str_cut(frozen->text, from, frozen->at));
+	if (!text.ptr) {
+		(void)mem_err(frozen->tree.err);
+		return false;
+	}
+	tree_node(&frozen->tree, index)->text = text;
+	tree_node(&frozen->tree, index)->is_plain = true;
+	return true;
+}
+
+static bool open(struct frozen *frozen, bool is_map)
+{
+	uint32_t index = tree_add(&frozen->tree, is_map ? NODE_MAP : NODE_LIST, 1,
+				  column_of(frozen, frozen->at));
+
+	frozen->at++;
+	return index != NODE_NONE && tree_open(&frozen->tree, index, is_map) == ERR_OK;
+}
+
+/* Behind a value: close what ends here. False when something else is there than what may be. */
+static bool value_end(struct frozen *frozen)
+{
+	while (frozen->tree.depth) {
+		const struct tree_frame *frame = &frozen->tree.frames[frozen->tree.depth - 1];
+
+		if (take(frozen, ','))
+			return !next_is(frozen, '}') && !next_is(frozen, ']');
+		if (!take(frozen, frame->is_map ? '}' : ']') || tree_close(&frozen->tree) != ERR_OK)
+			return false;
+	}
+	return frozen->at == frozen->text.len;
+}
+
+/* One value with its key, or the opening of one. */
+static bool value_add(struct frozen *frozen)
+{
+	bool is_map;
+
+	if (tree_wants_key(&frozen->tree) && (!text_add(frozen) || !take(frozen, ':')))
+		return false;
+	is_map = next_is(frozen, '{');
+	if (!is_map && !next_is(frozen, '['))
+		return (next_is(frozen, '"') ? text_add(frozen) : plain_add(frozen)) &&
+		       value_end(frozen);
+	if (!open(frozen, is_map))
+		return false;
+	return next_is(frozen, is_map ? '}' : ']') ? value_end(frozen) : true;
+}
+
+static bool document_read(struct frozen *frozen)
+{
+	do {
+		if (!value_add(frozen))
+			return false;
+	} while (frozen->tree.depth);
+	return frozen->tree.diags->count == 0;
+}
+
+enum err_code nodes_read_frozen(struct nodes *nodes, struct str source, bool *ret_is_frozen,
+				struct err *err)
+{
+	AUTO(diags_fini) struct diags diags;
+	struct frozen frozen = {.tree = {.nodes = nodes,
+					 .diags = &diags,
+					 .err = err,
+					 .depth_max = UINT32_MAX,
+					 .nodes_max = UINT32_MAX},
+				.text = source,
+				.column = 1,
+				.decoded = BUF_INIT};
+	bool is_frozen;
+
+	diags_init(&diags, 1);
+	/* Unknown to who wrote the file: keys cannot be chosen to collide. */
+	frozen.tree.seed = hash_text((uint64_t)(uintptr_t)&frozen ^ (uint64_t)(uintptr_t)source.ptr,
+				     str_cut(source, 0, 256));
+	is_frozen =
+	    source_is_text(source, &diags) && next_is(&frozen, '{') && document_read(&frozen);
+	tree_fini(&frozen.tree);
+	buf_fini(&frozen.decoded);
+	if (err->code != ERR_OK)
+		return err->code;
+	if (!is_frozen) {
+		nodes_fini(nodes);
+		nodes_init(nodes);
+	}
+	*ret_is_frozen = is_frozen;
+	return ERR_OK;
+}

@@ -1,0 +1,211 @@
+/* tree.c - see tree.h */
+#include "lang/tree.h"
+
+#include "base/map.h"
+#include "base/mem.h"
+
+/* Mappings up to this many keys are compared pair by pair. */
+#define FEW_KEYS 12
+
+/* The characters that YAML 1.2 (5.1) does not allow, or that libyaml takes for line ends. */
+static bool char_is_refused(const unsigned char *p, size_t len)
+{
+	if (len == 1)
+		return (p[0] < 0x20 && p[0] != '\t' && p[0] != '\n' && p[0] != '\r') ||
+		       p[0] == 0x7F;
+	if (len == 2)
+		return p[0] == 0xC2 && p[1] < 0xA0;
+	if (len == 3 && p[0] == 0xE2)
+		return p[1] == 0x80 && (p[2] == 0xA8 || p[2] == 0xA9);
+	if (len == 3 && p[0] == 0xEF)
+		return (p[1] == 0xBB && p[2] == 0xBF) || (p[1] == 0xBF && p[2] >= 0xBE);
+	return false;
+}
+
+/* How many printable ASCII characters are at `at`: nearly all of every file. */
+static size_t printable_run(struct str source, size_t at)
+{
+	size_t end = at;
+
+	while (end < source.len && source.ptr[end] >= 0x20 && source.ptr[end] < 0x7F)
+		end++;
+	return end - at;
+}
+
+bool source_is_text(struct str source, struct diags *diags)
+{
+	const unsigned char *p = (const unsigned char *)source.ptr;
+	uint32_t line = 1;
+	uint32_t column = 1;
+
+	for (size_t at = 0; at < source.len;) {
+		size_t printable = printable_run(source, at);
+		size_t len;
+
+		at += printable;
+		column += (uint32_t)printable;
+		if (at == source.len)
+			break;
+		len = p[at] < 0x80 ? 1 : utf8_len(str_cut(source, at, source.len));
+
+		if (len == 0 && at == 0 && source.len > 1 && (p[0] ^ p[1]) == 1 && p[0] >= 0xFE) {
+			diags_add(diags, DIAG_ENCODING, 1, 1, "the file is UTF-16, not UTF-8");
+			return false;
+		}
+		if (len == 0) {
+			diags_add(diags, DIAG_ENCODING, line, column,
+				  "byte 0x%02X is not UTF-8 here", p[at]);
+			return false;
+		}
+		if (char_is_refused(p + at, len)) {
+			diags_add(diags, DIAG_ENCODING, line, column,
+				  "a control character is not allowed in the file");
+			diags_hint(diags,
+				   "in double quotes it can be written as an escape: \"\\x07\"");
+			return false;
+		}
+		if (p[at] == '\n' ||
+		    (p[at] == '\r' && (at + 1 == source.len || p[at + 1] != '\n'))) {
+			line++;
+			column = 1;
+		} else {
+			column++;
+		}
+		at += len;
+	}
+	return true;
+}
+
+void tree_fini(struct tree *tree)
+{
+	mem_free(tree->frames);
+	tree->frames = NULL;
+}
+
+struct node *tree_node(const struct tree *tree, uint32_t index)
+{
+	return &tree->nodes->items[index];
+}
+
+bool tree_wants_key(const struct tree *tree)
+{
+	return tree->depth && tree->frames[tree->depth - 1].is_map &&
+	       !tree->frames[tree->depth - 1].wants_value;
+}
+
+uint32_t tree_add(struct tree *tree, enum node_kind kind, uint32_t line, uint32_t column)
+{
+	struct nodes *nodes = tree->nodes;
+	uint32_t index = (uint32_t)nodes->count;
+	struct tree_frame *frame = tree->depth ? &tree->frames[tree->depth - 1] : NULL;
+
+	if (nodes->count >= tree->nodes_max || nodes->count >= NODE_NONE) {
+		diags_add(tree->diags, DIAG_NODES, line, column,
+			  "the file has more than %llu values",
+			  (unsigned long long)tree->nodes_max);
+		diags_hint(tree->diags, "the limit is `definition_nodes`");
+		tree->is_stopped = true;
+		return NODE_NONE;
+	}
+	if (mem_grow((void **)&nodes->items, &nodes->capacity, nodes->count + 1,
+		     sizeof(*nodes->items), tree->err) != ERR_OK)
+		return NODE_NONE;
+	nodes->items[nodes->count++] = (struct node){.line = line,
+						     .column = column,
+						     .child = NODE_NONE,
+						     .next = NODE_NONE,
+						     .kind = (uint8_t)kind};
+	if (!frame)
+		return index;
+	if (frame->last == NODE_NONE)
+		tree_node(tree, frame->node)->child = index;
+	else
+		tree_node(tree, frame->last)->next = index;
+	frame->last = index;
+	if (!frame->is_map || frame->wants_value)
+		tree_node(tree, frame->node)->count++;
+	frame->wants_value = frame->is_map && !frame->wants_value;
+	return index;
+}
+
+enum err_code tree_open(struct tree *tree, uint32_t index, bool is_map)
+{
+	if (tree->depth >= tree->depth_max) {
+		const struct node *node = tree_node(tree, index);
+
+		diags_add(tree->diags, DIAG_DEPTH, node->line, node->column,
+			  "nested deeper than %llu levels", (unsigned long long)tree->depth_max);
+		diags_hint(tree->diags, "the limit is `definition_depth`");
+		tree->is_stopped = true;
+		return ERR_OK;
+	}
+	if (mem_grow((void **)&tree->frames, &tree->frames_capacity, tree->depth + 1,
+		     sizeof(*tree->frames), tree->err) != ERR_OK)
+		return tree->err->code;
+	tree->frames[tree->depth++] =
+	    (struct tree_frame){.node = index, .last = NODE_NONE, .is_map = is_map};
+	return ERR_OK;
+}
+
+static void twice(struct tree *tree, uint32_t first, uint32_t second)
+{
+	struct node *key = tree_node(tree, second);
+
+	diags_add(tree->diags, DIAG_DUPLICATE_KEY, key->line, key->column,
+		  "the key '%.*s' is there already, in line %u", STR_ARG(str_cut(key->text, 0, 80)),
+		  (unsigned)tree_node(tree, first)->line);
+	key->kind = NODE_BAD;
+}
+
+static uint32_t key_after(struct tree *tree, uint32_t key)
+{
+	uint32_t value = tree_node(tree, key)->next;
+
+	return value == NODE_NONE ? NODE_NONE : tree_node(tree, value)->next;
+}
+
+static void few_keys_check(struct tree *tree, uint32_t map)
+{
+	uint32_t first = tree_node(tree, map)->child;
+
+	for (uint32_t key = first; key != NODE_NONE; key = key_after(tree, key)) {
+		for (uint32_t old = first; old != key; old = key_after(tree, old)) {
+			if (tree_node(tree, key)->kind == NODE_TEXT &&
+			    tree_node(tree, old)->kind == NODE_TEXT &&
+			    str_eq(tree_node(tree, key)->text, tree_node(tree, old)->text))
+				twice(tree, old, key);
+		}
+	}
+}
+
+static enum err_code keys_check(struct tree *tree, uint32_t map)
+{
+	AUTO(map_fini) struct map seen;
+
+	map_init(&seen, tree->seed);
+	if (tree_node(tree, map)->count <= FEW_KEYS) {
+		few_keys_check(tree, map);
+		return ERR_OK;
+	}
+	for (uint32_t key = tree_node(tree, map)->child; key != NODE_NONE;
+	     key = key_after(tree, key)) {
+		struct str text = tree_node(tree, key)->text;
+		uint32_t first;
+
+		if (tree_node(tree, key)->kind != NODE_TEXT)
+			continue;
+		first = map_get(&seen, text);
+		if (first != MAP_NONE)
+			twice(tree, first, key);
+		else if (map_add(&seen, text, key, tree->err) != ERR_OK)
+			return tree->err->code;
+	}
+	return ERR_OK;
+}
+
+enum err_code tree_close(struct tree *tree)
+{
+	const struct tree_frame *frame = &tree->frames[--tree->depth];
+
+	return frame->is_map ? keys_check(tree, frame->node) : ERR_OK;
+}
