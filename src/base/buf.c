@@ -113,18 +113,24 @@ void buf_i64(struct buf *buf, int64_t value)
 
 void buf_vfmt(struct buf *buf, const char *format, va_list args)
 {
+	size_t free_bytes = buf->failed == ERR_OK ? buf->capacity - buf->len : 0;
 	va_list again;
 	char *room;
 	int len;
 
+	/* Into what is free: nearly always that is enough, and the text is made once. */
 	va_copy(again, args);
-	len = vsnprintf(NULL, 0, format, again);
+	len = vsnprintf(free_bytes ? buf->ptr + buf->len : NULL, free_bytes, format, again);
 	va_end(again);
 	BUG_IF(len < 0);
 	room = buf_room(buf, (size_t)len);
-	if (!room)
+	if (!room) {
+		if (free_bytes)
+			buf->ptr[buf->len] = '\0';
 		return;
-	(void)vsnprintf(room, (size_t)len + 1, format, args);
+	}
+	if ((size_t)len >= free_bytes)
+		(void)vsnprintf(room, (size_t)len + 1, format, args);
 	buf_added(buf, (size_t)len);
 }
 

@@ -39,11 +39,28 @@ static void put_special(struct buf *out, const char *at, size_t len)
 	}
 }
 
+/* The usual text, which has nothing to escape. */
+static void put_plain(struct buf *out, const char *text, size_t len)
+{
+	char *room = buf_room(out, len + 2);
+
+	if (!room)
+		return;
+	room[0] = '"';
+	memcpy(room + 1, text, len);
+	room[len + 1] = '"';
+	buf_added(out, len + 2);
+}
+
 void json_put_str(struct buf *out, struct str text)
 {
 	const char *at = text.ptr ? text.ptr : "";
 	const char *end = at + text.len;
 
+	if (json_special(at, end) == end) {
+		put_plain(out, at, text.len);
+		return;
+	}
 	buf_byte(out, '"');
 	while (at < end) {
 		const char *special = json_special(at, end);

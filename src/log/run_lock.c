@@ -130,15 +130,34 @@ void run_lock_release(const struct vfs *vfs, struct run_lock *lock)
 	lock->fd = -1;
 }
 
+/* Twenty decimal digits. By hand: this is written at each commit. */
+static void digits_put(char *at, uint64_t value)
+{
+	for (int i = 20; i-- > 0; value /= 10)
+		at[i] = (char)('0' + value % 10);
+}
+
+/* Eight hexadecimal digits. */
+static void sum_put(char *at, uint32_t sum)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (int i = 8; i-- > 0; sum >>= 4)
+		at[i] = digits[sum & 15];
+}
+
 enum err_code run_lock_publish(const struct vfs *vfs, const struct run_lock *lock, uint64_t seq,
 			       uint64_t offset_bytes, struct err *err)
 {
-	char head[HEAD_BYTES + 1];
+	char head[HEAD_BYTES];
 
 	BUG_IF(lock->fd < 0);
-	(void)snprintf(head, sizeof(head), "%020llu %020llu", (unsigned long long)seq,
-		       (unsigned long long)offset_bytes);
-	(void)snprintf(head + 41, sizeof(head) - 41, " %08x\n", (unsigned)crc32c(0, head, 41));
+	digits_put(head, seq);
+	head[20] = ' ';
+	digits_put(head + 21, offset_bytes);
+	head[41] = ' ';
+	sum_put(head + 42, crc32c(0, head, 41));
+	head[50] = '\n';
 	if (vfs_write_at(vfs, lock->fd, head, HEAD_BYTES, HEAD_OFFSET, err) != ERR_OK)
 		return err_while(err, "'%s'", RUN_LOCK_FILE);
 	return ERR_OK;

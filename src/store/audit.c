@@ -25,7 +25,9 @@ static enum status status_of(enum event_type type)
 
 static void put_text(struct buf *out, const char *key, struct str text)
 {
-	buf_fmt(out, ",\"%s\":", key);
+	buf_text(out, ",\"");
+	buf_text(out, key);
+	buf_text(out, "\":");
 	if (text.ptr)
 		json_put_str(out, text);
 	else
@@ -64,11 +66,14 @@ void audit_put(struct buf *out, const struct run_state *run, const struct event 
 	json_put_str(out, run->model->pipeline);
 	put_text(out, "run_id", run->run_id);
 	put_text(out, "node_id", id);
-	buf_fmt(out, ",\"sequence\":%llu,\"visit\":%u", (unsigned long long)event->seq,
-		at->attempts ? at->attempts : 1);
+	buf_text(out, ",\"sequence\":");
+	buf_u64(out, event->seq);
+	buf_text(out, ",\"visit\":");
+	buf_u64(out, at->attempts ? at->attempts : 1);
 	put_stamp(out, "started_at", started_ms);
 	put_stamp(out, "completed_at", event->time_utc_ms);
-	buf_fmt(out, ",\"latency_ms\":%lld", (long long)(event->time_utc_ms - started_ms));
+	buf_text(out, ",\"latency_ms\":");
+	buf_i64(out, event->time_utc_ms - started_ms);
 	put_text(out, "status", str_of(status_names[status]));
 	buf_text(out, ",\"inputs_snapshot\":{},\"outputs_snapshot\":{");
 	if (status == STATUS_SUCCESS) {

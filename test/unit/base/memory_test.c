@@ -200,6 +200,42 @@ static void a_failure_of_a_buffer_stays_until_it_is_cleared(void **state)
 	assert_text(buf_view(&buf), "kept");
 }
 
+/* A text that just fits, one that does not, and one over the limit. */
+static void what_printf_writes_is_whole_at_each_length(void **state)
+{
+	char text[700];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	for (int before = 0; before < 300; before += 13) {
+		for (int len = 0; len < 300; len++) {
+			AUTO(buf_fini) struct buf buf = BUF_INIT;
+
+			buf_put(&buf, text, (size_t)before);
+			buf_fmt(&buf, "<%.*s>%d", len, text, 7);
+			assert_int_equal(buf.len, before + len + 3);
+			assert_int_equal(buf.ptr[before], '<');
+			assert_memory_equal(buf.ptr + before + 1, text, (size_t)len);
+			assert_string_equal(buf.ptr + before + 1 + len, ">7");
+		}
+	}
+}
+
+static void what_printf_writes_over_the_limit_leaves_what_was_there(void **state)
+{
+	AUTO(buf_fini) struct buf buf = BUF_INIT;
+
+	(void)state;
+	buf_init(&buf, 10);
+	buf_text(&buf, "12345");
+	buf_fmt(&buf, "%s", "678901");
+	assert_int_equal(buf.failed, ERR_LIMIT);
+	assert_int_equal(buf.len, 5);
+	assert_string_equal(buf.ptr, "12345");
+	buf_fmt(&buf, "%s", "6");
+	assert_string_equal(buf.ptr, "12345");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, memory_is_not_short)
@@ -213,6 +249,8 @@ int main(void)
 	    TEST(an_arena_says_when_memory_is_short),
 	    TEST(a_buffer_writes_every_kind_of_value),
 	    TEST(a_buffer_grows_to_its_limit_and_not_a_byte_further),
+	    TEST(what_printf_writes_is_whole_at_each_length),
+	    TEST(what_printf_writes_over_the_limit_leaves_what_was_there),
 	    TEST(a_failure_of_a_buffer_stays_until_it_is_cleared),
 	};
 

@@ -193,6 +193,22 @@ static void crc_32c_is_that_of_rfc_3720(void **state)
 	assert_int_equal(crc32c(0, NULL, 0), 0);
 }
 
+/* The definition, bit by bit, beside the table. */
+static void crc_32c_is_that_of_its_polynomial_for_each_byte(void **state)
+{
+	(void)state;
+	for (uint32_t start = 0; start < 3; start++) {
+		for (uint32_t value = 0; value < 256; value++) {
+			uint8_t byte = (uint8_t)value;
+			uint32_t crc = ~(start * 0x01234567u) ^ value;
+
+			for (int bit = 0; bit < 8; bit++)
+				crc = (crc >> 1) ^ (0x82F63B78u & (0u - (crc & 1)));
+			assert_int_equal(crc32c(start * 0x01234567u, &byte, 1), ~crc);
+		}
+	}
+}
+
 static void a_hash_depends_on_seed_text_and_length(void **state)
 {
 	static const char zeros[32];
@@ -218,6 +234,7 @@ int main(void)
 	    cmocka_unit_test(a_heap_stays_whole_when_memory_is_short),
 	    cmocka_unit_test(sha_256_is_that_of_fips_180_4),
 	    cmocka_unit_test(crc_32c_is_that_of_rfc_3720),
+	    cmocka_unit_test(crc_32c_is_that_of_its_polynomial_for_each_byte),
 	    cmocka_unit_test(a_hash_depends_on_seed_text_and_length),
 	};
 
