@@ -241,7 +241,7 @@ static void child_text(const struct sim_world *world, const struct sim_child *ch
 {
 	struct exec_token token = {
 	    .path = str_of(world->plan->steps[child->step].id),
-	    .role = EXEC_ROLE_RUN,
+	    .role = child->is_undo ? EXEC_ROLE_COMP : EXEC_ROLE_RUN,
 	    .attempt = child->number,
 	};
 
