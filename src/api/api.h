@@ -110,6 +110,10 @@ enum err_code api_log_err(const char *path, struct err *err);
 MUST_CHECK enum err_code api_find_run(const struct sluice *sluice, const char *run_name,
 				      struct rundir **ret_dir, struct err *err);
 
+/* The fold of a run. A log that a witness has seen more of reads as damaged (S9.4). Free the fold
+ * with fold_fini. */
+MUST_CHECK enum err_code api_fold_dir(const struct sluice *sluice, const struct rundir *dir,
+				      struct fold_run *ret_fold, struct err *err);
 /* The fold of the run that a person named, and who owns it. Free the fold with fold_fini. */
 MUST_CHECK enum err_code api_fold_run(const struct sluice *sluice, const char *run_name,
 				      struct fold_run *ret_fold, struct run_lock_info *ret_owner,

@@ -74,7 +74,7 @@ static enum err_code tell(struct sluice *sluice, const char *run_name,
 	    api_pipeline_check(sluice, options->definition, NULL, &given, err) != ERR_OK)
 		return err->code;
 	if (api_find_run(sluice, run_name, &dir, err) != ERR_OK ||
-	    fold_read(dir, &sluice->limits, NULL, NULL, &fold, err) != ERR_OK)
+	    api_fold_dir(sluice, dir, &fold, err) != ERR_OK)
 		return err->code;
 	if (fold.reading.end == LOG_END_DAMAGED || fold.reading.end == LOG_END_NEWER) {
 		*err = fold.reading.problem;

@@ -1,11 +1,14 @@
 /* query.c - how one run stands: status, summary, verify. Readers: no lock, nothing is written */
 #include "api/api.h"
 
+#include "keeper/record.h"
+#include "keeper/witness.h"
 #include "report/attempt_log.h"
 #include "report/explain_step.h"
 #include "report/run_report.h"
 #include "report/verify.h"
 #include "store/checkpoint.h"
+#include "sys/clock.h"
 
 #include <string.h>
 
@@ -36,11 +39,27 @@ static enum err_code report_summary(const struct fold_run *fold, const struct ru
 	return format == SLUICE_JSON ? summary_json(fold, out, err) : summary_text(fold, out, err);
 }
 
-/* The checkpoint that was there before the log was read, and what the log has in its place. */
+/* The checkpoint that was there before the log was read, what the log has in its place, and the
+ * newest epoch that attempts.log had seen. */
 struct witness {
 	struct checkpoint_mark mark;
 	char h[LOG_H_BYTES + 1];
+	uint64_t epoch;
 };
+
+/* What cannot be read is no evidence for who only looks. */
+static uint64_t epoch_read(const struct rundir *dir)
+{
+	char boot_id[BOOT_ID_BYTES + 1];
+	uint64_t epoch = 0;
+	struct err own = ERR_INIT;
+
+	if (boot_id_read(boot_id, &own) != ERR_OK ||
+	    witness_read(rundir_vfs(dir), rundir_fd(dir), record_boot(str_of(boot_id)), &epoch,
+			 &own) != ERR_OK)
+		return 0;
+	return epoch;
+}
 
 static enum err_code see_line(void *arg, const struct run_state *state, const struct event *event,
 			      struct str line, struct err *err)
@@ -57,15 +76,32 @@ static enum err_code see_line(void *arg, const struct run_state *state, const st
 /* A log that ends too early reads as damaged (S9.4). */
 static void judge(const struct witness *witness, struct fold_run *fold)
 {
+	const struct log_head *head = &fold->reading.head;
+	struct str h = witness->h[0] ? str_of(witness->h) : STR_NONE;
 	struct err cut = ERR_INIT;
 
-	if ((fold->reading.end != LOG_END_WHOLE && fold->reading.end != LOG_END_TORN) ||
-	    fold->model->sync == SYNC_NEVER ||
-	    checkpoint_check(&witness->mark, &fold->reading.head,
-			     witness->h[0] ? str_of(witness->h) : STR_NONE, &cut) == ERR_OK)
+	if (fold->reading.end != LOG_END_WHOLE && fold->reading.end != LOG_END_TORN)
+		return;
+	if ((fold->model->sync == SYNC_NEVER ||
+	     checkpoint_check(&witness->mark, head, h, &cut) == ERR_OK) &&
+	    witness_check(witness->epoch, head->seq, &cut) == ERR_OK)
 		return;
 	fold->reading.end = LOG_END_DAMAGED;
 	fold->reading.problem = cut;
+}
+
+enum err_code api_fold_dir(const struct sluice *sluice, const struct rundir *dir,
+			   struct fold_run *ret_fold, struct err *err)
+{
+	struct witness witness = {.mark = {.seq = 0}};
+
+	checkpoint_mark_read(rundir_vfs(dir), rundir_fd(dir), rundir_id(dir), &witness.mark);
+	witness.epoch = epoch_read(dir);
+	if (fold_read(dir, &sluice->limits, witness.mark.seq ? see_line : NULL, &witness, ret_fold,
+		      err) != ERR_OK)
+		return err->code;
+	judge(&witness, ret_fold);
+	return ERR_OK;
 }
 
 enum err_code api_fold_run(const struct sluice *sluice, const char *run_name,
@@ -73,16 +109,11 @@ enum err_code api_fold_run(const struct sluice *sluice, const char *run_name,
 			   struct err *err)
 {
 	AUTO(rundir_drop) struct rundir *dir = NULL;
-	struct witness witness = {.mark = {.seq = 0}};
 
 	if (api_find_run(sluice, run_name, &dir, err) != ERR_OK ||
-	    run_lock_look(rundir_vfs(dir), rundir_fd(dir), ret_owner, err) != ERR_OK)
+	    run_lock_look(rundir_vfs(dir), rundir_fd(dir), ret_owner, err) != ERR_OK ||
+	    api_fold_dir(sluice, dir, ret_fold, err) != ERR_OK)
 		return err->code;
-	checkpoint_mark_read(rundir_vfs(dir), rundir_fd(dir), rundir_id(dir), &witness.mark);
-	if (fold_read(dir, &sluice->limits, witness.mark.seq ? see_line : NULL, &witness, ret_fold,
-		      err) != ERR_OK)
-		return err->code;
-	judge(&witness, ret_fold);
 	if (ret_fold->state.state == RUN_FAILED)
 		ret_fold->is_mute = attempt_log_is_mute(dir, &ret_fold->state);
 	return ERR_OK;
@@ -93,15 +124,19 @@ static enum err_code verify(const struct sluice *sluice, const struct rundir *di
 {
 	struct checkpoint_mark mark;
 	struct verify_witness witness = {.seq = 0};
+	uint64_t epoch = epoch_read(dir);
 
 	checkpoint_mark_read(rundir_vfs(dir), rundir_fd(dir), rundir_id(dir), &mark);
 	witness.seq = mark.seq;
 	if (verify_run(dir, &sluice->limits, receipt, &witness, out, err) != ERR_OK)
 		return err->code;
 	if (checkpoint_check(&mark, &witness.head, witness.h[0] ? str_of(witness.h) : STR_NONE,
-			     err) == ERR_OK)
-		return ERR_OK;
-	buf_fmt(out, "Checkpoint: %s\n", err->text);
+			     err) != ERR_OK) {
+		buf_fmt(out, "Checkpoint: %s\n", err->text);
+		return err->code;
+	}
+	if (witness_check(epoch, witness.head.seq, err) != ERR_OK)
+		buf_fmt(out, "Attempts: %s\n", err->text);
 	return err->code;
 }
 

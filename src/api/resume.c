@@ -285,7 +285,7 @@ static enum err_code check_resume(struct sluice *sluice, const char *run_name,
 
 	if (api_find_run(sluice, run_name, &dir, err) != ERR_OK ||
 	    run_lock_look(rundir_vfs(dir), rundir_fd(dir), &owner, err) != ERR_OK ||
-	    fold_read(dir, &sluice->limits, NULL, NULL, &fold, err) != ERR_OK ||
+	    api_fold_dir(sluice, dir, &fold, err) != ERR_OK ||
 	    api_texts(options->overrides, &overrides, &resume.overrides_count, err) != ERR_OK)
 		return err->code;
 	if (fold.reading.end == LOG_END_DAMAGED || fold.reading.end == LOG_END_NEWER) {

@@ -73,6 +73,7 @@ struct own_end {
 struct projections {
 	struct checkpoint_mark mark;     /* found when the run was taken over */
 	char h_at_mark[LOG_H_BYTES + 1]; /* of the log's line of that number; empty = not met */
+	uint64_t epoch;                  /* the newest that attempts.log has seen; 0 = none */
 	uint64_t audit_seq;              /* of the last entry that is in the file */
 	bool is_audit_anew;              /* the file is missing or damaged: made from the start */
 	struct buf audit;                /* entries that are not in the file yet */
@@ -326,8 +327,9 @@ void process_context(const struct run_state *run, struct buf *out);
 MUST_CHECK enum err_code history_record(struct engine *engine, struct err *err);
 
 /* projections.c */
-/* Before the fold of a run that is taken over: what is there of them. */
-void projections_look(struct engine *engine);
+/* Before the fold of a run that is taken over: what is there of them, and of attempts.log. CORRUPT
+ * when a file of the keeper is no plain file. */
+MUST_CHECK enum err_code projections_look(struct engine *engine, struct err *err);
 /* For fold_open: entries that the audit lacks, and the line that the checkpoint has seen. */
 fold_visit_fn projections_visit;
 /* For fold_open, before it writes. CORRUPT: the log was cut or forked (S9.4). */

@@ -2,13 +2,15 @@
 #include "engine/engine_intern.h"
 
 #include "base/mem.h"
+#include "keeper/record.h"
+#include "keeper/witness.h"
 #include "store/audit.h"
 #include "store/rebuild.h"
 
 #define EVERY_LEAST     1000 /* ends of attempts between two checkpoints that nobody asked for */
 #define AUDIT_BYTES_MAX ((size_t)256 << 10) /* kept in memory */
 
-void projections_look(struct engine *engine)
+enum err_code projections_look(struct engine *engine, struct err *err)
 {
 	struct projections *p = &engine->projections;
 	const struct vfs *vfs = engine->ports.vfs;
@@ -22,6 +24,8 @@ void projections_look(struct engine *engine)
 		p->audit_seq = 0;
 		p->is_audit_anew = true;
 	}
+	return witness_read(vfs, rundir_fd(engine->dir), record_boot(engine->ports.boot_id),
+			    &p->epoch, err);
 }
 
 enum err_code projections_visit(void *arg, const struct run_state *state, const struct event *event,
@@ -45,8 +49,10 @@ enum err_code projections_accept(void *arg, const struct log_head *head, struct 
 	struct engine *engine = arg;
 	const struct projections *p = &engine->projections;
 
-	return checkpoint_check(&p->mark, head, p->h_at_mark[0] ? str_of(p->h_at_mark) : STR_NONE,
-				err);
+	if (checkpoint_check(&p->mark, head, p->h_at_mark[0] ? str_of(p->h_at_mark) : STR_NONE,
+			     err) != ERR_OK)
+		return err->code;
+	return witness_check(p->epoch, head->seq, err);
 }
 
 enum err_code projections_check(struct engine *engine, struct err *err)

@@ -33,8 +33,8 @@ static enum err_code take_over(struct engine *engine, const char *path, struct e
 	if (rundir_open(vfs, path, &engine->dir, err) != ERR_OK ||
 	    run_lock_take(vfs, rundir_fd(engine->dir), &engine->lock, err) != ERR_OK)
 		return err->code;
-	projections_look(engine);
-	if (fold_open(engine->dir, engine->ports.limits, projections_visit, projections_accept,
+	if (projections_look(engine, err) != ERR_OK ||
+	    fold_open(engine->dir, engine->ports.limits, projections_visit, projections_accept,
 		      engine, &engine->fold, &engine->log, &torn, err) != ERR_OK ||
 	    projections_check(engine, err) != ERR_OK ||
 	    (engine->fold.state.seq == 1 && rundir_sync_name(engine->dir, err) != ERR_OK) ||

@@ -49,7 +49,7 @@ static enum err_code os_take(void *self, bool *ret_taken, struct err *err)
 		return ERR_OK;
 	}
 	if (vfs_open(&vfs_os, link->run_dir, KEEPER_LOCK_FILE, VFS_CREATE, &fd, err) != ERR_OK)
-		return err->code;
+		return witness_foreign(err);
 	if (vfs_lock(&vfs_os, fd, err) != ERR_OK) {
 		if (err->code != ERR_LOCKED)
 			return err->code;
@@ -143,8 +143,9 @@ static enum err_code os_start(void *self, struct err *err)
 	char path[SOCKET_PATH_BYTES];
 
 	BUG_IF(link->lock_fd < 0 || link->fd >= 0);
-	if (vfs_open(&vfs_os, link->run_dir, KEEPER_LOG_FILE, VFS_CREATE, &log, err) != ERR_OK ||
-	    null_open(&null, err) != ERR_OK || path_make(link, path, err) != ERR_OK ||
+	if (vfs_open(&vfs_os, link->run_dir, KEEPER_LOG_FILE, VFS_CREATE, &log, err) != ERR_OK)
+		return witness_foreign(err);
+	if (null_open(&null, err) != ERR_OK || path_make(link, path, err) != ERR_OK ||
 	    socket_listen(path, &listener, err) != ERR_OK ||
 	    socket_connect(path, &link->fd, err) != ERR_OK)
 		return err->code;
@@ -163,8 +164,9 @@ static enum err_code hint_read(int run_dir, char text[HINT_BYTES], struct err *e
 	AUTO(fd_drop) int fd = -1;
 	size_t len = 0;
 
-	if (vfs_open(&vfs_os, run_dir, KEEPER_LOCK_FILE, VFS_READ, &fd, err) != ERR_OK ||
-	    vfs_read(&vfs_os, fd, text, HINT_BYTES - 1, 0, &len, err) != ERR_OK)
+	if (vfs_open(&vfs_os, run_dir, KEEPER_LOCK_FILE, VFS_READ, &fd, err) != ERR_OK)
+		return witness_foreign(err);
+	if (vfs_read(&vfs_os, fd, text, HINT_BYTES - 1, 0, &len, err) != ERR_OK)
 		return err->code;
 	text[len] = '\0';
 	text[strcspn(text, "\n")] = '\0';
@@ -254,7 +256,7 @@ static enum err_code os_read_log(void *self, struct buf *out, struct err *err)
 	    ERR_OK)
 		return ERR_OK;
 	if (err->code != ERR_NOT_FOUND)
-		return err->code;
+		return witness_foreign(err);
 	err_reset(err); /* no keeper was ever started */
 	return ERR_OK;
 }
@@ -430,7 +432,7 @@ enum err_code link_os_keeper_pid(int run_dir, int32_t *ret_pid, struct err *err)
 	*ret_pid = 0;
 	if (vfs_open(&vfs_os, run_dir, KEEPER_LOCK_FILE, VFS_READ_WRITE, &fd, err) != ERR_OK) {
 		if (err->code != ERR_NOT_FOUND)
-			return err->code;
+			return witness_foreign(err);
 		err_reset(err); /* no keeper was ever started */
 		return ERR_OK;
 	}

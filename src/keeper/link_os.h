@@ -3,9 +3,7 @@
 #define KEEPER_LINK_OS_H
 
 #include "keeper/client.h"
-
-#define KEEPER_LOCK_FILE "keeper.lock"
-#define KEEPER_LOG_FILE  "attempts.log"
+#include "keeper/witness.h"
 
 struct link_os_options {
 	int run_dir;             /* borrowed for the life of the link */

@@ -46,8 +46,11 @@ def test_d07_every_prefix_of_the_last_line_is_repaired(half):
     whole = half.raw()
     last = whole.splitlines(True)[-1]
     head = whole[:-len(last)]
+    attempts = half.run_dir() / "attempts.log"
+    seen = attempts.read_bytes()
     for cut in sorted({1, 2, 10, 30, len(last) // 2, len(last) - 26, len(last) - 2, len(last) - 1}):
         write(half, head + last[:cut])
+        attempts.write_bytes(seen)  # S9.4: it must not have seen the resume of the last pass
         shown = half("status", half.id, code=0)
         assert half.raw() == head + last[:cut], "readers never write"
         assert shown.stdout

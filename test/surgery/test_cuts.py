@@ -2,6 +2,7 @@
 every shape of a run; with what the keeper remembers, and without."""
 import json
 import shutil
+import struct
 
 import pytest
 from shapes import SHAPES, event_types
@@ -30,6 +31,23 @@ def put_back(sluice, kept, lines, *, keeper):
         shutil.rmtree(sluice.run_dir() / "out", ignore_errors=True)
 
 
+def seen_by_keeper(run_dir):
+    """The newest event that attempts.log names (its records: src/keeper/record.h)."""
+    path = run_dir / "attempts.log"
+    raw = path.read_bytes() if path.exists() else b""
+    return max((struct.unpack_from("<Q", raw, at + 16)[0] for at in range(0, len(raw) - 255, 256)), default=0)
+
+
+def refused(sluice, cut):
+    """S9.4: a log that ends before what the keeper was started for was cut."""
+    before = {path: path.read_bytes() for path in sluice.run_dir().rglob("*") if path.is_file() and path.name != "run.lock"}
+    for verb in ("status", "resume"):
+        done = sluice(verb, sluice.id)
+        assert done.code == 7 and "the log was cut" in done.stderr, (cut, done)
+    for path, content in before.items():
+        assert path.read_bytes() == content, (cut, path)
+
+
 # What the keeper remembers is never ahead of the log (S1.2): it can stand beside a shorter log only where
 # nothing was said to the run in between.
 CASES = [(shape, keeper) for shape in SHAPES for keeper in ((False,) if shape.is_told else (True, False))]
@@ -49,6 +67,9 @@ def test_s11_2_cut_at_every_line_end_and_resumed_it_comes_to_the_same_end(sluice
     for cut in range(shape.first(lines), len(lines) + 1):
         put_back(sluice, kept, lines[:cut], keeper=keeper)
         try:
+            if keeper and cut < seen_by_keeper(kept):
+                refused(sluice, cut)
+                continue
             shape.finish(sluice)
             got = end_of(sluice)
         except (AssertionError, Damage) as problem:

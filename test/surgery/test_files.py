@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-FILES = ["events.jsonl", "checkpoint.json", "audit.jsonl", "pipeline.json", "run.lock", "blobs"]
+FILES = ["events.jsonl", "checkpoint.json", "audit.jsonl", "pipeline.json", "run.lock", "blobs", "attempts.log", "keeper.lock"]
 KINDS = ["gone", "a link", "a dangling link", "a second name", "a pipe", "a directory", "a socket", "a device", "empty",
          "another owner", "no mode", "open to all"]
 # Without these there is no truth to go on with; the others are made again, or not needed.

@@ -237,3 +237,39 @@ def test_c11_a_good_run_goes_to_its_end_among_logs_of_noise(sluice):
     for verb in ALL:
         assert sluice(*verb).code in (0, 7, 11), verb
     assert sluice.id in sluice("list", "--limit", "1000", code=(0, 2, 7)).stdout or sluice.id in sluice("list").stdout
+
+
+def resumed_twice(sluice):
+    """A run with two epochs, and the line of the second."""
+    sluice.go({"a": "true", "b": "[ -e ok ]", "c": "true"}, code=1)
+    (sluice.root / "ok").touch()
+    sluice("resume", sluice.id, code=0)
+    lines = sluice.raw().splitlines(True)
+    return lines, next(i for i, line in enumerate(lines) if b'"run.resumed"' in line)
+
+
+def test_d12_a_cut_behind_what_the_keeper_has_seen_is_found_without_a_checkpoint(sluice):
+    """S9.4: commands were armed after a run.resumed that the log does not have."""
+    lines, at = resumed_twice(sluice)
+    (sluice.run_dir() / "checkpoint.json").unlink()
+    log = sluice.run_dir() / "events.jsonl"
+    for cut in range(1, len(lines)):
+        for tail in (b"", b'{"event_id'):
+            log.write_bytes(b"".join(lines[:cut]) + tail)
+            before = state(sluice.run_dir())
+            for verb in (["status"], ["summary"], ["verify"], ["resume", "--check"], ["resume"], ["rollback"]) if cut <= at else (["verify"],):
+                done = sluice(*words(sluice, verb), code=7 if cut <= at else 0)
+                assert cut > at or "attempts.log has seen event" in done.stdout + done.stderr, (cut, verb, done)
+                assert state(sluice.run_dir()) == before, (cut, verb)
+    log.write_bytes(b"".join(lines[:at]))
+    (sluice.run_dir() / "attempts.log").unlink()
+    sluice("resume", sluice.id, code=0)
+
+
+def test_d12_what_a_keeper_of_another_boot_has_seen_is_no_evidence(sluice, need_root):
+    """record.h: nobody syncs attempts.log; after a loss of power it may hold anything."""
+    lines, at = resumed_twice(sluice)
+    sluice.rewrite(b"".join(lines[:at]))
+    (sluice.root / "boot_id").write_text("11111111-2222-4333-8444-555555555555\n")
+    sluice("resume", sluice.id, code=0, prefix=(
+        "unshare", "-m", "sh", "-c", f"mount --bind {sluice.root}/boot_id /proc/sys/kernel/random/boot_id && exec \"$@\"", "sh"))
