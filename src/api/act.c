@@ -5,10 +5,8 @@
 #include "engine/control.h"
 #include "engine/engine.h"
 
-#include <time.h>
-#include <unistd.h>
-
-#define TRIES_MAX 200 /* of 10 ms: an owner that is just starting or ending */
+#define LOOK_MS   10
+#define TRIES_MAX 200 /* looks at an owner that is just starting or ending */
 
 /* What becomes of a request that an idle engine decided. */
 static void take_answer(void *arg, const struct err *err)
@@ -51,15 +49,13 @@ static enum err_code act(struct sluice *sluice, const struct rundir *dir, struct
 			 struct err *err)
 {
 	for (int tries = 0;; tries++) {
-		static const struct timespec pause = {0, 10 * 1000 * 1000};
-
 		if (decide_here(sluice, dir, ask, err) != ERR_LOCKED)
 			return err->code;
 		err_reset(err);
 		if (control_ask(dir, ask, err) != ERR_GONE || tries == TRIES_MAX)
 			return err->code;
 		err_reset(err);
-		(void)nanosleep(&pause, NULL); /* an early end only means an early look */
+		nap_ms(LOOK_MS);
 	}
 }
 
@@ -70,7 +66,7 @@ static enum sluice_code act_by_name(struct sluice *sluice, const char *run_name,
 	static const struct sluice_act_opts defaults;
 	AUTO(rundir_drop) struct rundir *dir = NULL;
 	struct err own = ERR_INIT;
-	char login[256];
+	char login[USER_NAME_BYTES];
 	struct engine_ask ask = {.kind = kind, .step = str_of(step)};
 
 	if (!sluice || !run_name || (kind != ENGINE_ASK_STOP && !step))
@@ -81,7 +77,7 @@ static enum sluice_code act_by_name(struct sluice *sluice, const char *run_name,
 	ask.person = (struct decide_person){
 	    .name = options->as ? str_of(options->as) : api_login_name(login),
 	    .reason = str_of(options->reason),
-	    .uid = (int64_t)getuid(),
+	    .uid = (int64_t)user_id(),
 	    .pid = process_id(),
 	};
 	if (api_person_check(sluice, options->as, &ask.person, &own) != ERR_OK ||

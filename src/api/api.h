@@ -15,6 +15,7 @@
 #include "rundir/rundir.h"
 #include "sluice/sluice.h"
 #include "sys/clock.h"
+#include "sys/user.h"
 
 /* An open state directory. */
 struct sluice {
@@ -130,7 +131,7 @@ MUST_CHECK enum err_code api_texts(const char *const *texts, struct str **ret_te
 MUST_CHECK enum err_code api_parallel_check(uint32_t max_parallel, struct err *err);
 
 /* The name of the person who uses this process: its login name, else "uid<number>". */
-struct str api_login_name(char name[256]);
+struct str api_login_name(char name[USER_NAME_BYTES]);
 
 /* USAGE when a name or a reason is too long or not UTF-8, or the name `as` was given and is empty
  * (NULL: it was not). */

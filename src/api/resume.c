@@ -9,21 +9,10 @@
 #include "sys/proc.h"
 #include "sys/unix_socket.h"
 
-#include <pwd.h>
-#include <stdio.h>
-#include <unistd.h>
-
 /* The name of the person who uses this process. */
-struct str api_login_name(char name[256])
+struct str api_login_name(char name[USER_NAME_BYTES])
 {
-	struct passwd record;
-	struct passwd *found = NULL;
-	char text[1024];
-
-	if (getpwuid_r(getuid(), &record, text, sizeof(text), &found) == 0 && found)
-		(void)snprintf(name, 256, "%s", found->pw_name);
-	else
-		(void)snprintf(name, 256, "uid%u", (unsigned)getuid());
+	user_own_name(name);
 	return str_of(name);
 }
 
@@ -148,7 +137,7 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 	AUTO(mem_drop) struct str *params = NULL;
 	AUTO(mem_drop) struct str *overrides = NULL;
 	AUTO(partition_unlock) struct partition_lock lock = PARTITION_LOCK_INIT;
-	char login[256];
+	char login[USER_NAME_BYTES];
 
 	if (options->definition) {
 		if (api_pipeline_check(sluice, options->definition, NULL, &definition, err) !=
@@ -174,7 +163,7 @@ static enum err_code resume_engine(struct sluice *sluice, const char *run_name,
 	resume.resume.person = (struct decide_person){
 	    .name = options->as ? str_of(options->as) : api_login_name(login),
 	    .reason = str_of(options->reason),
-	    .uid = (int64_t)getuid(),
+	    .uid = (int64_t)user_id(),
 	    .pid = process_id(),
 	};
 	if (api_person_check(sluice, options->as, &resume.resume.person, err) != ERR_OK)
@@ -224,12 +213,12 @@ static enum err_code rollback_engine(struct sluice *sluice, const char *run_name
 	struct engine_rollback rollback = {.path = NULL};
 	int64_t end_ns = clock_boot_ns(sluice->clock) + DEAD_OWNER_WAIT_NS;
 	AUTO(buf_fini) struct buf path = BUF_INIT;
-	char login[256];
+	char login[USER_NAME_BYTES];
 
 	rollback.person = (struct decide_person){
 	    .name = options->as ? str_of(options->as) : api_login_name(login),
 	    .reason = str_of(options->reason),
-	    .uid = (int64_t)getuid(),
+	    .uid = (int64_t)user_id(),
 	    .pid = process_id(),
 	};
 	if (api_person_check(sluice, options->as, &rollback.person, err) != ERR_OK ||
@@ -280,7 +269,7 @@ static enum err_code check_resume(struct sluice *sluice, const char *run_name,
 	const struct definition *definition;
 	struct run_lock_info owner;
 	struct model settled;
-	char login[256];
+	char login[USER_NAME_BYTES];
 	uint32_t point;
 
 	if (api_find_run(sluice, run_name, &dir, err) != ERR_OK ||

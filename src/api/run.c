@@ -3,12 +3,11 @@
 #include "api/run_intern.h"
 
 #include "base/timefmt.h"
+#include "sys/environment.h"
 #include "sys/file.h"
 
 #include <limits.h>
 #include <stdio.h>
-
-extern char **environ;
 
 #define FILES_NEEDED 24 /* of a run under way: log, lock, loop, sockets, keeper's start */
 
@@ -28,7 +27,7 @@ struct engine_ports run_ports(struct sluice_run *run)
 	    .is_dry_run_safe = run_host_is_dry_run_safe,
 	    .arg = &run->host,
 	    .home = sluice->home,
-	    .env = environ,
+	    .env = environment_all(),
 	    .limits = &sluice->limits,
 	};
 }

@@ -6,11 +6,11 @@
 
 #include "base/timefmt.h"
 #include "lang/node.h"
+#include "sys/environment.h"
 #include "sys/file.h"
 #include "sys/path.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SYSTEM_FILE "/etc/sluice/sluice.conf"
@@ -201,7 +201,7 @@ static bool take_scalar(struct reading *reading, const char *key, const struct n
 /* ~/ is the home; anything else is absolute. */
 static bool take_path(struct reading *reading, const struct node *value, struct buf *out)
 {
-	const char *home = getenv("HOME");
+	const char *home = environment_get("HOME");
 
 	if (str_starts(value->text, "~/") && home && home[0] == '/') {
 		buf_text(out, home);
@@ -390,7 +390,7 @@ static enum err_code take_file(struct sluice_settings *settings, const char *pat
 
 static const char *variable(const char *name)
 {
-	const char *value = name[0] ? getenv(name) : NULL;
+	const char *value = name[0] ? environment_get(name) : NULL;
 
 	return value && value[0] ? value : NULL;
 }

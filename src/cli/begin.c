@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/carry.h"
+#include "sys/environment.h"
 #include "sys/terminal.h"
 
 #include <stdio.h>
@@ -273,7 +274,7 @@ static int start_dry(struct begin *begin)
 
 int begin_run(struct begin *begin)
 {
-	begin->options.traceparent = getenv("TRACEPARENT"); /* the caller may trace us */
+	begin->options.traceparent = environment_get("TRACEPARENT"); /* the caller may trace us */
 	if (begin->options.dry_run && begin->cli->options.given[OPT_DETACH])
 		return cli_usage(begin->cli, "a dry run has no background: --detach", NULL);
 	if (begin->options.dry_run)

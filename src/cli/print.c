@@ -3,13 +3,13 @@
 
 #include "base/mem.h"
 #include "cli/escape.h"
+#include "sys/environment.h"
 #include "sys/terminal.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define OUT_FD           1
@@ -35,7 +35,7 @@ static struct {
 
 static bool is_set(const char *variable)
 {
-	const char *value = getenv(variable);
+	const char *value = environment_get(variable);
 
 	return value && value[0];
 }
@@ -51,13 +51,13 @@ static bool locale_is_utf8(void)
 		i++;
 	if (i == ARRAY_LEN(variables))
 		return false;
-	locale = str_of(getenv(variables[i]));
+	locale = str_of(environment_get(variables[i]));
 	return str_find(locale, "UTF-8", 0) != SIZE_MAX || str_find(locale, "utf8", 0) != SIZE_MAX;
 }
 
 bool print_init(const char *color, bool is_plain)
 {
-	const char *term = getenv("TERM");
+	const char *term = environment_get("TERM");
 	bool is_dumb = is_plain || !term || !term[0] || strcmp(term, "dumb") == 0;
 
 	screen.is_out_terminal = terminal_is(OUT_FD);

@@ -3,19 +3,15 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/timefmt.h"
 #include "exec/command.h"
 #include "sys/unix_socket.h"
-
-#include <errno.h>
-#include <poll.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "sys/user.h"
 
 #define CONNECTIONS_MAX   32
 #define REQUEST_BYTES_MAX 65536
-#define ANSWER_WAIT_MS    60000
+#define ANSWER_WAIT_S     60
+#define ANSWER_WAIT_NS    (ANSWER_WAIT_S * NS_PER_S)
 
 struct connection {
 	struct control *control;
@@ -165,12 +161,12 @@ static void on_readable(void *arg)
 	struct connection *connection = arg;
 	struct err err = ERR_INIT;
 	char *room = buf_room(&connection->request, 4096);
-	ssize_t len = room ? recv(connection->fd, room, 4096, MSG_DONTWAIT) : -1;
+	ssize_t len = room ? socket_receive(connection->fd, room, 4096) : -1;
 	size_t end;
 
-	if (len < 0 && room && (errno == EAGAIN || errno == EINTR))
+	if (len == 0)
 		return;
-	if (len <= 0) {
+	if (len < 0) {
 		hang_up(connection);
 		return;
 	}
@@ -186,7 +182,7 @@ static void on_connection(void *arg)
 	struct control *control = arg;
 	struct connection *connection = NULL;
 	struct err err = ERR_INIT;
-	int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = socket_accept(control->fd);
 
 	for (size_t i = 0; i < CONNECTIONS_MAX && !connection; i++) {
 		if (control->connections[i].fd < 0)
@@ -200,7 +196,7 @@ static void on_connection(void *arg)
 	connection->fd = fd;
 	buf_init(&connection->request, REQUEST_BYTES_MAX);
 	if (socket_peer(fd, &connection->peer, &err) != ERR_OK ||
-	    (connection->peer.uid != geteuid() && connection->peer.uid != 0) ||
+	    (connection->peer.uid != user_effective_id() && connection->peer.uid != 0) ||
 	    loop_watch(control->loop, fd, on_readable, connection, &connection->watch, &err) !=
 		ERR_OK)
 		hang_up(connection);
@@ -238,7 +234,7 @@ void control_close(struct control *control)
 	}
 	loop_unwatch(control->watch);
 	if (control->fd >= 0)
-		(void)unlink(control->path); /* the next owner removes a stale one as well */
+		socket_remove(control->path); /* the next owner removes a stale one as well */
 	socket_close(&control->fd);
 	mem_free(control);
 }
@@ -256,15 +252,13 @@ static void put_slice(struct buf *out, const char *name, struct str text)
 static enum err_code send_all(int fd, struct str bytes, struct err *err)
 {
 	while (bytes.len) {
-		struct pollfd ready = {.fd = fd, .events = POLLOUT};
-		ssize_t len = send(fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+		ssize_t len = socket_send(fd, bytes.ptr, bytes.len);
 
-		if (len < 0 && errno == EAGAIN)
-			(void)poll(&ready, 1, ANSWER_WAIT_MS);
-		else if (len < 0 && errno != EINTR)
+		if (len < 0)
 			return err_set(err, ERR_GONE, "the owner of the run hung up");
-		if (len > 0)
-			bytes = str_cut(bytes, (size_t)len, bytes.len);
+		if (len == 0 && !socket_wait_to_send(fd, ANSWER_WAIT_NS))
+			return err_set(err, ERR_GONE, "the owner of the run does not listen");
+		bytes = str_cut(bytes, (size_t)len, bytes.len);
 	}
 	return ERR_OK;
 }
@@ -272,20 +266,19 @@ static enum err_code send_all(int fd, struct str bytes, struct err *err)
 static enum err_code receive_line(int fd, struct buf *line, struct err *err)
 {
 	for (;;) {
-		struct pollfd ready = {.fd = fd, .events = POLLIN};
 		char *room = buf_room(line, 4096);
 		ssize_t len;
 
 		if (!room)
 			return buf_check(line, "an answer", err);
-		if (poll(&ready, 1, ANSWER_WAIT_MS) == 0)
+		if (!socket_wait_to_receive(fd, ANSWER_WAIT_NS))
 			return err_set(err, ERR_GONE,
 				       "the owner of the run did not answer within %d s",
-				       ANSWER_WAIT_MS / 1000);
-		len = recv(fd, room, 4096, 0);
-		if (len < 0 && (errno == EINTR || errno == EAGAIN))
+				       ANSWER_WAIT_S);
+		len = socket_receive(fd, room, 4096);
+		if (len == 0)
 			continue;
-		if (len <= 0)
+		if (len < 0)
 			return err_set(err, ERR_GONE,
 				       "the owner of the run ended before it answered");
 		buf_added(line, (size_t)len);

@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define NAME_BYTES 224 /* out/<step>.<attempt>.context.json */
 
@@ -106,7 +105,7 @@ static enum err_code take_user(struct engine *engine, struct prepared *prepared,
 		return ERR_OK;
 	if (find_user(name, &found, err) != ERR_OK)
 		return err->code;
-	if (geteuid() != 0 && found.uid != geteuid())
+	if (user_effective_id() != 0 && found.uid != user_effective_id())
 		return err_set(err, ERR_INVALID,
 			       "user: only a sluice that runs as root can run a command as '%s'",
 			       name);
@@ -115,7 +114,7 @@ static enum err_code take_user(struct engine *engine, struct prepared *prepared,
 	if (keep_user(engine, &found, &kept, err) != ERR_OK)
 		return err->code;
 	prepared->user = &kept->user;
-	if (geteuid() == 0 && found.uid != 0)
+	if (user_effective_id() == 0 && found.uid != 0)
 		prepared->as_user = &kept->as;
 	return ERR_OK;
 }

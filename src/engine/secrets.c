@@ -3,61 +3,32 @@
 #include "engine/engine_intern.h"
 
 #include "base/mem.h"
-#include "sys/vfs.h"
+#include "sys/environment.h"
+#include "sys/file.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define SECRET_BYTES_MAX 65536
-
-static enum err_code read_fd(int fd, struct buf *out, struct err *err)
-{
-	for (;;) {
-		char *room = buf_room(out, 4096);
-		ssize_t len;
-
-		if (!room)
-			return buf_check(out, "a secret", err);
-		len = read(fd, room, 4096);
-		if (len < 0 && errno == EINTR)
-			continue;
-		if (len < 0)
-			return err_sys(err, "read");
-		if (len == 0)
-			return ERR_OK;
-		buf_added(out, (size_t)len);
-	}
-}
 
 static enum err_code read_source(const struct param *param, const char *name, struct buf *out,
 				 struct err *err)
 {
 	const char *text;
-	enum err_code code;
 	int64_t number;
-	int fd;
 
 	switch (param->secret_from) {
 	case SECRET_FROM_ENV:
-		text = getenv(name);
+		text = environment_get(name);
 		if (!text)
 			return err_set(err, ERR_REFUSED, "the environment has no '%s'", name);
 		buf_text(out, text);
 		return buf_check(out, "a secret", err);
 	case SECRET_FROM_FILE:
-		fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-		if (fd < 0)
-			return err_sys(err, "open '%s'", name);
-		code = read_fd(fd, out, err);
-		(void)close(fd); /* only read from */
-		return code;
+		return file_drain(name, out, err);
 	case SECRET_FROM_FD:
 		if (!str_to_i64(str_of(name), &number) || number < 0 || number > 1 << 20)
 			return err_set(err, ERR_REFUSED, "'%s' is not a descriptor", name);
-		return read_fd((int)number, out, err);
+		return file_drain_fd((int)number, out, err);
 	case SECRET_FROM_NONE:
 		break;
 	}

@@ -5,10 +5,10 @@
 #include "base/timefmt.h"
 #include "rundir/intern.h"
 #include "sys/clock.h"
+#include "sys/environment.h"
 #include "sys/path.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define TEMP_BYTES (RUN_ID_BYTES_MAX + 32)
@@ -31,7 +31,7 @@ enum err_code entry_name(const char *folder, struct str step, uint32_t attempt, 
 
 static const char *env_path(const char *name)
 {
-	const char *value = getenv(name);
+	const char *value = environment_get(name);
 
 	return value && value[0] ? value : NULL;
 }

@@ -1,7 +1,8 @@
 /* sqlite.c - see sqlite.h */
 #include "store/sqlite.h"
 
-#include <dlfcn.h>
+#include "sys/library.h"
+
 #include <limits.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -37,18 +38,14 @@ static const struct binding {
 
 static enum err_code load(struct err *err)
 {
-	void *handle;
+	void *library;
 
 	if (lib.is_bound)
 		return ERR_OK;
-	handle = dlopen(LIBRARY_NAME, RTLD_NOW | RTLD_LOCAL);
-	if (!handle) {
-		(void)err_set(err, ERR_UNSUPPORTED, "load %s: %s", LIBRARY_NAME, dlerror());
+	if (library_open(LIBRARY_NAME, &library, err) != ERR_OK)
 		return err_hint(err, "install SQLite 3 (the package libsqlite3-0)");
-	}
 	for (size_t i = 0; i < sizeof(bindings) / sizeof(bindings[0]); i++) {
-		/* POSIX: what dlsym answers for a function may be used as one. */
-		void *symbol = dlsym(handle, bindings[i].name);
+		void *symbol = library_symbol(library, bindings[i].name);
 
 		if (!symbol)
 			return err_set(err, ERR_UNSUPPORTED, "%s has no '%s'", LIBRARY_NAME,

@@ -12,8 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define READ_STEP_BYTES ((size_t)65536)
-#define ROOM_MAX        64
+#define READ_STEP_BYTES  ((size_t)65536)
+#define DRAIN_STEP_BYTES ((size_t)4096)
+#define ROOM_MAX         64
 
 static void fd_drop(int *fd)
 {
@@ -68,6 +69,34 @@ enum err_code file_read(const char *path, size_t bytes_max, struct buf *out, str
 		left -= (size_t)got;
 	}
 	return buf_check(out, path, err);
+}
+
+enum err_code file_drain_fd(int fd, struct buf *out, struct err *err)
+{
+	for (;;) {
+		char *room = buf_room(out, DRAIN_STEP_BYTES);
+		ssize_t len;
+
+		if (!room)
+			return buf_check(out, "what is read", err);
+		len = read(fd, room, DRAIN_STEP_BYTES);
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len < 0)
+			return err_sys(err, "read");
+		if (len == 0)
+			return ERR_OK;
+		buf_added(out, (size_t)len);
+	}
+}
+
+enum err_code file_drain(const char *path, struct buf *out, struct err *err)
+{
+	AUTO(fd_drop) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return err_sys(err, "open '%s'", path);
+	return file_drain_fd(fd, out, err);
 }
 
 enum err_code file_folder(const char *path, struct buf *out, struct err *err)

@@ -15,6 +15,12 @@
 MUST_CHECK enum err_code file_read(const char *path, size_t bytes_max, struct buf *out,
 				   struct err *err);
 
+/* Append all that can be read from a descriptor, which stays open, or from whatever `path` names:
+ * a pipe is waited for, a terminal too. What does not fit into the buffer is its error; IO. */
+MUST_CHECK enum err_code file_drain_fd(int fd, struct buf *out, struct err *err);
+/* NOT_FOUND too. */
+MUST_CHECK enum err_code file_drain(const char *path, struct buf *out, struct err *err);
+
 /* Append the absolute folder (links resolved, realpath(3)) in which the file at `path` lies.
  * NOT_FOUND, IO. */
 MUST_CHECK enum err_code file_folder(const char *path, struct buf *out, struct err *err);

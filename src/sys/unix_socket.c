@@ -119,6 +119,16 @@ enum err_code socket_connect(const char *path, int *ret_fd, struct err *err)
 	return ERR_OK;
 }
 
+int socket_accept(int fd)
+{
+	return accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+void socket_remove(const char *path)
+{
+	(void)unlink(path);
+}
+
 enum err_code socket_peer(int fd, struct socket_peer *ret_peer, struct err *err)
 {
 	struct ucred who;
@@ -154,12 +164,27 @@ ssize_t socket_receive(int fd, void *bytes, size_t len)
 	return got == 0 ? -1 : got;
 }
 
+/* An early end (EINTR) is harmless: callers look again. */
+static bool wait_for(int fd, short events, int64_t timeout_ns)
+{
+	struct pollfd ready = {.fd = fd, .events = events};
+
+	return poll(&ready, 1, (int)((timeout_ns + 999999) / 1000000)) != 0;
+}
+
 void socket_wait(int fd, int64_t timeout_ns)
 {
-	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	(void)wait_for(fd, POLLIN, timeout_ns);
+}
 
-	/* An early end (EINTR) is harmless: callers look again. */
-	(void)poll(&ready, 1, (int)((timeout_ns + 999999) / 1000000));
+bool socket_wait_to_send(int fd, int64_t timeout_ns)
+{
+	return wait_for(fd, POLLOUT, timeout_ns);
+}
+
+bool socket_wait_to_receive(int fd, int64_t timeout_ns)
+{
+	return wait_for(fd, POLLIN, timeout_ns);
 }
 
 void socket_close(int *fd)

@@ -33,6 +33,12 @@ MUST_CHECK enum err_code socket_listen(const char *path, int *ret_fd, struct err
 /* Connect. NOT_FOUND when nobody listens there. */
 MUST_CHECK enum err_code socket_connect(const char *path, int *ret_fd, struct err *err);
 
+/* The next connection that waits on a listening socket; -1 when there is none. */
+int socket_accept(int fd);
+
+/* Remove the name of a listening socket. Best effort: the next owner removes a stale one. */
+void socket_remove(const char *path);
+
 /* Who connected (SO_PEERCRED). */
 MUST_CHECK enum err_code socket_peer(int fd, struct socket_peer *ret_peer, struct err *err);
 
@@ -44,6 +50,11 @@ ssize_t socket_receive(int fd, void *bytes, size_t len);
 /* Block until something can be received or the time is over; with -1 for a descriptor: just
  * that. */
 void socket_wait(int fd, int64_t timeout_ns);
+
+/* Block until something can be sent. False when the time is over before. */
+MUST_CHECK bool socket_wait_to_send(int fd, int64_t timeout_ns);
+/* The same for something to be received, or the end of it. */
+MUST_CHECK bool socket_wait_to_receive(int fd, int64_t timeout_ns);
 
 void socket_close(int *fd); /* -1 is fine; becomes -1 */
 

@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #define ENTRY_BYTES_MAX ((size_t)1 << 20)
 #define GROUPS_MAX      65536 /* NGROUPS_MAX of Linux */
@@ -88,4 +90,26 @@ enum err_code user_find(const char *name, struct user *ret_user, struct err *err
 		return err_sysno(err, failure, "look up the user '%.80s'", name);
 	*ret_user = user;
 	return ERR_OK;
+}
+
+uint32_t user_id(void)
+{
+	return getuid();
+}
+
+uint32_t user_effective_id(void)
+{
+	return geteuid();
+}
+
+void user_own_name(char name[USER_NAME_BYTES])
+{
+	struct passwd entry;
+	struct passwd *found = NULL;
+	char text[1024];
+
+	if (getpwuid_r(getuid(), &entry, text, sizeof(text), &found) == 0 && found)
+		(void)snprintf(name, USER_NAME_BYTES, "%s", found->pw_name);
+	else
+		(void)snprintf(name, USER_NAME_BYTES, "uid%u", (unsigned)getuid());
 }

@@ -9,6 +9,7 @@
 #include "cli/escape.h"
 #include "cli/top/view.h"
 #include "sys/clock.h"
+#include "sys/environment.h"
 #include "sys/terminal.h"
 
 #include <curses.h>
@@ -424,7 +425,7 @@ static int show_live(struct top *top, int interval_ms)
 	(void)keypad(stdscr, true);
 	(void)curs_set(0);
 	(void)set_escdelay(50);
-	if (!getenv("NO_COLOR") && start_color() == OK && use_default_colors() == OK) {
+	if (!environment_get("NO_COLOR") && start_color() == OK && use_default_colors() == OK) {
 		(void)init_pair(1, COLOR_GREEN, -1);
 		(void)init_pair(2, COLOR_RED, -1);
 		(void)init_pair(3, COLOR_YELLOW, -1);

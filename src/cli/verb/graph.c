@@ -1,9 +1,9 @@
 /* graph.c - sluice graph: what needs what, as a picture */
 #include "cli/cli.h"
+#include "sys/environment.h"
 #include "sys/file.h"
 #include "sys/terminal.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,7 +21,7 @@ static bool is_utf8(void)
 	static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		const char *value = getenv(names[i]);
+		const char *value = environment_get(names[i]);
 
 		if (value && value[0])
 			return strcasestr(value, "UTF-8") || strcasestr(value, "UTF8");
