@@ -11,6 +11,7 @@
 #define READ_BYTES    65536
 #define OUT_BYTES_MAX ((size_t)1 << 30)
 #define NAP_NS        INT64_C(1000000)
+#define DEAF_MAX      8 /* connections without a report until no other is tried */
 
 /* A token without a terminal report. */
 struct flight {
@@ -41,6 +42,7 @@ struct keeper_client {
 	enum phase phase;
 	uint32_t version; /* that is spoken: less than ours with a keeper of before an upgrade */
 	bool is_busy;     /* sending waits for room */
+	unsigned deaf;    /* connections since the last report that came over one */
 	struct buf in;
 	struct buf out;
 	size_t out_sent;
@@ -311,6 +313,7 @@ static enum err_code report_take(struct keeper_client *client, const struct exec
 	if (index == TOKEN_NONE)
 		return ERR_OK; /* of an earlier engine, or a second answer */
 	client->flights[index].is_known = true;
+	client->deaf = 0;
 	if (report->kind == EXEC_LOST)
 		return lost_report(client, index, err);
 	return flight_report(client, index, *report, err);
@@ -584,13 +587,20 @@ static enum err_code settle(struct keeper_client *client, struct err *err)
 
 /* --- the calls --- */
 
-/* Have a connection: to the keeper that lives, or to one that is started now. */
+/* Have a connection: to the keeper that lives, or to one that is started now. A keeper that cannot
+ * begin (no descriptors, no memory) is gone before it says anything, and so would be the next. */
 static enum err_code join(struct keeper_client *client, struct err *err)
 {
 	const struct keeper_link_ops *ops = client->link.ops;
-
 	int64_t end_ns = ops->now(client->link.self) + CLIENT_PATIENCE_NS;
 
+	if (client->deaf == DEAF_MAX) {
+		(void)err_set(err, ERR_GONE, "the run's keeper went away %u times without a report",
+			      client->deaf);
+		return err_hint(err,
+				"is there a lack of memory or descriptors? `sluice doctor` looks");
+	}
+	client->deaf++;
 	while (ops->now(client->link.self) < end_ns) {
 		bool is_ours = false;
 		bool is_connected = false;

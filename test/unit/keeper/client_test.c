@@ -18,6 +18,7 @@ struct old {
 	int64_t now_ns;
 	bool is_connected;
 	bool is_closing;
+	bool is_brief; /* its lock is free: it ends as soon as it was started */
 	unsigned connects;
 	unsigned starts; /* START frames that were understood */
 	uint32_t start_version;
@@ -27,21 +28,16 @@ struct old {
 
 static enum err_code old_take(void *self, bool *ret_taken, struct err *err)
 {
-	(void)self;
+	const struct old *old = self;
+
 	(void)err;
-	*ret_taken = false;
+	*ret_taken = old->is_brief;
 	return ERR_OK;
 }
 
 static void old_release(void *self)
 {
 	(void)self;
-}
-
-static enum err_code old_start(void *self, struct err *err)
-{
-	(void)self;
-	return err_set(err, ERR_IO, "its lock was never free");
 }
 
 static enum err_code old_connect(void *self, bool *ret_connected, struct err *err)
@@ -56,6 +52,13 @@ static enum err_code old_connect(void *self, bool *ret_connected, struct err *er
 	buf_clear(&old->out);
 	*ret_connected = true;
 	return ERR_OK;
+}
+
+static enum err_code old_start(void *self, struct err *err)
+{
+	bool is_connected;
+
+	return old_connect(self, &is_connected, err);
 }
 
 static void old_disconnect(void *self)
@@ -90,6 +93,8 @@ static ssize_t old_send(void *self, const void *bytes, size_t len)
 	size_t at = 0;
 
 	if (!old->is_connected)
+		return -1;
+	if (old->is_brief)
 		return -1;
 	buf_put(&old->in, bytes, len);
 	while (!old->is_closing) {
@@ -158,9 +163,10 @@ static uint32_t old_boot(void *self)
 
 static enum err_code old_read_log(void *self, struct buf *out, struct err *err)
 {
-	(void)self;
+	const struct old *old = self;
+
 	(void)out;
-	return err_set(err, ERR_IO, "its lock was never free");
+	return old->is_brief ? ERR_OK : err_set(err, ERR_IO, "its lock was never free");
 }
 
 static enum err_code old_sweep(void *self, const char *token_text, const struct record *spawned,
@@ -309,6 +315,34 @@ static void a_keeper_of_a_newer_engine_is_left_alone(void **state)
 	client_free(client);
 }
 
+/* D20, D22: it ends before it says anything, and so does the next. One that reports is not held to
+ * account for those before it. */
+static void a_keeper_that_never_answers_is_given_up(void **state)
+{
+	struct old old = {.version = WIRE_VERSION, .is_brief = true};
+	struct keeper_client *client = client_make(&old, 3);
+	struct err err = ERR_INIT;
+
+	(void)state;
+	for (unsigned i = 1; i <= 3; i++) {
+		assert_int_equal(client_start(client, &plain, &err), ERR_OK);
+		assert_int_equal(report_next(client), EXEC_ABSENT);
+		assert_int_equal(old.connects, i);
+	}
+	old.is_brief = false;
+	assert_int_equal(client_start(client, &plain, &err), ERR_OK);
+	assert_int_equal(report_next(client), EXEC_STARTED);
+	old.is_brief = true;
+	for (old.connects = 0; old.connects < 100;) {
+		if (client_start(client, &plain, &err) != ERR_OK)
+			break;
+		(void)report_next(client);
+	}
+	assert_int_equal(err.code, ERR_GONE);
+	assert_in_range(old.connects, 4, 20);
+	client_free(client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +350,7 @@ int main(void)
 	    cmocka_unit_test(it_refuses_what_the_older_keeper_could_not_do),
 	    cmocka_unit_test(a_keeper_of_a_version_that_nobody_knows_is_an_error),
 	    cmocka_unit_test(a_keeper_of_a_newer_engine_is_left_alone),
+	    cmocka_unit_test(a_keeper_that_never_answers_is_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
