@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include <uv.h>
@@ -34,6 +35,19 @@ static void on_timer(void *arg)
 	(void)!read(loop->timer_fd, &count, sizeof(count));
 }
 
+/* uv_loop_init ends the program when the first loop of a process finds no descriptors for its pipe:
+ * so they are looked for before. */
+static enum err_code pipe_try(struct err *err)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_sys(err, "make a pipe");
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+	return ERR_OK;
+}
+
 enum err_code loop_new(struct loop **ret_loop, struct err *err)
 {
 	struct loop *loop = mem_new(1, sizeof(*loop));
@@ -41,6 +55,10 @@ enum err_code loop_new(struct loop **ret_loop, struct err *err)
 
 	if (!loop)
 		return mem_err(err);
+	if (pipe_try(err) != ERR_OK) {
+		mem_free(loop);
+		return err->code;
+	}
 	loop->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (loop->timer_fd < 0) {
 		(void)err_sys(err, "make a timer");
