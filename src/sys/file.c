@@ -25,10 +25,13 @@ static void fd_drop(int *fd)
 /* Without waiting for a writer: a named pipe that nobody writes to must not hang a command. */
 static enum err_code open_to_read(const char *path, int *ret_fd, struct err *err)
 {
-	AUTO(fd_drop) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	AUTO(fd_drop) int fd = -1;
 	struct stat info;
 	int flags;
 
+	do {
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	} while (fd < 0 && errno == EINTR);
 	if (fd < 0) {
 		(void)err_sys(err, "open '%s'", path);
 		if (err->sys == ENOTDIR) /* below a file there is nothing */
