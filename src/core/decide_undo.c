@@ -97,10 +97,13 @@ enum decide_answer decide_next_undo(struct decider *decider, struct event *event
 
 /* --------------------------------------------------------------------------------- inputs */
 
-/* Does the input speak of the compensation that runs? */
+/* Does the input speak of the compensation that runs? Of one whose leftovers ended the rollback
+ * nothing is recorded until somebody asks for the rollback again. */
 static bool is_current_undo(const struct ask *ask)
 {
-	return ask->run->undo.is_running && ask->run->undo.attempt == ask->in->attempt;
+	const struct undo_state *undo = &ask->run->undo;
+
+	return undo->is_active && undo->is_running && undo->attempt == ask->in->attempt;
 }
 
 static struct event *add_undo(const struct ask *ask, enum event_type type)

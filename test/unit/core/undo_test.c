@@ -238,6 +238,22 @@ static void s8_3_leftovers_of_a_compensation_end_the_rollback_without_an_end_of_
 	fixture_expect(&f, "compensation.failed a 0 lost\nrun.completed failed failed");
 }
 
+/* The leftovers went right after the rollback had come to rest, and its engine still listens. */
+static void s8_3_the_end_of_a_compensation_that_is_told_too_late_makes_no_event(void **state)
+{
+	AUTO(fixture_close) struct fixture f;
+
+	(void)state;
+	fixture_open(&f, "a undo=3; b on=compensate");
+	fixture_start(&f);
+	fixture_ok(&f, "a");
+	fixture_fail(&f, "b", CLASS_UNKNOWN);
+	fixture_undo_leftovers(&f);
+	fixture_forget(&f);
+	fixture_undo_lose(&f);
+	fixture_expect(&f, "");
+}
+
 static void s10_a_resume_in_the_middle_goes_on_with_the_rollback(void **state)
 {
 	AUTO(fixture_close) struct fixture f;
@@ -387,6 +403,7 @@ int main(void)
 	    cmocka_unit_test(s8_4_a_lost_compensation_is_not_run_again_unasked),
 	    cmocka_unit_test(
 		s8_3_leftovers_of_a_compensation_end_the_rollback_without_an_end_of_it),
+	    cmocka_unit_test(s8_3_the_end_of_a_compensation_that_is_told_too_late_makes_no_event),
 	    cmocka_unit_test(s10_a_resume_in_the_middle_goes_on_with_the_rollback),
 	    cmocka_unit_test(s10_nothing_to_undo_is_rolled_back_at_once),
 	    cmocka_unit_test(
