@@ -83,7 +83,7 @@ def work(program, folder):
     with disk.mounted(image, world.disk):
         facts["at_last"] = world("resume", run_id).code
         whole = world.log(run_id, ended="succeeded")
-        PowerLedger(world.witness, whole).check(whole)
+        PowerLedger(world.witness).check(whole)
         facts |= {"kept_at_last": sum(line in split_lines(world.raw(run_id))[0] for line in told),
                   "repairs": len(whole.of("log.repaired")), "effects": len(world.witness.read_text().splitlines())}
     world.close()

@@ -6,6 +6,7 @@ what the log says that they did."""
 import collections
 import hashlib
 import json
+import os
 import re
 import sqlite3
 from pathlib import Path
@@ -117,6 +118,7 @@ class Step:
         self.attempt = -1        # of the last step.started
         self.started = []        # attempts
         self.ends = {}           # attempt -> event type
+        self.cached = set()      # attempts that were not executed, as an earlier success stood for them
         self.announced = None    # attempt of a step.retried that has not started
         self.retried = 0
         self.lost = 0
@@ -384,6 +386,8 @@ class Log:
         self.move(step, "succeeded")
         if event["new_state"] != "succeeded" or step.cannot_begin:
             raise Damage("step.succeeded says succeeded, of a step that began")
+        if "cached_from" in event:
+            step.cached.add(event["attempt"])
 
     def on_step_failed(self, event, step, gate):
         self.end(event, step)
@@ -479,44 +483,56 @@ def check_log(run_dir, run_id=None, *, hard_gates=(), torn=False, ended=None):
     return log
 
 
+def teller():
+    """The program by which steps leave their traces (test/support/tell.c)."""
+    build = Path(os.environ.get("SLUICE_BUILD", Path(__file__).resolve().parents[2] / "build"))
+    path = build / "test/support/tell"
+    if not path.is_file():
+        raise FileNotFoundError(f"no {path}: it is built where libsqlite3-dev is installed")
+    return path.resolve()
+
+
 class Ledger:
-    """Where steps leave what they did: a witness file and a SQLite table, one row for each execution."""
+    """Where steps leave what they did: a witness file and a SQLite database (test/support/tell.c)."""
 
-    # One write each: a line below PIPE_BUF in an O_APPEND file is whole or absent.
-    SCRIPT = ('token="$SLUICE_RUN_ID $SLUICE_STEP $SLUICE_ATTEMPT"; echo "$token" >>"$WITNESS"; '
-              'sqlite3 -cmd ".timeout 20000" "$LEDGER" '
-              '"PRAGMA synchronous=OFF; INSERT INTO ledger VALUES (\'$token\');" >/dev/null')
-
-    # The same for what undoes a step.
-    UNDO = SCRIPT.replace("$SLUICE_STEP", "$SLUICE_STEP.comp", 1)
+    SCRIPT = '"$TELL"'
+    UNDO = '"$TELL" undo'  # of what undoes a step
 
     def __init__(self, folder):
         self.witness = Path(folder) / "witness"
         self.database = Path(folder) / "ledger.db"
         self.witness.touch()
-        with sqlite3.connect(self.database) as db:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("CREATE TABLE IF NOT EXISTS ledger (token TEXT NOT NULL)")
-        db.close()
+        if not self.database.exists():
+            with sqlite3.connect(self.database) as db:
+                db.executescript("PRAGMA journal_mode=WAL; CREATE TABLE ledger (token TEXT PRIMARY KEY);"
+                                 "CREATE TABLE effects (key TEXT PRIMARY KEY, fence INTEGER NOT NULL);"
+                                 "CREATE TABLE late (token TEXT NOT NULL);")
+            db.close()
 
     @property
     def env(self):
-        return {"WITNESS": str(self.witness), "LEDGER": str(self.database)}
+        return {"WITNESS": str(self.witness), "LEDGER": str(self.database), "TELL": str(teller())}
 
     def executions(self):
         """Counter of tokens, by the witness."""
         return collections.Counter(self.witness.read_text().splitlines())
 
     def rows(self):
+        """The same by the database, in which a token stands once at most."""
         db = sqlite3.connect(self.database)
         try:
+            late = [token for (token,) in db.execute("SELECT token FROM late")]
+            if late:
+                raise Damage(f"S8.6: executed behind the fence of a later attempt: {late}")
             return collections.Counter(token for (token,) in db.execute("SELECT token FROM ledger"))
         finally:
             db.close()
 
     def check(self, log):
-        """Compare with a checked log of a run that has ended."""
-        seen, rows = self.executions(), self.rows()
+        """Compare with a checked log of a run that has ended; answers what it executed."""
+        seen, rows = ({token: times for token, times in tokens.items() if token.split(" ")[0] == log.run_id}
+                      for tokens in (self.executions(), self.rows()))
+        seen, rows = collections.Counter(seen), collections.Counter(rows)
         for token, times in (seen + rows).items():
             if seen[token] > 1 or rows[token] > 1:
                 raise Damage(f"S8.2: '{token}' was executed {times} times")
@@ -535,7 +551,9 @@ class Ledger:
                              f"{step.reopened} reopened")
             for attempt, end in step.ends.items():
                 token = f"{log.run_id} {name} {attempt}"
-                if end == "step.succeeded" and (seen[token] != 1 or rows[token] != 1):
+                if attempt in step.cached and (seen[token] or rows[token]):
+                    raise Damage(f"'{token}' was cached and executed all the same")
+                if end == "step.succeeded" and attempt not in step.cached and not seen[token] == rows[token] == 1:
                     raise Damage(f"'{token}' succeeded and left no trace")
             for attempt, end in step.undo_ends.items():
                 token = f"{log.run_id} {name}.comp {attempt}"

@@ -120,8 +120,9 @@ class Sluice:
     # ------------------------------------------------------------------------- processes
 
     def environ(self, env, prefix):
-        """Of one process. A leak is no finding below strace: the leak sanitizer does not work there."""
-        traced = {"ASAN_OPTIONS": "detect_leaks=0"} if prefix and "strace" in str(prefix[0]) else {}
+        """Of one process. A leak is no finding where it is traced: the leak sanitizer does not work there."""
+        is_traced = prefix and Path(prefix[0]).name in ("strace", "killat")
+        traced = {"ASAN_OPTIONS": "detect_leaks=0"} if is_traced else {}
         return {**self.env, **traced, **(env or {})}
 
     def command(self, *args, prefix=(), name="sluice"):
@@ -236,12 +237,16 @@ class Sluice:
     def keepers(self, run_id=None):
         """Pids of keepers of the run."""
         found = []
-        for pid in processes(self.marker) + processes(str(self.sockets)):
+        for entry in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
-                argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                if b"keeper" in argv[0] and (run_id or self.id).encode() in argv[3:4]:
-                    found.append(pid)
-        return sorted(set(found))
+                words = Path(f"/proc/{entry}/cmdline").read_bytes()
+                argv = words.split(b"\0")
+                if b"keeper" not in argv[0] or (run_id or self.id).encode() not in argv[3:4]:
+                    continue
+                all_words = Path(f"/proc/{entry}/environ").read_bytes() + words
+                if self.marker.encode() in all_words or str(self.sockets).encode() in all_words:
+                    found.append(int(entry))
+        return sorted(pid for pid in found if alive(pid))
 
     def is_owned(self, run_id=None):
         with open(self.run_dir(run_id) / "run.lock", "r+b") as f:
