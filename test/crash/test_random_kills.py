@@ -1,91 +1,82 @@
-"""D04: engine and keeper are killed at random moments, one to five times a run, and paused.
+"""D04, X01: engine, keeper, steps, and whoever gives an order are killed at random moments, one to five times a run,
+or paused.
 
-SLUICE_KILLS: how many runs (300; 20 with -m quick). SLUICE_SEED: where the seeds begin; a failure names
-its own seed, and SLUICE_SEED=<seed> SLUICE_KILLS=1 does it again (times still vary)."""
-import contextlib
+SLUICE_KILLS: how many runs (1000). SLUICE_SEED: where the seeds begin; a failure names its own, and
+SLUICE_SEED=<seed> SLUICE_KILLS=1 does it again (times still vary)."""
 import os
-import random
-import shutil
-import signal
-import time
+import sqlite3
+import subprocess
 
 import pytest
 
-from support.checker import Ledger, is_kept
-from support.kills import World, eight_steps, sweep
+from kill_storm import Storm
+from support.checker import Ledger
+from support.kills import sweep
 
-RUNS = int(os.environ.get("SLUICE_KILLS", "300"))
+RUNS = int(os.environ.get("SLUICE_KILLS", "1000"))
 SEED = int(os.environ.get("SLUICE_SEED", "1"))
-PARTS = 10
+PARTS = 20
 
 
-def pids_of(world, engine, chance):
-    if chance.random() < 0.35:
-        return world.keepers() or [engine.pid]
-    return [engine.pid]
-
-
-def disturb(world, engine, chance):
-    """Kill, or pause and go on."""
-    for pid in pids_of(world, engine, chance):
-        with contextlib.suppress(ProcessLookupError):
-            if chance.random() < 0.2:
-                os.kill(pid, signal.SIGSTOP)
-                time.sleep(chance.random() * 0.05)
-                os.kill(pid, signal.SIGCONT)
-            else:
-                os.kill(pid, signal.SIGKILL)
-
-
-def campaign(tmp_path, program, seed):
-    chance = random.Random(seed)
-    world = World(tmp_path / f"seed-{seed}", program, on_lost="rerun", steps=eight_steps())
-    known = b""
-    try:
-        for time_ in range(chance.randint(1, 5)):
-            born = (world.run_dir() / "events.jsonl").exists()
-            engine = world.start(*(("resume", world.id) if born else ("run", world.file, "--run-id", world.id)))
-            time.sleep(chance.random() * (0.2 if time_ == 0 else 0.1))
-            disturb(world, engine, chance)
-            if chance.random() < 0.6:  # else the next engine comes while this one may still live
-                with contextlib.suppress(ProcessLookupError):
-                    engine.kill()
-                engine.wait(20)
-            now = world.lines()
-            assert is_kept(known, now), "S1.5: an acknowledged line is gone"
-            known = now
-        for process in world.open:
-            if process.poll() is None:
-                process.wait(30)
-        world.finish()
-    except BaseException as problem:
-        problem.args = (f"seed {seed}: {problem}",)
-        raise
-    finally:
-        world.close()
-    shutil.rmtree(world.root)
+@pytest.fixture(scope="module")
+def storm(place, sluice_program):
+    (place / "storm").mkdir()
+    return Storm(place / "storm", sluice_program)
 
 
 @pytest.mark.quick
-def test_some_random_kills(tmp_path, sluice_program):
-    sweep(range(SEED, SEED + min(RUNS, 20)), campaign, tmp_path, sluice_program)
+def test_some_random_kills(storm):
+    sweep(range(SEED, SEED + min(RUNS, 12)), storm.one)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
-def test_random_kills(tmp_path, sluice_program, part):
-    sweep(range(SEED + part, SEED + RUNS, PARTS), campaign, tmp_path, sluice_program)
+def test_random_kills(storm, part):
+    sweep(range(SEED + part, SEED + RUNS, PARTS), storm.one)
 
 
-def test_the_ledger_itself_finds_a_second_execution(sluice):
-    """Guards the guard."""
+@pytest.fixture
+def told(sluice):
+    """A run of two steps with its ledger."""
     ledger = Ledger(sluice.root)
-    path = sluice.pipeline({"a": Ledger.SCRIPT}, env={name: {"from": "env"} for name in ledger.env})
+    path = sluice.pipeline({"a": Ledger.SCRIPT, "b": Ledger.SCRIPT},
+                           env={name: {"from": "env"} for name in ledger.env})
     sluice("run", path, "--run-id", sluice.id, env=ledger.env, code=0)
+    ledger.check(sluice.log())
+    return ledger
+
+
+def test_the_ledger_itself_finds_a_second_execution(sluice, told):
+    """Guards the guard."""
     log = sluice.log()
-    ledger.check(log)
-    whole = ledger.witness.read_text()
+    whole = told.witness.read_text()
     for bad in (whole * 2, whole + f"{sluice.id} a 1\n", ""):
-        ledger.witness.write_text(bad)
+        told.witness.write_text(bad)
         with pytest.raises(AssertionError):
-            ledger.check(log)
+            told.check(log)
+
+
+@pytest.mark.parametrize("statement", [
+    "DELETE FROM ledger", "DELETE FROM ledger WHERE token LIKE '% b 0'", "INSERT INTO ledger VALUES ('{} c 0')",
+    "INSERT INTO late VALUES ('{} a 0')"])
+def test_the_ledger_itself_finds_rows_that_are_missing_or_too_many(sluice, told, statement):
+    with sqlite3.connect(told.database) as db:
+        db.execute(statement.format(sluice.id))
+    db.close()
+    with pytest.raises(AssertionError):
+        told.check(sluice.log())
+
+
+@pytest.mark.parametrize("attempt, fence, code, text", [
+    ("0", "9", 99, "was executed before"), ("1", "0", 99, "after a later attempt"), ("1", "9", 0, "")])
+def test_what_steps_run_finds_a_token_twice_and_an_attempt_that_comes_late(sluice, told, attempt, fence, code, text):
+    env = {**told.env, "SLUICE_RUN_ID": sluice.id, "SLUICE_STEP": "a", "SLUICE_ATTEMPT": attempt, "SLUICE_FENCE": fence}
+    done = subprocess.run([told.env["TELL"]], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == code and text in done.stderr, done
+
+
+def test_a_cached_step_that_is_executed_all_the_same_is_found(sluice, told):
+    log = sluice.log()
+    log.steps["a"].cached.add(0)
+    with pytest.raises(AssertionError, match="cached and executed"):
+        told.check(log)

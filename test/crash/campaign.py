@@ -1,0 +1,103 @@
+"""Kills: of engines, keepers, resumes, approve, stop, rollback and gc at each of their system calls, in five kinds of
+pipelines; then at random moments.
+
+usage: campaign.py [--minutes M] [--seed S] [--sweep NAME]... [--storms N]
+
+The points of all sweeps come in an order that follows from the seed, for three quarters of the time or until all are
+done; kills at random moments have the rest. Prints one line of JSON at its end; exit 1 when something failed.
+Worlds that show a failure are kept in build/campaign/."""
+import argparse
+import collections
+import json
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import kill_sweep  # noqa: E402
+from kill_storm import Storm  # noqa: E402
+from support.sluice import install  # noqa: E402
+
+CHUNK = 25
+MOST_FAILURES = 50
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=1)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sweep", action="append", choices=list(kill_sweep.sweeps()), help="only these, and no storms")
+    parser.add_argument("--storms", type=int, help="so many runs with kills at random moments, and no sweeps")
+    return parser.parse_args()
+
+
+class Campaign:
+    def __init__(self, place, seed):
+        self.place, self.seed = place, seed
+        self.program = install(place / "bin")
+        self.chance = random.Random(seed)
+        self.figures = collections.Counter()
+        self.failures = []
+
+    def case(self, what, *args):
+        try:
+            what(*args)
+        except (AssertionError, TimeoutError) as problem:
+            self.failures.append(str(problem)[:1500])
+
+    def is_over(self, until):
+        return time.monotonic() > until or len(self.failures) >= MOST_FAILURES
+
+    def sweeps(self, names, until):
+        """Answers how many points there are, as far as it is known: all, when there was time to look."""
+        made = {name: kill_sweep.begin(name, self.place, self.program) for name in names}
+        chunks = []
+        for name, sweep in made.items():
+            points = sweep.points()
+            self.chance.shuffle(points)
+            self.figures["points in all"] += len(points)
+            chunks += [(sweep, points[at:at + CHUNK]) for at in range(0, len(points), CHUNK)]
+        self.chance.shuffle(chunks)
+        for sweep, points in chunks:
+            for point in points:
+                if self.is_over(until):
+                    break
+                self.case(sweep.one, point)
+        for sweep in made.values():
+            self.figures.update(sweep.figures)
+
+    def storms(self, most, until):
+        place = self.place / "storm"
+        place.mkdir()
+        storm = Storm(place, self.program)
+        n = 0
+        while not self.is_over(until) and n != most:
+            self.case(storm.one, self.seed * 1_000_000 + n)
+            n += 1
+        self.figures.update(storm.figures)
+
+
+def main():
+    args = arguments()
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # and its worlds go with it
+    begun = time.monotonic()
+    end = begun + args.minutes * 60
+    with kill_sweep.ground("/tmp") as place:
+        campaign = Campaign(place, args.seed)
+        if args.storms is None:
+            campaign.sweeps(args.sweep or list(kill_sweep.sweeps()), end if args.sweep else begun + args.minutes * 45)
+        if not args.sweep:
+            campaign.storms(args.storms, float("inf") if args.storms is not None else end)
+    figures = campaign.figures
+    print(json.dumps({"family": "crash", "cases": figures["points"] + figures["runs"] + len(campaign.failures),
+                      "failures": campaign.failures, "seed": args.seed, "seconds": round(time.monotonic() - begun, 1),
+                      **figures}))
+    return 1 if campaign.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
