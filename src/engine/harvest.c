@@ -174,10 +174,13 @@ static void hash_outputs(struct gathering *g)
 
 static enum err_code keep_result(struct gathering *g, struct result_file *file, struct err *err)
 {
-	struct event *events = arena_new(&g->engine->tick, file->events_count + 1, sizeof(*events));
+	struct event *events = NULL;
 
-	if (!events)
-		return mem_err(err);
+	if (file->events_count) {
+		events = arena_new(&g->engine->tick, file->events_count, sizeof(*events));
+		if (!events)
+			return mem_err(err);
+	}
 	for (size_t i = 0; i < file->events_count; i++) {
 		struct str data = event_text(&file->events[i], EVENT_FIELD_DATA);
 

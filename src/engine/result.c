@@ -119,8 +119,8 @@ bool result_event_type_valid(struct str type)
 
 static enum err_code take_event(struct result_file *result, struct str object, struct err *err)
 {
-	struct event *event = &result->events[result->events_count];
 	AUTO(buf_fini) struct buf compact = BUF_INIT;
+	struct event *event;
 	struct str type;
 	struct str data;
 
@@ -132,6 +132,12 @@ static enum err_code take_event(struct result_file *result, struct str object, s
 	data = json_get(object, "data");
 	if (!type.ptr || json_type_of(type) != JSON_STRING)
 		return err_set(err, ERR_INVALID, "an event has no 'type'");
+	if (!result->events)
+		result->events =
+		    arena_new(&result->texts, RESULT_EVENTS_MAX, sizeof(*result->events));
+	if (!result->events)
+		return mem_err(err);
+	event = &result->events[result->events_count];
 	event_init(event, EVENT_USER);
 	if (decode_text(result, type, &event->type_text, err) != ERR_OK)
 		return err->code;

@@ -21,7 +21,7 @@ struct result_file {
 	struct quality_figures quality; /* custom in `texts` */
 	struct str error_class;         /* in `texts` */
 	struct str reason;
-	struct event events[RESULT_EVENTS_MAX]; /* x- events with data; texts in `texts` */
+	struct event *events; /* x- events with data; in `texts`; NULL without any */
 	size_t events_count;
 	struct arena texts;
 };

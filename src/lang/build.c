@@ -521,8 +521,9 @@ static enum err_code source_read(struct build *build, uint64_t depth_max, uint64
 {
 	bool is_frozen = false;
 
-	if (build->is_frozen &&
-	    nodes_read_frozen(&build->nodes, build->source, &is_frozen, err) != ERR_OK)
+	if (str_starts(build->source, "{\"") &&
+	    nodes_read_frozen(&build->nodes, build->source, depth_max, nodes_max, &is_frozen,
+			      err) != ERR_OK)
 		return err->code;
 	*ret_is_whole = is_frozen;
 	if (is_frozen)

@@ -1,7 +1,8 @@
 /* frozen.c - nodes_read_frozen: the canonical JSON that freeze.c writes, to nodes.
  *
- * A frozen definition is read at each birth, resume and fold of a run, and libyaml spends most of
- * that time looking for what this form does not have. What differs from it, be it by one blank, is
+ * A frozen definition is read at each birth, resume and fold of a run, as is the text of a pipeline
+ * that a program built, and libyaml spends most of that time looking for what this form does not
+ * have. What differs from it, be it by one blank, is
  * left to nodes_read, which reads JSON too and says what is wrong and where. */
 #include "base/buf.h"
 #include "base/hash.h"
@@ -156,15 +157,15 @@ static bool document_read(struct frozen *frozen)
 	return frozen->tree.diags->count == 0;
 }
 
-enum err_code nodes_read_frozen(struct nodes *nodes, struct str source, bool *ret_is_frozen,
-				struct err *err)
+enum err_code nodes_read_frozen(struct nodes *nodes, struct str source, uint64_t depth_max,
+				uint64_t nodes_max, bool *ret_is_frozen, struct err *err)
 {
 	AUTO(diags_fini) struct diags diags;
 	struct frozen frozen = {.tree = {.nodes = nodes,
 					 .diags = &diags,
 					 .err = err,
-					 .depth_max = UINT32_MAX,
-					 .nodes_max = UINT32_MAX},
+					 .depth_max = depth_max,
+					 .nodes_max = nodes_max},
 				.text = source,
 				.column = 1,
 				.decoded = BUF_INIT};

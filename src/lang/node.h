@@ -52,8 +52,9 @@ MUST_CHECK enum err_code nodes_read(struct nodes *nodes, struct str source, uint
 
 /* The same for what lang_freeze writes, many times faster: JSON in its canonical form, without
  * blanks, in one line. *ret_is_frozen is false, and the tree is empty, when the text is not exactly
- * of that form; nodes_read then reads it, or says what is wrong. MEMORY. */
+ * of that form, or over a limit; nodes_read then reads it, or says what is wrong. MEMORY. */
 MUST_CHECK enum err_code nodes_read_frozen(struct nodes *nodes, struct str source,
+					   uint64_t depth_max, uint64_t nodes_max,
 					   bool *ret_is_frozen, struct err *err);
 
 /* What a scalar is under the core schema of YAML 1.2 (section 10.3.2). */

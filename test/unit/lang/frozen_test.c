@@ -26,7 +26,9 @@ static void both_read(struct both *both, struct str text)
 	nodes_init(&both->fast);
 	nodes_init(&both->slow);
 	diags_init(&diags, 10);
-	assert_int_equal(nodes_read_frozen(&both->fast, text, &both->is_frozen, &err), ERR_OK);
+	assert_int_equal(
+	    nodes_read_frozen(&both->fast, text, UINT32_MAX, UINT32_MAX, &both->is_frozen, &err),
+	    ERR_OK);
 	assert_int_equal(
 	    nodes_read(&both->slow, text, UINT32_MAX, UINT32_MAX, &diags, &both->is_whole, &err),
 	    ERR_OK);
@@ -188,12 +190,35 @@ static void a_deep_frozen_form_costs_no_stack(void **state)
 	both_fini(&both);
 }
 
+static void what_is_over_a_limit_is_left_to_the_reader_of_yaml(void **state)
+{
+	struct str text = STR("{\"a\":[[1]]}"); /* five nodes, three levels */
+	struct err err = ERR_INIT;
+
+	(void)state;
+	for (uint64_t nodes_max = 1; nodes_max < 8; nodes_max++) {
+		for (uint64_t depth_max = 1; depth_max < 6; depth_max++) {
+			struct nodes nodes;
+			bool is_frozen;
+
+			nodes_init(&nodes);
+			assert_int_equal(
+			    nodes_read_frozen(&nodes, text, depth_max, nodes_max, &is_frozen, &err),
+			    ERR_OK);
+			assert_int_equal(is_frozen, nodes_max >= 5 && depth_max >= 3);
+			assert_int_equal(nodes.count, is_frozen ? 5 : 0);
+			nodes_fini(&nodes);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_fast_reader_reads_what_the_reader_of_yaml_reads),
 	    cmocka_unit_test(a_damaged_frozen_form_is_never_read_differently),
 	    cmocka_unit_test(what_is_not_canonical_is_left_to_the_reader_of_yaml),
+	    cmocka_unit_test(what_is_over_a_limit_is_left_to_the_reader_of_yaml),
 	    cmocka_unit_test(a_deep_frozen_form_costs_no_stack),
 	};
 
