@@ -521,7 +521,7 @@ static enum err_code source_read(struct build *build, uint64_t depth_max, uint64
 {
 	bool is_frozen = false;
 
-	if (str_starts(build->source, "{\"") &&
+	if (str_starts(build->source, "{") &&
 	    nodes_read_frozen(&build->nodes, build->source, depth_max, nodes_max, &is_frozen,
 			      err) != ERR_OK)
 		return err->code;

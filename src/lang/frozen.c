@@ -1,4 +1,5 @@
-/* frozen.c - nodes_read_frozen: the canonical JSON that freeze.c writes, to nodes.
+/* frozen.c - nodes_read_frozen: the canonical JSON that freeze.c writes, to nodes. Lines may end
+ * where api/writing.c ends them.
  *
  * A frozen definition is read at each birth, resume and fold of a run, as is the text of a pipeline
  * that a program built, and libyaml spends most of that time looking for what this form does not
@@ -17,7 +18,7 @@ struct frozen {
 	struct str text;
 	size_t at;
 	size_t column_at; /* where `column` was counted */
-	uint32_t column;
+	uint32_t line, column;
 	struct buf decoded; /* a text that has escapes */
 };
 
@@ -32,6 +33,16 @@ static bool take(struct frozen *frozen, char c)
 
 	frozen->at += is_there;
 	return is_there;
+}
+
+/* After an opening bracket or a comma, before a closing one, and at the end. */
+static void line_ends_skip(struct frozen *frozen)
+{
+	while (take(frozen, '\n')) {
+		frozen->line++;
+		frozen->column = 1;
+		frozen->column_at = frozen->at;
+	}
 }
 
 /* Of the byte at `at`, in code points; it never goes back. */
@@ -74,7 +85,7 @@ static bool text_add(struct frozen *frozen)
 		    str_has(text, '\0'))
 			return false;
 	}
-	index = tree_add(&frozen->tree, NODE_TEXT, 1, column_of(frozen, from));
+	index = tree_add(&frozen->tree, NODE_TEXT, frozen->line, column_of(frozen, from));
 	if (index == NODE_NONE)
 		return false;
 	text = arena_str(&frozen->tree.nodes->arena, text);
@@ -96,7 +107,7 @@ static bool plain_add(struct frozen *frozen)
 
 	if (json_scan(frozen->text, &frozen->at, 0, &ignored) != ERR_OK)
 		return false;
-	index = tree_add(&frozen->tree, NODE_TEXT, 1, column_of(frozen, from));
+	index = tree_add(&frozen->tree, NODE_TEXT, frozen->line, column_of(frozen, from));
 	if (index == NODE_NONE)
 		return false;
 	text = arena_str(&frozen->tree.nodes->arena, str_cut(frozen->text, from, frozen->at));
@@ -111,10 +122,11 @@ static bool plain_add(struct frozen *frozen)
 
 static bool open(struct frozen *frozen, bool is_map)
 {
-	uint32_t index = tree_add(&frozen->tree, is_map ? NODE_MAP : NODE_LIST, 1,
+	uint32_t index = tree_add(&frozen->tree, is_map ? NODE_MAP : NODE_LIST, frozen->line,
 				  column_of(frozen, frozen->at));
 
 	frozen->at++;
+	line_ends_skip(frozen);
 	return index != NODE_NONE && tree_open(&frozen->tree, index, is_map) == ERR_OK;
 }
 
@@ -124,11 +136,15 @@ static bool value_end(struct frozen *frozen)
 	while (frozen->tree.depth) {
 		const struct tree_frame *frame = &frozen->tree.frames[frozen->tree.depth - 1];
 
-		if (take(frozen, ','))
+		if (take(frozen, ',')) {
+			line_ends_skip(frozen);
 			return !next_is(frozen, '}') && !next_is(frozen, ']');
+		}
+		line_ends_skip(frozen);
 		if (!take(frozen, frame->is_map ? '}' : ']') || tree_close(&frozen->tree) != ERR_OK)
 			return false;
 	}
+	line_ends_skip(frozen);
 	return frozen->at == frozen->text.len;
 }
 
@@ -167,6 +183,7 @@ enum err_code nodes_read_frozen(struct nodes *nodes, struct str source, uint64_t
 					 .depth_max = depth_max,
 					 .nodes_max = nodes_max},
 				.text = source,
+				.line = 1,
 				.column = 1,
 				.decoded = BUF_INIT};
 	bool is_frozen;

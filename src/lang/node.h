@@ -51,8 +51,9 @@ MUST_CHECK enum err_code nodes_read(struct nodes *nodes, struct str source, uint
 				    struct err *err);
 
 /* The same for what lang_freeze writes, many times faster: JSON in its canonical form, without
- * blanks, in one line. *ret_is_frozen is false, and the tree is empty, when the text is not exactly
- * of that form, or over a limit; nodes_read then reads it, or says what is wrong. MEMORY. */
+ * blanks; lines may end behind an opening bracket or a comma, and before a closing bracket.
+ * *ret_is_frozen is false, and the tree is empty, when the text is not exactly of that form, or
+ * over a limit; nodes_read then reads it, or says what is wrong. MEMORY. */
 MUST_CHECK enum err_code nodes_read_frozen(struct nodes *nodes, struct str source,
 					   uint64_t depth_max, uint64_t nodes_max,
 					   bool *ret_is_frozen, struct err *err);

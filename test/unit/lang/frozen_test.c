@@ -73,6 +73,7 @@ static const char *const frozen[] = {
     "{\"\xC3\xA9\":\"\xE2\x82\xAC\xF0\x9F\x98\x80\",\"b\":\"\xC3\xA9\\n\",\"c\":{\"d\":true}}",
     "{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6,\"g\":7,\"h\":8,\"i\":9,\"j\":10,\"k\":11,"
     "\"l\":12,\"m\":13,\"n\":14}",
+    "{\n\"a\":1,\n\"b\":{\n\"\xC3\xA9\":[\n1,\n\n2],\"d\":3}\n}\n\n",
     "{\"<<\":1,\"x\":{\"<<\":[\"<<\"]},\"\":\"\",\"~\":null,\"run\":\"echo '${run.id}' # no: "
     "comment, {x}\"}",
 };
@@ -125,7 +126,7 @@ static void a_damaged_frozen_form_is_never_read_differently(void **state)
 			}
 			both_read(&both, str_from(frozen[i], at));
 			agree(&both, str_from(frozen[i], at));
-			assert_false(both.is_frozen);
+			assert_true(!both.is_frozen || frozen[i][at] == '\n');
 			both_fini(&both);
 		}
 	}
@@ -137,7 +138,12 @@ static void what_is_not_canonical_is_left_to_the_reader_of_yaml(void **state)
 	    "",
 	    " {}",
 	    "{} ",
-	    "{}\n",
+	    "\n{}",
+	    "{\"a\"\n:1}",
+	    "{\"a\":\n1}",
+	    "{\"a\":1\n,\"b\":2}",
+	    "{\"a\":1,\n \"b\":2}",
+	    "{\"a\":\"\n\"}",
 	    "{\"a\": 1}",
 	    "{\"a\":1 }",
 	    "{\"a\":1,}",
