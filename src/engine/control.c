@@ -1,9 +1,9 @@
 /* control.c - see control.h */
 #include "engine/control.h"
 
-#include "base/json.h"
 #include "base/mem.h"
 #include "base/timefmt.h"
+#include "engine/control_line.h"
 #include "exec/command.h"
 #include "sys/unix_socket.h"
 #include "sys/user.h"
@@ -28,12 +28,6 @@ struct control {
 	int fd;
 	char path[SOCKET_PATH_BYTES];
 	struct connection connections[CONNECTIONS_MAX];
-};
-
-static const char *const verbs[] = {
-    [ENGINE_ASK_STOP] = "stop",
-    [ENGINE_ASK_APPROVE] = "approve",
-    [ENGINE_ASK_REJECT] = "reject",
 };
 
 static enum err_code path_of(const struct rundir *dir, char path[SOCKET_PATH_BYTES],
@@ -69,73 +63,17 @@ static void hang_up(struct connection *connection)
 	buf_fini(&connection->request);
 }
 
-static void put_member(struct buf *out, const char *name, const char *text)
-{
-	buf_fmt(out, "%c\"%s\":", out->len ? ',' : '{', name);
-	json_put_str(out, str_of(text));
-}
-
 /* Also the engine's answer callback: the decision is durable, or refused. */
 static void answer(void *arg, const struct err *err)
 {
 	struct connection *connection = arg;
 	AUTO(buf_fini) struct buf line = BUF_INIT;
 
-	put_member(&line, "code", err_name(err->code));
-	if (err->code != ERR_OK)
-		put_member(&line, "text", err->text);
-	if (err->code != ERR_OK && err->hint[0])
-		put_member(&line, "hint", err->hint);
-	buf_text(&line, "}\n");
+	control_answer_put(&line, err);
 	/* A peer that has gone does not hear it; the decision stands in the log. */
 	if (line.failed == ERR_OK)
 		(void)socket_send(connection->fd, line.ptr, line.len);
 	hang_up(connection);
-}
-
-static enum err_code take_text(struct str request, const char *name, struct buf *out,
-			       struct str *ret_text, struct err *err)
-{
-	struct str value = json_get(request, name);
-	size_t at = out->len;
-
-	*ret_text = STR_NONE;
-	if (!value.ptr)
-		return ERR_OK;
-	if (json_type_of(value) != JSON_STRING)
-		return err_set(err, ERR_USAGE, "'%s' is not a text", name);
-	json_decode(value, out);
-	if (buf_check(out, "a request", err) != ERR_OK)
-		return err->code;
-	*ret_text = str_cut(buf_view(out), at, out->len);
-	return ERR_OK;
-}
-
-static enum err_code parse(struct str request, struct buf *texts, struct engine_ask *ask,
-			   struct err *err)
-{
-	struct str verb;
-
-	if (json_check(request, 4, err) != ERR_OK || json_type_of(request) != JSON_OBJECT)
-		return err->code != ERR_OK
-			   ? err_while(err, "request")
-			   : err_set(err, ERR_USAGE, "the request is not an object");
-	if (!buf_room(texts,
-		      4 * request.len)) /* so that no text moves while others point into it */
-		return mem_err(err);
-	if (take_text(request, "verb", texts, &verb, err) != ERR_OK ||
-	    take_text(request, "step", texts, &ask->step, err) != ERR_OK ||
-	    take_text(request, "name", texts, &ask->person.name, err) != ERR_OK ||
-	    take_text(request, "reason", texts, &ask->person.reason, err) != ERR_OK)
-		return err->code;
-	ask->now =
-	    json_get(request, "now").ptr && json_type_of(json_get(request, "now")) == JSON_TRUE;
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
-		ask->kind = (enum engine_ask_kind)i;
-		if (str_is(verb, verbs[i]))
-			return ERR_OK;
-	}
-	return err_set(err, ERR_USAGE, "there is no request '%.*s'", STR_ARG(verb));
 }
 
 static enum err_code serve(struct connection *connection, struct str line, struct err *err)
@@ -144,7 +82,7 @@ static enum err_code serve(struct connection *connection, struct str line, struc
 	struct engine *engine = connection->control->engine;
 	struct engine_ask ask = {.answer = answer, .arg = connection};
 
-	if (parse(line, &texts, &ask, err) != ERR_OK)
+	if (control_request_read(line, &texts, &ask, err) != ERR_OK)
 		return err->code;
 	ask.person.uid = connection->peer.uid;
 	ask.person.pid = connection->peer.pid;
@@ -241,14 +179,6 @@ void control_close(struct control *control)
 
 /* ---------------------------------------------------------------------------- the asking end */
 
-static void put_slice(struct buf *out, const char *name, struct str text)
-{
-	if (!text.len)
-		return;
-	buf_fmt(out, ",\"%s\":", name);
-	json_put_str(out, text);
-}
-
 static enum err_code send_all(int fd, struct str bytes, struct err *err)
 {
 	while (bytes.len) {
@@ -287,36 +217,6 @@ static enum err_code receive_line(int fd, struct buf *line, struct err *err)
 	}
 }
 
-static enum err_code code_of(struct str name)
-{
-	for (enum err_code code = ERR_OK; code <= ERR_UNSUPPORTED; code++) {
-		if (str_is(name, err_name(code)))
-			return code;
-	}
-	return ERR_GONE;
-}
-
-static enum err_code read_answer(struct str line, struct err *err)
-{
-	AUTO(buf_fini) struct buf texts = BUF_INIT;
-	struct str name;
-	struct str text;
-	struct str hint;
-
-	if (json_check(line, 4, err) != ERR_OK)
-		return err_while(err, "the owner's answer");
-	if (!buf_room(&texts, 4 * line.len))
-		return mem_err(err);
-	if (take_text(line, "code", &texts, &name, err) != ERR_OK ||
-	    take_text(line, "text", &texts, &text, err) != ERR_OK ||
-	    take_text(line, "hint", &texts, &hint, err) != ERR_OK)
-		return err->code;
-	if (code_of(name) == ERR_OK)
-		return ERR_OK;
-	(void)err_set(err, code_of(name), "%.*s", STR_ARG(text));
-	return hint.len ? err_hint(err, "%.*s", STR_ARG(hint)) : err->code;
-}
-
 enum err_code control_ask(const struct rundir *dir, const struct engine_ask *ask, struct err *err)
 {
 	AUTO(buf_fini) struct buf request = BUF_INIT;
@@ -324,11 +224,7 @@ enum err_code control_ask(const struct rundir *dir, const struct engine_ask *ask
 	AUTO(socket_close) int fd = -1;
 	char path[SOCKET_PATH_BYTES];
 
-	buf_fmt(&request, "{\"verb\":\"%s\"", verbs[ask->kind]);
-	put_slice(&request, "step", ask->step);
-	put_slice(&request, "name", ask->person.name);
-	put_slice(&request, "reason", ask->person.reason);
-	buf_fmt(&request, ",\"now\":%s}\n", ask->now ? "true" : "false");
+	control_request_put(&request, ask);
 	if (buf_check(&request, "a request", err) != ERR_OK || path_of(dir, path, err) != ERR_OK)
 		return err->code;
 	if (socket_connect(path, &fd, err) != ERR_OK) {
@@ -340,5 +236,5 @@ enum err_code control_ask(const struct rundir *dir, const struct engine_ask *ask
 	if (send_all(fd, buf_view(&request), err) != ERR_OK ||
 	    receive_line(fd, &line, err) != ERR_OK)
 		return err->code;
-	return read_answer(str_trim(buf_view(&line)), err);
+	return control_answer_read(str_trim(buf_view(&line)), err);
 }
