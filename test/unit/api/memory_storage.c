@@ -542,7 +542,7 @@ struct sluice_storage_def memory_storage_def(struct memory_storage *storage)
 	};
 }
 
-const char *memory_storage_text(struct memory_storage *storage, const char *path)
+static int find(const struct memory_storage *storage, const char *path)
 {
 	int at = 0;
 
@@ -553,5 +553,43 @@ const char *memory_storage_text(struct memory_storage *storage, const char *path
 			at = child_of(storage, at, path, len);
 		path += len + (path[len] == '/');
 	}
+	return at;
+}
+
+const char *memory_storage_text(struct memory_storage *storage, const char *path)
+{
+	int at = find(storage, path);
+
 	return at == NONE ? NULL : storage->files[at].bytes;
+}
+
+const char *memory_storage_bytes(struct memory_storage *storage, const char *path, size_t *ret_len)
+{
+	int at = find(storage, path);
+
+	*ret_len = at == NONE ? 0 : storage->files[at].len;
+	return at == NONE ? NULL : storage->files[at].bytes;
+}
+
+void memory_storage_put(struct memory_storage *storage, const char *path, const void *bytes,
+			size_t len)
+{
+	char folder[256];
+	const char *name = strrchr(path, '/') + 1;
+	int dir;
+	int at;
+
+	(void)snprintf(folder, sizeof(folder), "%.*s", (int)(name - path), path);
+	dir = memory_root(storage, folder, true);
+	if (dir < 0)
+		abort();
+	at = child_of(storage, storage->open[dir], name, strlen(name));
+	if (at == NONE)
+		at = make(storage, storage->open[dir], name, false);
+	if (at < 0)
+		abort();
+	storage->files[at].len = 0;
+	if (len > 0 && put(&storage->files[at], bytes, len, 0) < 0)
+		abort();
+	(void)memory_close(storage, dir);
 }

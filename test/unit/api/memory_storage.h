@@ -19,5 +19,10 @@ uint64_t memory_storage_calls(const struct memory_storage *storage);
 unsigned memory_storage_open_files(const struct memory_storage *storage);
 /* The content of a file at an absolute path, NUL-ended, borrowed; NULL when there is none. */
 const char *memory_storage_text(struct memory_storage *storage, const char *path);
+/* The same, with its length; what it holds may have NULs. */
+const char *memory_storage_bytes(struct memory_storage *storage, const char *path, size_t *ret_len);
+/* Make the file at an absolute path, with the directories above it, or put this in its place. */
+void memory_storage_put(struct memory_storage *storage, const char *path, const void *bytes,
+			size_t len);
 
 #endif
