@@ -10,6 +10,7 @@
  *   undo.c        compensations             drive.c     the loop of a process with one run
  *   control.c     people, by the socket     hosted.c    what the program itself carries out
  *   process.c     what a command reads, who it is
+ *   control_line.c  what is said over the socket
  *   change.c      another definition, at a resume */
 #ifndef ENGINE_ENGINE_INTERN_H
 #define ENGINE_ENGINE_INTERN_H

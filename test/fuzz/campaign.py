@@ -55,7 +55,7 @@ def command(name, seconds, seed):
     words = ROOT / "test/fuzz/dict" / name
     seeds = ROOT / "test/fuzz/corpus" / name
     return [str(BUILD / "test/fuzz" / f"fuzz_{name}"), f"-max_total_time={seconds}", "-timeout=20",
-            "-rss_limit_mb=2048", f"-seed={seed}", "-print_final_stats=1", f"-artifact_prefix={KEEP}/fuzz-{name}-",
+            "-rss_limit_mb=2048", "-entropic=0", f"-seed={seed}", "-print_final_stats=1", f"-artifact_prefix={KEEP}/fuzz-{name}-",
             *([f"-dict={words}"] if words.exists() else []), str(corpus), *([str(seeds)] if seeds.is_dir() else [])]
 
 
