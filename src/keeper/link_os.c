@@ -146,9 +146,13 @@ static enum err_code os_start(void *self, struct err *err)
 	if (vfs_open(&vfs_os, link->run_dir, KEEPER_LOG_FILE, VFS_CREATE, &log, err) != ERR_OK)
 		return witness_foreign(err);
 	if (null_open(&null, err) != ERR_OK || path_make(link, path, err) != ERR_OK ||
-	    socket_listen(path, &listener, err) != ERR_OK ||
-	    socket_connect(path, &link->fd, err) != ERR_OK)
+	    socket_listen(path, &listener, err) != ERR_OK)
 		return err->code;
+	if (socket_connect(path, &link->fd, err) != ERR_OK) {
+		if (err->code == ERR_NOT_FOUND) /* we listen: it is no wrong name */
+			err->code = ERR_GONE;
+		return err->code;
+	}
 	if (keeper_spawn(link, path, listener, log, null, err) != ERR_OK ||
 	    poller_watch(&link->poller, link->fd, false, err) != ERR_OK) {
 		os_disconnect(link);
