@@ -1,0 +1,79 @@
+"""What each failing call must lead to (S11.3, S12, S13): a table of rows, the first that fits counts."""
+import re
+
+# What the sweep tries. A short number is a call that takes so many bytes only.
+ERRORS = ("EIO", "ENOSPC", "EINTR", "EAGAIN", "EMFILE", "ENFILE", "ENOMEM", "EROFS", "EDQUOT")
+SHORT = (7, 100)
+SHORTENED = ("read", "pread64", "write", "pwrite64")
+
+# Calls that cannot fail at all, or with these errors only (man pages of section 2): another error would say
+# something about the injector and nothing about the program.
+ONLY = {
+    "brk": (), "rt_sigaction": (), "rt_sigprocmask": (), "getcwd": ("ENOMEM",), "setsid": (), "kill": (),
+    "epoll_wait": ("EINTR",), "epoll_pwait": ("EINTR",), "wait4": ("EINTR",), "poll": ("EINTR", "ENOMEM"),
+    "prctl": (), "getsockopt": ("ENOMEM",), "prlimit64": (), "mprotect": ("ENOMEM",), "madvise": ("ENOMEM",),
+    "sendto": ("EINTR", "EAGAIN", "ENOMEM"), "recvfrom": ("EINTR", "EAGAIN", "ENOMEM"), "getrandom": ("EINTR",),
+    "mmap": ("EAGAIN", "ENFILE", "ENOMEM"), "ioctl": ("EIO", "EINTR", "ENOMEM"),
+    "clone3": ("EAGAIN", "ENOMEM", "ENOSPC"),
+}
+# Interrupted, or not ready, for ever: whoever calls must try again, and so for ever.
+ENDLESS = {"EINTR": None, "EAGAIN": ("sendto", "recvfrom", "read", "write", "accept4", "fcntl", "poll")}
+
+# man 2: calls that say EINTR, and that are simply made again. A sync that was interrupted counts as one that
+# failed; mkdir, rename and the like do not know EINTR.
+AGAIN = "read|pread64|write|pwrite64|openat2|epoll_wait|wait4|sendto|recvfrom|ftruncate|getrandom|ioctl"
+
+# What can be made anew from the log (S9.4, S12).
+PROJECTION = r"/(checkpoint\.json|audit\.jsonl|runs\.jsonl|history[^/]*)(\.new)?$"
+# Of the child between clone and exec.
+BIRTH = "clone3|clone|vfork|execve|chdir|close_range|dup2|setsid"
+
+UNSEEN, FAILED, INVALID, STOPPED, ABSENT, ABORTED = 0, 1, 2, 10, 9, 134
+
+# (program, calls, errors, path, how often, exit statuses). "" fits everything.
+ROWS = [
+    ("", "", "short", "", "", {UNSEEN}),
+    ("", AGAIN, "EINTR", "", "", {UNSEEN}),
+    ("engine", "openat", "EINTR", r"sluice\.conf|\.yaml$", "", {UNSEEN}),
+    ("engine", "openat", "", r"sluice\.conf", "", {INVALID}),
+    ("engine", "access", "", r"sluice-keeper", "", {ABSENT}),
+    # The shell of the steps is looked for when the definition is checked.
+    ("engine", "faccessat2|newfstatat", "", r"/(ba|da)?sh$", "", {UNSEEN, INVALID}),
+    ("engine", "fdatasync", "", r"/events\.jsonl$", "", {STOPPED}),
+    ("engine", "write|writev", "", r"/(events\.jsonl|pipeline\.(yaml|json))$", "", {STOPPED}),
+    ("engine", "write|pwrite64|openat2|openat|renameat|fsync|fdatasync|ftruncate|unlinkat|newfstatat|pread64|read",
+     "", PROJECTION, "once", {UNSEEN}),
+    ("engine", "renameat2|execve|clone3|socket|bind|listen|connect|eventfd2|epoll_create1|timerfd_create", "", "", "",
+     {STOPPED}),
+    # Of the two pipes the first is ours, to see whether there are any; libuv ends the program for the other.
+    ("engine", "pipe2", "", "", "", {STOPPED, ABORTED}),
+    # libuv ends the program when the kernel refuses what it has allowed before: as if it had been killed.
+    ("engine", "epoll_ctl", "", "", "", {UNSEEN, STOPPED, ABORTED}),
+    # Tried again without a control group; then it is an event, with its errno (D22).
+    ("keeper", BIRTH, "", "", "", {UNSEEN, FAILED}),
+    ("", "", "", "", "", {UNSEEN, STOPPED}),
+]
+
+
+def is_real(call, error):
+    """Can that happen to a program?"""
+    if isinstance(error, int):
+        return call in SHORTENED
+    return error in ONLY.get(call, ERRORS)
+
+
+def can_last(call, error):
+    """Can it go on for ever without that every program hangs?"""
+    return isinstance(error, int) or error not in ENDLESS or \
+        ENDLESS[error] is not None and call not in ENDLESS[error]
+
+
+def expected(fault, path):
+    """The exit statuses that are right for it."""
+    word = "short" if isinstance(fault.error, int) else fault.error
+    often = "for ever" if fault.for_ever else "once"
+    for role, calls, errors, place, when, codes in ROWS:
+        if role in ("", fault.role) and (not calls or re.fullmatch(calls, fault.call)) and \
+                errors in ("", word) and re.search(place, path) and when in ("", often):
+            return codes
+    raise AssertionError("the last row fits everything")
