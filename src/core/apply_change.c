@@ -211,14 +211,15 @@ static enum err_code reopen_changed(const struct fold *f, const struct lists *li
 	return apply_reopen_marked(f, marks, err);
 }
 
-/* The state of a run that runs, is being ended or undone, or is a part of a pipeline is not carried
- * over to another definition: whoever resumes it is told so before the event is made. */
+/* The state of a run that runs, is being ended, or is a part of a pipeline is not carried over to
+ * another definition: whoever resumes it is told so before the event is made. One that is undone or
+ * was, is resumed by no definition at all (check_resumed). */
 static bool may_change(const struct run_state *run)
 {
 	bool is_at_rest = run->state == RUN_FAILED || run->state == RUN_STOPPED;
 
-	return run->count[STEP_RUNNING] == 0 && run->held == 0 && !run->undo.is_begun &&
-	       !run->selection.ptr && (is_at_rest || (!run->is_failing && !run->is_stopping));
+	return run->count[STEP_RUNNING] == 0 && run->held == 0 && !run->selection.ptr &&
+	       (is_at_rest || (!run->is_failing && !run->is_stopping));
 }
 
 static enum err_code change(const struct fold *f, struct err *err)

@@ -50,6 +50,7 @@ static enum err_code reopen_step(const struct fold *f, uint32_t index, struct er
 	struct step_state *step = &f->run->steps[index];
 	enum step_event event = step->state == STEP_SUCCEEDED ? STEP_EVENT_RERUN : STEP_EVENT_RESET;
 
+	/* not reached: step.def has a row for each state in which it is asked */
 	if (apply_move(f, index, event, err) != ERR_OK)
 		return err->code;
 	reopen(f->run, step);
@@ -67,9 +68,10 @@ enum err_code apply_reopen_marked(const struct fold *f, const uint8_t *marks, st
 			reopen(f->run, &f->run->steps[i]);
 		if (f->run->steps[i].is_given)
 			continue; /* nothing made it here, nothing can make it again */
-		if (marks[i] &&
-		    (state == STEP_SUCCEEDED || state == STEP_FAILED || state == STEP_SKIPPED) &&
-		    reopen_step(f, i, err) != ERR_OK)
+		if (!marks[i] ||
+		    (state != STEP_SUCCEEDED && state != STEP_FAILED && state != STEP_SKIPPED))
+			continue;
+		if (reopen_step(f, i, err) != ERR_OK) /* not reached: these three can be opened */
 			return err->code;
 	}
 	return ERR_OK;
@@ -135,8 +137,10 @@ enum err_code apply_resumed(const struct fold *f, struct err *err)
 	if (from.ptr && (index = model_find(run->model, from)) == STEP_NONE)
 		return err_set(err, f->refused, "there is no step '%.*s'", STR_ARG(from));
 	for (uint32_t i = 0; i < run->model->steps_count; i++) {
-		if (apply_opens_on_resume(run, i, was_at_rest) && reopen_step(f, i, err) != ERR_OK)
-			return err->code;
+		if (apply_opens_on_resume(run, i, was_at_rest)) {
+			if (reopen_step(f, i, err) != ERR_OK) /* not reached: it can be opened */
+				return err->code;
+		}
 		if (was_at_rest) /* also of a step whose retry was still to come (S7.3) */
 			run->steps[i].failures = 0;
 	}

@@ -86,8 +86,10 @@ static enum err_code end_compensation(const struct fold *f, struct err *err)
 
 enum err_code apply_compensated(const struct fold *f, struct err *err)
 {
-	if (end_compensation(f, err) != ERR_OK ||
-	    apply_move(f, f->index, STEP_EVENT_COMPENSATE, err) != ERR_OK)
+	if (end_compensation(f, err) != ERR_OK)
+		return err->code;
+	/* not reached: only what succeeded begins to be undone, and nothing moves it meanwhile */
+	if (apply_move(f, f->index, STEP_EVENT_COMPENSATE, err) != ERR_OK)
 		return err->code;
 	f->run->undo.reason = STR_NONE;
 	apply_find_undo(f->run, f->run->undo.left);

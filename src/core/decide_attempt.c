@@ -256,6 +256,7 @@ enum err_code decide_on_when(const struct ask *ask, struct err *err)
 	if (ask->decider->phase[ask->in->step] != PHASE_ASKED)
 		return ERR_OK;
 	decider_set_phase(ask->decider, ask->in->step, PHASE_IDLE);
+	/* not reached: not pending, as what moves a step ends its phase too */
 	if (ask_state(ask)->state != STEP_PENDING || ask->run->is_failing || ask->run->is_stopping)
 		return ERR_OK;
 	if (ask->in->error.ptr) {

@@ -91,6 +91,7 @@ enum err_code decide_check_change(const struct run_state *run, const struct deci
 			      "cannot be changed");
 		return err_hint(err, "start another run: run FILE");
 	}
+	/* not reached: the end of the list, as the step that is counted is found */
 	for (uint32_t i = 0; run->count[STEP_RUNNING] && i < run->model->steps_count; i++) {
 		if (run->steps[i].state != STEP_RUNNING)
 			continue;

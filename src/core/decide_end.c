@@ -99,6 +99,7 @@ static bool is_idle(const struct decider *decider)
 	if (decider->asked || decider->preparing)
 		return false;
 	if (run->count[STEP_RUNNING] < run->model->concurrency)
+		/* not reached: ready beside a free slot, as decide_start_ready was asked before */
 		return decider->ready.count == 0 && run->retries_due == 0;
 	/* Leftovers hold every slot (S7.4): what is ready cannot start, only timers are to come. */
 	for (uint32_t i = 0; i < run->model->steps_count; i++)

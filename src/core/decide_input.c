@@ -29,6 +29,7 @@ static enum err_code on_retry_due(const struct ask *ask, struct err *err)
 	uint32_t step = ask->in->step;
 
 	(void)err;
+	/* not reached: a retry that is not pending, as a start and a skip clear it */
 	if (!ask_state(ask)->is_retry || ask_state(ask)->state != STEP_PENDING ||
 	    ask->decider->phase[step] != PHASE_IDLE)
 		return ERR_OK;

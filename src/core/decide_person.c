@@ -89,6 +89,7 @@ static enum err_code hint_approvers(const struct ask *ask, struct err *err)
 	const struct approval *approval = ask_step(ask)->approval;
 	AUTO(buf_fini) struct buf names = BUF_INIT;
 
+	/* not reached: no `approval`, as then nobody is refused, and one person is enough */
 	for (uint32_t i = 0; approval && i < approval->by_count; i++) {
 		if (!has_approved(ask, approval->by[i]))
 			buf_fmt(&names, "%s%.*s", names.len > 0 ? ", " : "",

@@ -157,7 +157,7 @@ enum err_code decide_resume_check(const struct run_state *run, const struct deci
 	    check_overrides(run, resume, err) != ERR_OK)
 		return err->code;
 	/* A run that fails at this moment may be taken over: it goes on failing. But --from would
-	 * open the gate again. */
+	 * open the gate again. (not reached: `next` alone, as it changes no run that fails.) */
 	if ((run->state == RUN_FAILED || run->state == RUN_STOPPED || resume->from.ptr ||
 	     resume->next) &&
 	    check_gates(run, resume, err) != ERR_OK)

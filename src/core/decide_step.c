@@ -82,6 +82,7 @@ static void ask_approval(struct decider *decider, uint32_t step, struct event *e
 	char until[STAMP_BYTES + 1];
 
 	decider_step_event(decider, event, EVENT_STEP_WAITING, step, now_ms);
+	/* not reached: a retry, as what is tried again was approved */
 	if (decider->run->steps[step].attempts && !decider->run->steps[step].is_retry)
 		event->attempt++; /* the attempt that it would be */
 	event_put_text(event, EVENT_FIELD_REASON, STR("approval"));
@@ -140,6 +141,7 @@ static enum decide_answer look_at_pending(struct decider *decider, uint32_t step
 		*query = (struct decide_query){QUERY_WHEN, step};
 		return DECIDE_QUERY;
 	}
+	/* not reached: looked at again in between, as nothing happens to it or to what it needs */
 	if (decider->phase[step] != PHASE_IDLE && decider->phase[step] != PHASE_CLEARED)
 		return DECIDE_NOTHING;
 	if (def->gate == GATE_MANUAL && !at->is_approved) {
@@ -167,6 +169,7 @@ static enum decide_answer look_at_waiting(struct decider *decider, uint32_t step
 		skip_step(decider, step, at->doom, at->doom_cause, event, now_ms);
 		return DECIDE_EVENT;
 	}
+	/* not reached: looked at again when it is queued, as nobody can decide on it any more */
 	if (at->is_approved && step_needs_met(at) && decider->phase[step] != PHASE_READY &&
 	    decider->phase[step] != PHASE_PREPARING) {
 		decider_set_phase(decider, step, PHASE_READY);
@@ -265,6 +268,7 @@ enum decide_answer decide_start_ready(struct decider *decider, struct event *eve
 		uint32_t step = decider_ready_pop(decider);
 		enum step_state_id state = run->steps[step].state;
 
+		/* not reached: the queue is emptied before anything else moves what is in it */
 		if (state != STEP_PENDING && state != STEP_WAITING)
 			continue;
 		if (run->model->steps[step].inputs_count) {

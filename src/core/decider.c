@@ -79,6 +79,7 @@ static int ranked_cmp(const void *a, const void *b)
 
 	if (left->priority != right->priority)
 		return left->priority > right->priority ? -1 : 1;
+	/* not reached: the later one first, as the list begins in this order and merges keep it */
 	return left->step < right->step ? -1 : left->step > right->step;
 }
 

@@ -25,7 +25,7 @@ static enum err_code fill_dependents(struct model *model, struct err *err)
 
 	for (size_t i = 0; i < n; i++)
 		edges += edges_of(&model->steps[i]);
-	if (edges > UINT32_MAX)
+	if (edges > UINT32_MAX) /* not reached: needs 16 GiB of definition */
 		return err_set(err, ERR_LIMIT, "more than %u dependencies", UINT32_MAX);
 	at = arena_new(&model->arena, n + 2, sizeof(*at));
 	model->dependents = arena_new(&model->arena, edges + 1, sizeof(*model->dependents));
@@ -50,20 +50,26 @@ static enum err_code fill_dependents(struct model *model, struct err *err)
 	return ERR_OK;
 }
 
+/* The first need of a step without an order that has none either. */
+static uint32_t need_on_cycle(const struct step *step, const uint32_t *degree)
+{
+	size_t e = 0;
+
+	while (!degree[edge_at(step, e)]) {
+		e++;
+		BUG_IF(e == edges_of(step)); /* what has no order needs something that has none */
+	}
+	return edge_at(step, e);
+}
+
 /* From a step on or behind a cycle walk needs that are themselves unordered until one comes twice:
  * that one is on the cycle. */
 static uint32_t step_on_cycle(const struct model *model, uint32_t from, const uint32_t *degree,
 			      uint8_t *seen)
 {
 	while (!seen[from]) {
-		const struct step *step = &model->steps[from];
-		size_t e = 0;
-
 		seen[from] = 1;
-		while (e < edges_of(step) && !degree[edge_at(step, e)])
-			e++;
-		BUG_IF(e == edges_of(step)); /* what has no order needs something that has none */
-		from = edge_at(step, e);
+		from = need_on_cycle(&model->steps[from], degree);
 	}
 	return from;
 }
@@ -81,14 +87,7 @@ static enum err_code report_cycle(const struct model *model, const uint32_t *deg
 	at = first;
 	buf_str(&text, model->steps[first].id);
 	do { /* each step on the walk needs the next one */
-		const struct step *step = &model->steps[at];
-		size_t e = 0;
-
-		/* The first need that has no order, as step_on_cycle walked: so it closes. */
-		while (e < edges_of(step) && !degree[edge_at(step, e)])
-			e++;
-		BUG_IF(e == edges_of(step));
-		at = edge_at(step, e);
+		at = need_on_cycle(&model->steps[at], degree); /* as step_on_cycle: so it closes */
 		buf_fmt(&text, " -> %.*s", STR_ARG(model->steps[at].id));
 	} while (at != first);
 	*ret_cycle = first;

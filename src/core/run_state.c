@@ -59,6 +59,7 @@ static const char *const skip_names[] = {
 static size_t index_of(struct str name, const char *const *names, size_t count)
 {
 	for (size_t i = 1; i < count; i++) {
+		/* not reached: a hole that is another one's name */
 		if (names[i] && str_is(name, names[i]))
 			return i;
 	}
@@ -258,6 +259,7 @@ bool run_is_undoing(const struct run_state *run)
 {
 	if (run->undo.is_active)
 		return true;
+	/* not reached: begun, failed and not completed, as it is active then */
 	return run->state == RUN_FAILED && !run->is_completed && !run->is_resuming &&
 	       run->undo.is_wanted && !run->undo.is_begun && !run->is_stopping;
 }

@@ -55,6 +55,7 @@ static const char *const words[] = {
     "tomorrow",
     "manual:anna",
     "",
+    "choice_not_taken",
 };
 static const char *const values[] = {
     "{}",

@@ -142,6 +142,9 @@ static void s9_3_lists_that_do_not_fit_the_definitions_are_refused(void **state)
 	    "{\"changed\":[1],\"added\":[\"z\"],\"removed\":[\"c\"]}",
 	    "{\"changed\":{},\"added\":[\"z\"],\"removed\":[\"c\"]}",
 	    "{\"added\":[\"z\"],\"removed\":[\"c\"]}",
+	    "{\"changed\":[],\"added\":7,\"removed\":[\"c\"]}",
+	    "{\"changed\":[],\"added\":[\"z\"],\"removed\":7}",
+	    "{\"changed\":[\"\\u0062\"],\"added\":[\"z\"],\"removed\":[\"c\"]}",
 	    "[]",
 	    "7",
 	};

@@ -79,6 +79,23 @@ static enum err_code tell_short(const struct story *story, size_t at, size_t roo
 	return code;
 }
 
+/* The same with an arena that has no room, so that each text that is kept is an allocation. */
+static enum err_code tell_full(const struct story *story, size_t at, size_t room, size_t left,
+			       uint64_t nth)
+{
+	AUTO(run_state_fini) struct run_state run;
+	struct err err = ERR_INIT;
+	enum err_code code;
+
+	state_at(story, at, &run);
+	arena_leave(&run.arena, room, left);
+	mem_fail_at(nth, 1);
+	code = tell(story, &run, at, &err);
+	mem_fail_at(0, 0);
+	assert_true(code == ERR_OK || code == ERR_MEMORY);
+	return code;
+}
+
 /* How often it was told. */
 static unsigned tell_all_short(const struct story *story)
 {
@@ -97,10 +114,64 @@ static unsigned tell_all_short(const struct story *story)
 				break;
 			told++;
 		}
-		for (uint64_t nth = 1; nth < 16; nth++)
+		for (uint64_t nth = 1; nth < 40; nth++) {
 			told += tell_short(story, at, 0, 0, nth) != ERR_OK;
+			told += tell_full(story, at, room, 0, nth) != ERR_OK;
+		}
 	}
 	return told;
+}
+
+/* The same for each way to divide what there is between the arena and the rest. */
+static unsigned tell_every_way(const struct story *story)
+{
+	unsigned told = tell_all_short(story);
+
+	for (size_t at = 0; at < story->count; at++) {
+		struct run_state run;
+		size_t room;
+
+		state_at(story, at, &run);
+		room = arena_fill(&run.arena);
+		run_state_fini(&run);
+		for (size_t left = 0; left < LEFT_MAX; left += _Alignof(max_align_t)) {
+			for (uint64_t nth = 1; nth < 16; nth++)
+				told += tell_full(story, at, room, left, nth) != ERR_OK;
+		}
+	}
+	return told;
+}
+
+/* What is decided on a change of the definition needs memory for marks. */
+static void s9_3_a_change_that_finds_no_memory_is_not_decided(void **state)
+{
+	AUTO(fixture_close) struct fixture f;
+	AUTO(model_drop) struct model *next = NULL;
+	struct decide_resume resume = {
+	    .from = STR("b"),
+	    .changes = STR("{\"changed\":[\"b\"],\"added\":[],\"removed\":[]}"),
+	};
+	uint32_t cycle;
+	uint64_t nth = 0;
+
+	(void)state;
+	fixture_open(&f, "a; b");
+	assert_ok(fixture_model("a; b", &next, &cycle, &f.err), &f.err);
+	fixture_start(&f);
+	fixture_ok(&f, "a");
+	fixture_fail(&f, "b", CLASS_UNKNOWN);
+	resume.next = next;
+	for (;;) {
+		enum err_code code;
+
+		mem_fail_at(++nth, 0);
+		code = decide_resume_check(&f.run, &resume, &f.err);
+		mem_fail_at(0, 0);
+		if (code == ERR_OK)
+			break;
+		assert_int_equal(code, ERR_MEMORY);
+	}
+	assert_true(nth > 4);
 }
 
 static void an_event_that_finds_no_memory_is_told_and_its_state_thrown_away(void **state)
@@ -213,7 +284,7 @@ static void a_run_with_all_that_there_is_tells_it_too(void **state)
 			P(FILE, "other.yaml"), P(PARAMS, "{\"day\":\"friday\"}"), P(FROM, "a"),
 			P(CHANGES, "{\"changed\":[\"c\"],\"added\":[\"z\"],"
 				   "\"removed\":[\"b\",\"d\"]}"), ));
-	assert_true(tell_all_short(&(struct story){f.model, next, f.log, f.log_count}) > 60);
+	assert_true(tell_every_way(&(struct story){f.model, next, f.log, f.log_count}) > 60);
 	f.model->params_count = next->params_count = 0;
 }
 
@@ -227,7 +298,7 @@ static void a_run_of_a_part_that_finds_no_memory_is_told(void **state)
 	(void)add(&f, EVENT_RUN_CREATED, NULL,
 		  TEXTS(P(SYNC, "always"), P(BOOT_ID, "b1"), P(DEFINITION_HASH, "d1"),
 			P(SELECTION, "{\"from\":\"b\"}"), P(GIVEN, "{\"a\":{\"n\":1}}"), ));
-	assert_true(tell_all_short(&(struct story){f.model, NULL, f.log, f.log_count}) > 5);
+	assert_true(tell_every_way(&(struct story){f.model, NULL, f.log, f.log_count}) > 5);
 }
 
 /* A retry of a rollback whose reason and class are words of the command's own. */
@@ -243,7 +314,7 @@ static void a_compensation_that_finds_no_memory_is_told(void **state)
 	assert_ok(fixture_rollback(&f), &f.err);
 	(void)add(&f, EVENT_COMPENSATION_FAILED, "a",
 		  TEXTS(P(ERROR_CLASS, "a_word_of_its_own"), P(REASON, "it failed"), ));
-	assert_true(tell_all_short(&(struct story){f.model, NULL, f.log, f.log_count}) > 5);
+	assert_true(tell_every_way(&(struct story){f.model, NULL, f.log, f.log_count}) > 5);
 }
 
 static void a_state_and_a_decider_that_find_no_memory_are_none(void **state)
@@ -284,29 +355,40 @@ static void a_state_and_a_decider_that_find_no_memory_are_none(void **state)
 	}
 }
 
+/* A model whose arena has a new block. */
+static void graph_open(struct fixture *f)
+{
+	fixture_open(f, "a; b needs=a; c any=a,b; d needs=b,c");
+	(void)arena_fill(&f->model->arena);
+	assert_non_null(arena_new(&f->model->arena, 1, 1));
+}
+
 static void a_graph_that_finds_no_memory_is_none(void **state)
 {
-	AUTO(fixture_close) struct fixture f;
+	struct fixture f;
 	unsigned told = 0;
+	size_t room;
 
 	(void)state;
-	fixture_open(&f, "a; b needs=a; c any=a,b; d needs=b,c");
-	for (uint64_t nth = 1; nth < 24; nth++) {
-		uint32_t cycle;
-		enum err_code code;
+	graph_open(&f);
+	room = arena_fill(&f.model->arena);
+	fixture_close(&f);
+	for (uint64_t nth = 1; nth <= 3; nth++) {
+		for (size_t left = 0; left < LEFT_MAX; left += _Alignof(max_align_t)) {
+			uint32_t cycle;
+			enum err_code code;
 
-		mem_fail_at(nth, 1);
-		(void)arena_fill(&f.model->arena);
-		mem_fail_at(nth, 0);
-		code = graph_build(f.model, &cycle, &f.err);
-		mem_fail_at(0, 0);
-		if (code != ERR_OK) {
-			assert_int_equal(code, ERR_MEMORY);
-			told++;
+			graph_open(&f);
+			arena_leave(&f.model->arena, room, left);
+			mem_fail_at(nth, 1);
+			code = graph_build(f.model, &cycle, &f.err);
+			mem_fail_at(0, 0);
+			assert_true(code == ERR_OK || code == ERR_MEMORY);
+			told += code != ERR_OK;
+			fixture_close(&f);
 		}
 	}
-	assert_true(told > 1);
-	assert_ok(graph_build(f.model, &(uint32_t){0}, &f.err), &f.err);
+	assert_true(told > 60);
 }
 
 static void a_decision_without_memory_for_its_words_is_the_same_decision(void **state)
@@ -346,6 +428,7 @@ int main(void)
 	    cmocka_unit_test(a_run_with_all_that_there_is_tells_it_too),
 	    cmocka_unit_test(a_run_of_a_part_that_finds_no_memory_is_told),
 	    cmocka_unit_test(a_compensation_that_finds_no_memory_is_told),
+	    cmocka_unit_test(s9_3_a_change_that_finds_no_memory_is_not_decided),
 	    cmocka_unit_test(a_state_and_a_decider_that_find_no_memory_are_none),
 	    cmocka_unit_test(a_graph_that_finds_no_memory_is_none),
 	    cmocka_unit_test(a_decision_without_memory_for_its_words_is_the_same_decision),
