@@ -60,6 +60,15 @@ def test_s5_5_whatever_is_no_explicit_pass_does_not_pass(sluice, what):
     sluice("resume", sluice.id, code=3)
 
 
+@pytest.mark.parametrize("what", ["exit 1", "exit 75", "kill -9 $$", "sleep 10", "no_such_command"])
+def test_s5_5_a_gate_without_an_expression_passes_by_exit_0_alone(sluice, what):
+    gate = {"gate": "hard", "timeout": "500ms", "grace": "100ms"}
+    log = sluice.go({"a": {**gate, "run": what}, "b": "touch ran"}, code=1)
+    assert not (sluice.root / "ran").exists()
+    assert len(log.of("gate.failed", "a")) == 1 and not log.of("step.succeeded")
+    sluice("resume", sluice.id, code=3)
+
+
 @pytest.mark.parametrize("expression", ["output.n", "output.missing", "nil", "output.n > nil", "1 + {}",
                                         "(function() while true do end end)()"])
 def test_s5_5_an_expression_that_errs_or_is_no_boolean_does_not_pass(sluice, expression):

@@ -131,6 +131,23 @@ def test_d27_a_wall_clock_that_jumps_in_the_middle_changes_no_span(sluice, clock
 
 
 @pytest.mark.parametrize("jump", [-10 * DAY, 10 * 365 * DAY])
+def test_d27_a_wall_clock_that_jumps_within_a_delay_neither_loses_nor_hastens_it(sluice, clock, jump):
+    """S7.6. Another step ends behind the jump, so that the engine looks at its clock again."""
+    path = sluice.pipeline({
+        "slow": {"run": "cat /proc/uptime >up.$SLUICE_ATTEMPT; [ $SLUICE_ATTEMPT = 1 ] || exit 75", "needs": [],
+                 "retry": {"max_attempts": 2, "initial": "1s", "jitter": "0%", "backoff": "constant"}},
+        "other": {"run": "while [ ! -e jumped ]; do sleep 0.02; done", "needs": []}}, concurrency=2)
+    engine = sluice.start("run", path, "--run-id", sluice.id)
+    sluice.wait_event("step.retried", "slow")
+    clock(jump)
+    (sluice.root / "jumped").touch()
+    assert engine.wait(30) == 0, engine.communicate()
+    first, second = (float((sluice.root / f"up.{attempt}").read_text().split()[0]) for attempt in (0, 1))
+    assert second - first > 0.95
+    assert sluice.log(ended="succeeded").steps["slow"].started == [0, 1]
+
+
+@pytest.mark.parametrize("jump", [-10 * DAY, 10 * 365 * DAY])
 def test_d27_a_resume_on_another_day_keeps_deadlines_and_order(sluice, clock, jump):
     """Same boot: what counts is the clock since boot."""
     path = sluice.pipeline({"a": {"run": "touch begun; sleep 1", "timeout": "30s"}, "b": "true"})

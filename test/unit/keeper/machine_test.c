@@ -123,6 +123,7 @@ struct world {
 	bool is_left; /* what TREE is answered */
 	unsigned armed, spawned, recorded, terms, kills, looks, closed, refusals, hellos;
 	struct exec_report last;
+	unsigned recorded_before; /* the last report came */
 	unsigned reports;
 };
 
@@ -164,6 +165,7 @@ static void act(struct world *world, const struct machine_output *output)
 		return;
 	case MACHINE_OUT_REPORT:
 		world->last = output->report;
+		world->recorded_before = world->recorded;
 		world->reports++;
 		return;
 	case MACHINE_OUT_CLOSE:
@@ -274,6 +276,7 @@ static void a_step_runs_and_ends(void **state)
 	assert_int_equal(world.last.duration_ns, 5);
 	assert_int_equal(world.reports, 2);
 	assert_int_equal(world.recorded, 1);
+	assert_int_equal(world.recorded_before, 1); /* S1.2: the outcome, then word of it */
 	assert_int_equal(world.terms + world.kills, 0);
 	assert_int_equal(machine_live(world.machine), 0);
 	assert_false(machine_is_idle(world.machine)); /* an engine is connected */

@@ -299,6 +299,32 @@ static void replace_is_all_or_nothing(void **unused)
 	}
 }
 
+/* S1.5: the bytes, then the directory that has the name; each sync that fails is an error. */
+static void what_is_put_is_synced_with_its_name(void **unused)
+{
+	static const char *const names[] = {"new", "sub/new"};
+
+	(void)unused;
+	for (size_t i = 0; i < 2 * ARRAY_LEN(names); i++) {
+		for (uint64_t nth = 1; nth <= 3; nth++) {
+			struct err err = ERR_INIT;
+			struct vfs_fault fault;
+			struct temp_dir dir;
+			enum err_code code;
+
+			temp_dir_make(&dir);
+			assert_int_equal(mkdirat(dir.fd, "sub", 0700), 0);
+			vfs_fault_init(&fault, &vfs_os);
+			vfs_fault_plan(&fault, VFS_CALL_SYNC, nth, false, EIO);
+			code = i % 2 ? vfs_replace(&fault.vfs, dir.fd, names[i / 2], "x", 1, &err)
+				     : vfs_put_new(&fault.vfs, dir.fd, names[i / 2], "x", 1, &err);
+			assert_int_equal(vfs_fault_fired(&fault), nth <= 2);
+			assert_int_equal(code, nth <= 2 ? ERR_IO : ERR_OK);
+			temp_dir_remove(&dir);
+		}
+	}
+}
+
 static void paths_of_the_user_are_followed_but_must_be_files(void **unused)
 {
 	AUTO(buf_fini) struct buf path = BUF_INIT;
@@ -340,6 +366,7 @@ int main(void)
 	    cmocka_unit_test(a_name_is_looked_at_without_following_it),
 	    cmocka_unit_test(reading_stops_at_the_limit),
 	    cmocka_unit_test(replace_is_all_or_nothing),
+	    cmocka_unit_test(what_is_put_is_synced_with_its_name),
 	    cmocka_unit_test(paths_of_the_user_are_followed_but_must_be_files),
 	};
 
