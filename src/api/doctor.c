@@ -11,7 +11,9 @@
 #include "sys/unix_socket.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FLUSH_FAST_NS  INT64_C(20000)    /* no disk that keeps its word is known to be faster */
 #define FLUSH_SLOW_NS  INT64_C(50000000) /* each step costs two */
@@ -332,11 +334,14 @@ static void check_limits(struct doctor *doctor, struct finding *finding)
 
 static void check_cgroup(struct doctor *doctor, struct finding *finding)
 {
-	static const char name[] = "sluice-doctor";
+	static const char prefix[] = "sluice-doctor-";
+	char name[sizeof(prefix) + 16];
 	int base = cgroup_base();
-	int group = base >= 0 ? cgroup_make(base, name) : -1;
+	int group;
 
 	(void)doctor;
+	(void)snprintf(name, sizeof(name), "%s%d", prefix, (int)getpid());
+	group = base >= 0 ? cgroup_make(base, name) : -1;
 	if (group < 0) {
 		say(finding, LEVEL_NOTE, "no group of our own can be made: %s",
 		    base < 0 ? "cgroup v2 is not mounted" : "that is not delegated to us");
@@ -350,8 +355,10 @@ static void check_cgroup(struct doctor *doctor, struct finding *finding)
 		say(finding, LEVEL_OK, "v2, groups can be made and killed");
 	}
 	probe_close(&group);
-	if (base >= 0)
-		(void)cgroup_remove(base, name);
+	if (base >= 0) {
+		(void)cgroup_remove_soon(base, name);
+		cgroup_clear(base, prefix); /* of one that was killed in the middle */
+	}
 	probe_close(&base);
 }
 

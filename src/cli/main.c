@@ -20,6 +20,7 @@
  * behaves as system A's did: runner.c. */
 #include "base/str.h"
 #include "cli/settings.h"
+#include "sys/proc.h"
 #include "sys/terminal.h"
 
 #include <stdio.h>
@@ -169,6 +170,7 @@ int main(int argc, char **argv)
 	if (!terminal_keep_standard())
 		return CLI_STORAGE; /* and there is nowhere to say it */
 	terminal_ignore_pipe();
+	proc_core_off();
 	if (argc > 0 && strcmp(base_name(argv[0]), "runner") == 0) {
 		status = runner_main(argc, argv);
 	} else {

@@ -104,13 +104,15 @@ enum exec_end {
 	EXEC_END_RETURNED, /* no process: a function returned exit_code; never in attempts.log */
 };
 
-/* Why the keeper ended it, if it did. Written into attempts.log: values are stable. */
+/* Why it was ended, if it was. Written into attempts.log: values are stable. */
 enum exec_cause {
 	EXEC_CAUSE_NONE = 0,
 	EXEC_CAUSE_TIMEOUT = 1,
 	EXEC_CAUSE_SILENCE = 2,
 	EXEC_CAUSE_OUTPUT_LIMIT = 3,
 	EXEC_CAUSE_CANCELLED = 4,
+	EXEC_CAUSE_MEMORY = 5, /* not the keeper: the kernel, for want of memory */
+	EXEC_CAUSES,
 };
 
 struct exec_report {

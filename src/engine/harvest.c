@@ -105,6 +105,11 @@ static void read_cause(struct gathering *g, const struct exec_report *report)
 	case EXEC_CAUSE_CANCELLED:
 		fail(g, CLASS_CANCELLED, STR("cancelled by a stop"));
 		return;
+	case EXEC_CAUSE_MEMORY:
+		fail(g, CLASS_INFRASTRUCTURE, STR("killed for want of memory"));
+		return;
+	case EXEC_CAUSES:
+		break;
 	}
 	BUG_IF(true);
 }

@@ -222,7 +222,7 @@ static int slot_open(struct host *host, uint32_t slot)
 
 	if (host->slots[slot] >= 0)
 		return 0;
-	record_slot_name(host->pid, slot, name);
+	record_slot_name(host->mark, host->pid, slot, name);
 	host->slots[slot] = cgroup_make(host->cgroup_base, name);
 	if (host->slots[slot] < 0)
 		return -TAKE(host->slots[slot], -1);
@@ -268,7 +268,7 @@ static void slot_release(struct host *host, uint32_t slot)
 	if (!host->slots_spent[slot])
 		return;
 	fd_close(&host->slots[slot]);
-	record_slot_name(host->pid, slot, name);
+	record_slot_name(host->mark, host->pid, slot, name);
 	(void)cgroup_remove(host->cgroup_base, name);
 }
 
@@ -338,7 +338,7 @@ struct outfit {
 	int fds[SPAWN_FDS_MAX]; /* 0: its input, 1 and 2: its output, then its hands */
 	size_t fds_count;
 	bool is_plain; /* it reads from /dev/null, and has no hands */
-	struct spawn_limit limits[HOST_RAISED + RESOURCE_KINDS];
+	struct spawn_limit limits[HOST_LIMITS + RESOURCE_KINDS];
 	size_t limits_count;
 	struct spawn_user user;
 };
@@ -348,16 +348,17 @@ static const int rlimits[] = {
 #include "core/resource.def"
 };
 
-/* What we raised for ourselves is put back first. */
+/* What we changed for ourselves is put back first. */
 static void limits_make(const struct host *host, const struct exec_start *start,
 			struct outfit *outfit)
 {
-	static const int raised[] = {[HOST_NOFILE] = RLIMIT_NOFILE, [HOST_FSIZE] = RLIMIT_FSIZE};
+	static const int ours[] = {
+	    [HOST_NOFILE] = RLIMIT_NOFILE, [HOST_FSIZE] = RLIMIT_FSIZE, [HOST_CORE] = RLIMIT_CORE};
 
-	for (int i = 0; i < HOST_RAISED; i++) {
-		if (host->is_raised[i])
+	for (int i = 0; i < HOST_LIMITS; i++) {
+		if (host->is_changed[i])
 			outfit->limits[outfit->limits_count++] =
-			    (struct spawn_limit){raised[i], host->raised[i]};
+			    (struct spawn_limit){ours[i], host->limits[i]};
 	}
 	for (size_t i = 0; i < start->limits_count; i++) {
 		struct spawn_limit limit = {rlimits[start->limits[i].kind],
@@ -534,6 +535,7 @@ void child_spawn(struct host *host, uint32_t attempt)
 {
 	struct machine_input input = {.kind = MACHINE_IN_SPAWNED, .attempt = attempt};
 
+	child_of(host, attempt)->oom_kills = cgroup_oom_kills(host->oom_kills_fd);
 	input.errno_value = spawn_one(host, attempt, &input.pid);
 	input.now_ns = host_now();
 	if (!input.errno_value) {
@@ -690,13 +692,21 @@ struct ended {
 	struct rusage usage;
 };
 
-#define REMOVE_TRIES  50
-#define REMOVE_NAP_US 1000
-#define ENDED_BATCH   256
+#define ENDED_BATCH 256
 
 static int64_t micros(const struct timeval *time)
 {
 	return time->tv_sec * INT64_C(1000000) + time->tv_usec;
+}
+
+/* Killed, or, as shells say it, what it ran was; and the kernel has killed for want of memory since
+ * it was started. */
+static bool is_oom(const struct host *host, const struct child *child, int status)
+{
+	bool is_killed = WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL
+					     : WEXITSTATUS(status) == 128 + SIGKILL;
+
+	return is_killed && cgroup_oom_kills(host->oom_kills_fd) > child->oom_kills;
 }
 
 static void ended_input(struct host *host, const struct ended *ended, bool has_children)
@@ -711,6 +721,7 @@ static void ended_input(struct host *host, const struct ended *ended, bool has_c
 	    .exit_code = WIFEXITED(ended->status) ? WEXITSTATUS(ended->status) : 0,
 	    .signal = WIFSIGNALED(ended->status) ? WTERMSIG(ended->status) : 0,
 	    .core = WIFSIGNALED(ended->status) && WCOREDUMP(ended->status),
+	    .is_oom = is_oom(host, child, ended->status),
 	    .is_left = is_left,
 	    .user_us = micros(&ended->usage.ru_utime),
 	    .system_us = micros(&ended->usage.ru_stime),
@@ -772,6 +783,7 @@ void child_init(struct host *host)
 	ssize_t len = -1;
 
 	host->pid = (int32_t)getpid();
+	host->oom_kills_fd = cgroup_oom_open();
 	host->oom_fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
 	if (host->oom_fd >= 0)
 		len = pread(host->oom_fd, host->oom_text, sizeof(host->oom_text) - 1, 0);
@@ -780,17 +792,6 @@ void child_init(struct host *host)
 	/* Whoever is ranked higher already stays there. */
 	if (len <= 0 || strtol(host->oom_text, NULL, 10) >= OOM_ADJUST_VALUE)
 		fd_close(&host->oom_fd);
-}
-
-/* A group stays busy for a moment after its last process was reaped. */
-static void group_remove(int base, const char *name)
-{
-	for (int i = 0; i < REMOVE_TRIES; i++) {
-		if (cgroup_remove(base, name))
-			return;
-		(void)usleep(REMOVE_NAP_US);
-	}
-	/* In use: whoever is in it was reported, and stays. */
 }
 
 void child_fini(struct host *host)
@@ -804,7 +805,8 @@ void child_fini(struct host *host)
 		if (host->slots[i] < 0 && !host->slots_spent[i])
 			continue;
 		fd_close(&host->slots[i]);
-		record_slot_name(host->pid, i, name);
-		group_remove(host->cgroup_base, name);
+		record_slot_name(host->mark, host->pid, i, name);
+		/* In use: whoever is in it was reported, and stays. */
+		(void)cgroup_remove_soon(host->cgroup_base, name);
 	}
 }

@@ -43,6 +43,7 @@ struct child {
 	int log_fds[STREAMS]; /* between ARM and SPAWN, else -1 */
 	int32_t pid;
 	bool is_reaped;
+	uint64_t oom_kills;     /* counted when it was started */
 	unsigned unclear_looks; /* at processes that might be of its tree */
 	bool is_told;           /* `told` has to reach the rest of its tree */
 	enum machine_signal told;
@@ -65,8 +66,9 @@ struct conn {
 
 #define HOST_CONNS 16
 
-/* Soft limits that we raise for ourselves: many commands, and a record that always finds room. */
-enum host_raised { HOST_NOFILE, HOST_FSIZE, HOST_RAISED };
+/* Soft limits that we change for ourselves, and put back for commands: many of those, a record that
+ * always finds room, no core file. */
+enum host_limit { HOST_NOFILE, HOST_FSIZE, HOST_CORE, HOST_LIMITS };
 
 struct host {
 	struct machine *machine;
@@ -76,12 +78,13 @@ struct host {
 	int signal_fd;
 	int logs_fd; /* logs/, -1 until first needed */
 	int32_t pid;
+	int oom_kills_fd;                  /* cgroup_oom_open */
 	int oom_fd;                        /* our oom_score_adj, -1: not to be had */
 	char oom_text[16];                 /* its value as we got it */
 	uint32_t boot;                     /* record_boot */
 	uint64_t records;                  /* the number of the next one in attempts.log */
-	struct rlimit raised[HOST_RAISED]; /* as we got them, for the commands */
-	bool is_raised[HOST_RAISED];
+	struct rlimit limits[HOST_LIMITS]; /* as we got them, for the commands */
+	bool is_changed[HOST_LIMITS];
 	bool has_orphans;               /* some command left processes behind that may live on */
 	const struct wire_frame *frame; /* the START being taken */
 	struct child **children;        /* by attempt, NULL when it is over */

@@ -107,6 +107,7 @@ static enum err_code keeper_spawn(const struct link *link, const char *path, int
 	    .resets_signals = true,
 	    .is_detached = true,
 	};
+	struct spawn_limit core = {.resource = RLIMIT_CORE};
 	int32_t pid;
 	int failure;
 
@@ -117,6 +118,10 @@ static enum err_code keeper_spawn(const struct link *link, const char *path, int
 		return err_set(err, ERR_NOT_FOUND,
 			       "commands need sluice-keeper, and none was found");
 	memcpy(own_path, path, sizeof(own_path));
+	if (proc_core_limit(&core.limit)) { /* commands are to have it */
+		plan.limits = &core;
+		plan.limits_count = 1;
+	}
 	failure = spawn_start(&plan, &pid);
 	if (failure)
 		return err_sysno(err, failure, "run '%s'", link->keeper_path);
@@ -267,7 +272,7 @@ static enum err_code os_read_log(void *self, struct buf *out, struct err *err)
 
 /* --- what is left when a keeper was killed --- */
 
-static void groups_kill(const struct record *spawned, size_t count)
+static void groups_kill(const struct link *link, const struct record *spawned, size_t count)
 {
 	char name[RECORD_SLOT_NAME_BYTES];
 	int base = count ? cgroup_base() : -1;
@@ -275,7 +280,7 @@ static void groups_kill(const struct record *spawned, size_t count)
 	for (size_t i = 0; base >= 0 && i < count; i++) {
 		int group;
 
-		record_slot_name(spawned[i].keeper_pid, spawned[i].slot, name);
+		record_slot_name(str_of(link->mark), spawned[i].keeper_pid, spawned[i].slot, name);
 		group = cgroup_open(base, name);
 		if (group < 0)
 			continue;         /* removed already: nothing is in it */
@@ -285,13 +290,13 @@ static void groups_kill(const struct record *spawned, size_t count)
 	vfs_close(&vfs_os, base);
 }
 
-static void groups_remove(const struct record *spawned, size_t count)
+static void groups_remove(const struct link *link, const struct record *spawned, size_t count)
 {
 	char name[RECORD_SLOT_NAME_BYTES];
 	int base = count ? cgroup_base() : -1;
 
 	for (size_t i = 0; base >= 0 && i < count; i++) {
-		record_slot_name(spawned[i].keeper_pid, spawned[i].slot, name);
+		record_slot_name(str_of(link->mark), spawned[i].keeper_pid, spawned[i].slot, name);
 		(void)cgroup_remove(base, name); /* in use by a leftover: it stays */
 	}
 	vfs_close(&vfs_os, base);
@@ -330,7 +335,7 @@ static enum err_code os_sweep(void *self, const char *token_text, const struct r
 		tree.value = prefix;
 		tree.is_prefix = true;
 	}
-	groups_kill(spawned, count);
+	groups_kill(link, spawned, count);
 	while (clean < 2 && clock_boot_ns(&clock_os) < end_ns) {
 		if (proc_tree_pass(&tree, SIGKILL, NULL, NULL, &found, &unclear, err) != ERR_OK)
 			return err->code;
@@ -345,7 +350,7 @@ static enum err_code os_sweep(void *self, const char *token_text, const struct r
 		socket_wait(-1, nap_ns);
 		nap_ns = nap_ns * 2 < NAP_MAX_NS ? nap_ns * 2 : NAP_MAX_NS;
 	}
-	groups_remove(spawned, count);
+	groups_remove(link, spawned, count);
 	if (clean == 2)
 		return ERR_OK;
 	return proc_tree_pass(&tree, 0, survivor_tell, &survivors, &found, &unclear, err);

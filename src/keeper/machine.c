@@ -253,6 +253,8 @@ static enum err_code take_exited(struct machine *machine, const struct machine_i
 	attempt->exit_code = input->exit_code;
 	attempt->signal = input->signal;
 	attempt->core = input->core;
+	if (input->is_oom && attempt->cause == EXEC_CAUSE_NONE)
+		attempt->cause = EXEC_CAUSE_MEMORY;
 	attempt->duration_ns =
 	    input->now_ns > live->spawned_ns ? input->now_ns - live->spawned_ns : 0;
 	live->user_us = input->user_us;

@@ -69,6 +69,7 @@ struct machine_input {
 	int exit_code;
 	int signal;
 	bool core;
+	bool is_oom;  /* the kernel killed it, or what it waited for, for want of memory */
 	bool is_left; /* some of its tree lives */
 	int64_t user_us;
 	int64_t system_us;

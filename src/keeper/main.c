@@ -401,19 +401,26 @@ static bool poll_add(const struct host *host, int fd, enum host_ready ready)
 	return epoll_ctl(host->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-static bool limit_raise(struct host *host, enum host_raised which)
+/* To the hard limit, or to nothing. */
+static bool limits_change(struct host *host)
 {
-	struct rlimit *got = &host->raised[which];
-	struct rlimit most;
+	static const struct {
+		__rlimit_resource_t resource;
+		bool is_none;
+	} ours[] = {[HOST_NOFILE] = {RLIMIT_NOFILE, false},
+		    [HOST_FSIZE] = {RLIMIT_FSIZE, false},
+		    [HOST_CORE] = {RLIMIT_CORE, true}};
 
-	if ((which == HOST_NOFILE ? getrlimit(RLIMIT_NOFILE, got) : getrlimit(RLIMIT_FSIZE, got)) <
-	    0)
-		return false;
-	most = (struct rlimit){got->rlim_max, got->rlim_max};
-	if (got->rlim_cur != got->rlim_max)
-		host->is_raised[which] =
-		    (which == HOST_NOFILE ? setrlimit(RLIMIT_NOFILE, &most)
-					  : setrlimit(RLIMIT_FSIZE, &most)) == 0;
+	for (int i = 0; i < HOST_LIMITS; i++) {
+		struct rlimit *got = &host->limits[i];
+		struct rlimit own;
+
+		if (getrlimit(ours[i].resource, got) < 0)
+			return false;
+		own = (struct rlimit){ours[i].is_none ? 0 : got->rlim_max, got->rlim_max};
+		host->is_changed[i] =
+		    got->rlim_cur != own.rlim_cur && setrlimit(ours[i].resource, &own) == 0;
+	}
 	return true;
 }
 
@@ -432,7 +439,7 @@ static bool host_init(struct host *host)
 	(void)sigaddset(&child, SIGCHLD);
 	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return false;
-	if (!limit_raise(host, HOST_NOFILE) || !limit_raise(host, HOST_FSIZE))
+	if (!limits_change(host))
 		return false;
 	host->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	host->signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -560,6 +567,9 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < HOST_SLOTS; i++)
 		host.slots[i] = -1;
 	child_init(&host);
+	/* Secrets of commands pass through us: nobody else's debugger, no core file. After what
+	 * only the owner may open in /proc/self is open. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
 	if (!host_init(&host))
 		return EXIT_BROKEN; /* the engine sees the connection close, and finds the cause */
 	lock_publish(&host);

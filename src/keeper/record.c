@@ -57,8 +57,7 @@ static bool is_plausible(const unsigned char bytes[RECORD_BYTES])
 		return false;
 	if (bytes[6] == 0 || bytes[6] > RECORD_PATH_BYTES)
 		return false;
-	return bytes[7] <= EXEC_END_SPAWN_FAILED && bytes[85] <= 1 &&
-	       bytes[86] <= EXEC_CAUSE_CANCELLED;
+	return bytes[7] <= EXEC_END_SPAWN_FAILED && bytes[85] <= 1 && bytes[86] < EXEC_CAUSES;
 }
 
 bool record_decode(const unsigned char bytes[RECORD_BYTES], struct record *ret_record)
@@ -91,10 +90,11 @@ bool record_decode(const unsigned char bytes[RECORD_BYTES], struct record *ret_r
 	return true;
 }
 
-void record_slot_name(int32_t keeper_pid, uint32_t slot, char name[RECORD_SLOT_NAME_BYTES])
+void record_slot_name(struct str mark, int32_t keeper_pid, uint32_t slot,
+		      char name[RECORD_SLOT_NAME_BYTES])
 {
-	(void)snprintf(name, RECORD_SLOT_NAME_BYTES, RECORD_SLOT_PREFIX "%d-%u", (int)keeper_pid,
-		       (unsigned)slot);
+	(void)snprintf(name, RECORD_SLOT_NAME_BYTES, RECORD_SLOT_PREFIX "%d-%u-%.*s",
+		       (int)keeper_pid, (unsigned)slot, STR_ARG(mark));
 }
 
 uint32_t record_boot(struct str boot_id)

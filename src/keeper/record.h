@@ -63,10 +63,13 @@ void record_encode(const struct record *record, unsigned char bytes[RECORD_BYTES
 /* Total over all bytes: false for whatever record_encode cannot have made. */
 bool record_decode(const unsigned char bytes[RECORD_BYTES], struct record *ret_record);
 
-/* Name of the cgroup of a slot of the keeper with this pid, into name[RECORD_SLOT_NAME_BYTES]. */
+/* Name of the cgroup of a slot of the keeper with this pid, into name[RECORD_SLOT_NAME_BYTES]. The
+ * mark of the run directory is in it, so that a copy of the directory, which has the same records,
+ * never takes the groups of the original for its own. */
 #define RECORD_SLOT_NAME_BYTES 64
 #define RECORD_SLOT_PREFIX     "sluice-"
-void record_slot_name(int32_t keeper_pid, uint32_t slot, char name[RECORD_SLOT_NAME_BYTES]);
+void record_slot_name(struct str mark, int32_t keeper_pid, uint32_t slot,
+		      char name[RECORD_SLOT_NAME_BYTES]);
 
 /* Called for each record in order; what it returns ends the walk unless OK. */
 typedef enum err_code record_visit_fn(void *arg, const struct record *record, struct err *err);

@@ -336,7 +336,7 @@ static void take_report(struct cursor *in, struct exec_report *report)
 	report->token = take_token(in);
 	report->kind = (enum exec_report_kind)take_upto(in, EXEC_REFUSED);
 	report->end = (enum exec_end)take_upto(in, EXEC_END_SPAWN_FAILED);
-	report->cause = (enum exec_cause)take_upto(in, EXEC_CAUSE_CANCELLED);
+	report->cause = (enum exec_cause)take_upto(in, EXEC_CAUSES - 1);
 	report->core = take_upto(in, 1);
 	report->exit_code = (int)take32(in);
 	report->signal = (int)take32(in);

@@ -12,10 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-/* Mount point of cgroup v2 from /proc/self/mountinfo (proc(5)): field 5, the type follows " - ". */
-static bool mount_find(char *path, size_t bytes)
+#define MAKE_TRIES    4
+#define REMOVE_TRIES  50
+#define REMOVE_NAP_US 2000
+
+/* Mount point of a hierarchy from /proc/self/mountinfo (proc(5)): field 5; the type, the source and
+ * the options follow " - ". `options` ends the line, or is NULL. */
+static bool mount_find(const char *type_text, const char *options, char *path, size_t bytes)
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
 	char line[4096];
@@ -27,7 +33,8 @@ static bool mount_find(char *path, size_t bytes)
 		const char *type = strstr(line, " - ");
 		char point[2048];
 
-		if (!type || strncmp(type + 3, "cgroup2 ", 8) != 0)
+		if (!type || strncmp(type + 3, type_text, strlen(type_text)) != 0 ||
+		    (options && !strstr(type, options)))
 			continue;
 		if (sscanf(line, "%*s %*s %*s %*s %2047s", point) != 1 || strchr(point, '\\'))
 			continue;
@@ -37,8 +44,9 @@ static bool mount_find(char *path, size_t bytes)
 	return is_found;
 }
 
-/* The caller's group: the line "0::/path" of /proc/self/cgroup (cgroups(7)). */
-static bool own_find(char *path, size_t bytes)
+/* The caller's group: the line "<number>:<controllers>:/path" of /proc/self/cgroup (cgroups(7)),
+ * "0::/path" for v2. `key` is what follows the number, to the slash. */
+static bool own_find(const char *key, char *path, size_t bytes)
 {
 	FILE *file = fopen("/proc/self/cgroup", "re");
 	char line[4096];
@@ -47,46 +55,93 @@ static bool own_find(char *path, size_t bytes)
 	if (!file)
 		return false;
 	while (!is_found && fgets(line, sizeof(line), file)) {
-		if (strncmp(line, "0::/", 4) != 0)
+		const char *at = line + strspn(line, "0123456789");
+
+		if (strncmp(at, key, strlen(key)) != 0)
 			continue;
 		line[strcspn(line, "\n")] = '\0';
-		is_found = snprintf(path, bytes, "%s", line + 3) < (int)bytes;
+		is_found = snprintf(path, bytes, "%s", at + strlen(key) - 1) < (int)bytes;
 	}
 	(void)fclose(file); /* only read from */
 	return is_found;
 }
 
-int cgroup_base(void)
+/* A file or directory of the caller's own group; -1 when there is none. */
+static int own_open(const char *type, const char *options, const char *key, const char *name,
+		    int flags)
 {
 	char point[2048];
 	char own[2048];
-	char path[4097];
-	int base;
+	char path[4160];
 
-	if (!mount_find(point, sizeof(point)) || !own_find(own, sizeof(own)))
+	if (!mount_find(type, options, point, sizeof(point)) || !own_find(key, own, sizeof(own)))
 		return -1;
-	(void)snprintf(path, sizeof(path), "%s%s", point, own);
-	base = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	(void)snprintf(path, sizeof(path), "%s%s/%s", point, own, name);
+	return open(path, O_RDONLY | O_CLOEXEC | flags);
+}
+
+int cgroup_base(void)
+{
 	/* cgroup.kill is not in the root, but in every other group of a kernel that has it. */
-	return base;
+	return own_open("cgroup2 ", NULL, "::/", ".", O_DIRECTORY);
+}
+
+int cgroup_oom_open(void)
+{
+	int fd = own_open("cgroup2 ", NULL, "::/", "memory.events", 0);
+
+	return fd >= 0 ? fd : own_open("cgroup ", ",memory", ":memory:/", "memory.oom_control", 0);
+}
+
+uint64_t cgroup_oom_kills(int fd)
+{
+	char text[512];
+	ssize_t len = fd < 0 ? 0 : pread(fd, text, sizeof(text) - 1, 0);
+	const char *at;
+
+	if (len <= 0)
+		return 0;
+	text[len] = '\0';
+	at = strncmp(text, "oom_kill ", 9) == 0 ? text : strstr(text, "\noom_kill ");
+	return at ? strtoull(at + strcspn(at, " "), NULL, 10) : 0;
+}
+
+/* Whoever made a group holds a lock on it for as long as it lives (flock(2)): process ids would not
+ * do, one hierarchy may be seen from several namespaces of them. */
+static bool is_mine(int group)
+{
+	/* By its number: flock() is declared in a header of the name of one of ours. */
+	return syscall(SYS_flock, group, LOCK_EX | LOCK_NB) == 0;
 }
 
 int cgroup_make(int base, const char *name)
 {
-	int group;
+	for (int i = 0; i < MAKE_TRIES; i++) {
+		bool is_new = mkdirat(base, name, 0755) == 0;
+		int group;
 
-	/* One of this name that was left behind is of no use unless it is empty. */
-	if (mkdirat(base, name, 0755) < 0 &&
-	    (errno != EEXIST || unlinkat(base, name, AT_REMOVEDIR) < 0 ||
-	     mkdirat(base, name, 0755) < 0))
-		return -errno;
-	group = cgroup_open(base, name);
-	if (group >= 0 && faccessat(group, "cgroup.kill", W_OK, 0) < 0) {
+		if (!is_new && errno != EEXIST)
+			return -errno;
+		group = cgroup_open(base, name);
+		if (group == -ENOENT)
+			continue; /* cleared in between */
+		if (group < 0)
+			return group;
+		if (is_new && is_mine(group)) {
+			if (faccessat(group, "cgroup.kill", W_OK, 0) == 0)
+				return group;
+			(void)close(group);
+			(void)unlinkat(base, name, AT_REMOVEDIR);
+			return -EOPNOTSUPP;
+		}
+		/* One that was left behind is of no use, unless it is empty and can go. */
+		if (!is_new && (!is_mine(group) || unlinkat(base, name, AT_REMOVEDIR) < 0)) {
+			(void)close(group);
+			return -EBUSY;
+		}
 		(void)close(group);
-		(void)unlinkat(base, name, AT_REMOVEDIR);
-		return -EOPNOTSUPP;
 	}
-	return group;
+	return -EBUSY;
 }
 
 int cgroup_open(int base, const char *name)
@@ -179,6 +234,16 @@ bool cgroup_remove(int base, const char *name)
 	return unlinkat(base, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
+bool cgroup_remove_soon(int base, const char *name)
+{
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		if (cgroup_remove(base, name))
+			return true;
+		(void)usleep(REMOVE_NAP_US);
+	}
+	return false;
+}
+
 void cgroup_clear(int base, const char *prefix)
 {
 	int fd = openat(base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -191,13 +256,16 @@ void cgroup_clear(int base, const char *prefix)
 		return;
 	}
 	while ((item = readdir(dir)) != NULL) {
-		long pid;
+		int group;
 
 		if (strncmp(item->d_name, prefix, strlen(prefix)) != 0)
 			continue;
-		pid = strtol(item->d_name + strlen(prefix), NULL, 10);
-		if (pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH)
+		group = cgroup_open(base, item->d_name);
+		if (group < 0)
+			continue;
+		if (is_mine(group))
 			(void)unlinkat(base, item->d_name, AT_REMOVEDIR); /* busy: it stays */
+		(void)close(group);
 	}
 	(void)closedir(dir);
 }

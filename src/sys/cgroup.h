@@ -17,8 +17,9 @@
  * The caller closes it. */
 int cgroup_base(void);
 
-/* Make a group (again, if an empty one is there); a directory descriptor, or -errno. `name` is a
- * plain file name. */
+/* Make a group (again, if an empty one is there that nobody owns); a directory descriptor, or
+ * -errno, EBUSY when somebody does. `name` is a plain file name. The caller owns it until it closes
+ * the descriptor. */
 int cgroup_make(int base, const char *name);
 
 /* An existing group; a directory descriptor, or -errno. */
@@ -38,8 +39,19 @@ size_t cgroup_signal(int group, int signal);
 /* Remove an empty group; false when it is still in use. */
 bool cgroup_remove(int base, const char *name);
 
-/* Remove the empty groups named prefix, pid ... whose process is no more: what a killed owner
- * left. */
+/* Remove an empty group, and wait for it a moment: it stays busy after its last process was reaped.
+ * False when somebody lives in it. */
+bool cgroup_remove_soon(int base, const char *name);
+
+/* Remove the empty groups whose names begin with `prefix` and whose maker is no more: what a killed
+ * owner left. */
 void cgroup_clear(int base, const char *prefix);
+
+/* The count of processes that the kernel killed for want of memory in the caller's own group and
+ * below (memory.events of cgroup v2; in v1 memory.oom_control, without what is below): a descriptor
+ * for cgroup_oom_kills, -1 where there is none. The caller closes it. */
+int cgroup_oom_open(void);
+/* What it counts now; 0 when it cannot be read, or fd is -1. */
+uint64_t cgroup_oom_kills(int fd);
 
 #endif

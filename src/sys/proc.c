@@ -322,3 +322,23 @@ enum err_code proc_tree_pass(const struct proc_tree *tree, int signal, proc_visi
 	*ret_unclear = unclear;
 	return ERR_OK;
 }
+
+static struct rlimit core_before;
+static bool is_core_off;
+
+void proc_core_off(void)
+{
+	struct rlimit none;
+
+	if (is_core_off || getrlimit(RLIMIT_CORE, &core_before) < 0 || core_before.rlim_cur == 0)
+		return;
+	none = (struct rlimit){0, core_before.rlim_max};
+	is_core_off = setrlimit(RLIMIT_CORE, &none) == 0;
+}
+
+bool proc_core_limit(struct rlimit *ret_limit)
+{
+	if (is_core_off)
+		*ret_limit = core_before;
+	return is_core_off;
+}

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 struct proc_stat {
 	int32_t pid;
@@ -80,5 +81,12 @@ MUST_CHECK enum err_code proc_tree_pass(const struct proc_tree *tree, int signal
 /* Send a signal to the process that had this start time when it was looked at. False when it is
  * gone or may not be signalled. */
 bool proc_signal(int32_t pid, uint64_t start_ticks, int signal);
+
+/* No core file of this process, whose memory may hold secrets: its soft limit becomes 0 (core(5)).
+ * Programs that it starts get what it had by proc_core_limit. Not for a library: it is the
+ * program's own decision. */
+void proc_core_off(void);
+/* The limit as it was before proc_core_off; false when that changed nothing. */
+bool proc_core_limit(struct rlimit *ret_limit);
 
 #endif

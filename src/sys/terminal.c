@@ -1,6 +1,8 @@
 /* terminal.c - see terminal.h */
 #include "sys/terminal.h"
 
+#include "sys/proc.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -175,6 +177,10 @@ void terminal_close(int fd)
 
 enum err_code terminal_become(char *const argv[], struct err *err)
 {
+	struct rlimit core;
+
+	if (proc_core_limit(&core))
+		(void)setrlimit(RLIMIT_CORE, &core); /* it was ours: this cannot be refused */
 	(void)execv(argv[0], argv);
 	return err_sys(err, "start '%s'", argv[0]);
 }

@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from support.sluice import until
+
 WRITE = 'echo n={} >"$SLUICE_OUTPUT"'
 GATE = {"gate": "hard", "outputs": {"n": {"type": "int"}}, "pass": "output.n > 5"}
 MANUAL = {"gate": "manual", "run": "touch done"}
@@ -270,8 +272,8 @@ def test_s5_5_a_gate_that_was_cancelled_did_not_fail_and_is_asked_again(sluice):
 
 
 def test_s5_5_a_gate_whose_attempt_is_lost_failed(sluice):
-    engine = sluice.start("run", sluice.pipeline({"g": {"gate": "hard", "run": "sleep 60"}, "z": "touch after"}), "--run-id", sluice.id)
-    sluice.wait_event("step.started", "g")
+    engine = sluice.start("run", sluice.pipeline({"g": {"gate": "hard", "run": "touch begun; sleep 60"}, "z": "touch after"}), "--run-id", sluice.id)
+    until((sluice.root / "begun").exists, of="g")  # before that it may not be armed, and starts
     sluice.kill_machine(engine)
     sluice("resume", sluice.id, code=1)
     log = sluice.log(ended="failed")

@@ -106,6 +106,7 @@ def test_d27_the_clock_of_these_tests_jumps(sluice, clock):
     assert abs(time.mktime(then) - time.timezone - time.time() - 10 * DAY) < 90000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jump", JUMPS)
 def test_d27_a_wall_clock_that_jumps_in_the_middle_changes_no_span(sluice, clock, jump):
     """A timeout is neither lost nor hastened, a delay neither; nothing lasts a negative time."""

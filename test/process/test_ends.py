@@ -53,6 +53,7 @@ def test_p10_the_input_of_sluice_is_not_the_input_of_its_steps(sluice):
 
 # --- P11: every end
 
+@pytest.mark.slow
 def test_p11_every_exit_code_is_exact(sluice):
     steps = {f"e{n}": {"argv": ["sh", "-c", f"exit {n}"], **IGNORE, "exit_codes": {75: "unknown"}} for n in range(256)}
     log = sluice.go(parallel(steps), concurrency=8)
@@ -68,6 +69,7 @@ STAYS = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH, signal.
          signal.SIGTTOU}
 
 
+@pytest.mark.slow
 def test_p11_every_signal_is_exact_and_never_an_exit_code(sluice):
     """Python, not a shell: 32 and 33, which belong to the C library, can be sent too."""
     numbers = [n for n in range(1, 65) if n not in STAYS]

@@ -167,6 +167,7 @@ def small_memory(sluice, need_root):
 EAT = {"argv": ["python3", "-c", "x = []\nwhile True: x.append(b'x' * (4 << 20))"], "on_failure": "continue"}
 
 
+@pytest.mark.slow
 def test_p19_a_command_that_eats_all_memory_dies_alone(sluice, small_memory):
     """Sluice, keeper and command share the bound: the command is the one that goes (S8.6)."""
     path = sluice.pipeline({"a": {**EAT, "needs": []}, "b": {"run": "echo begin; sleep 2", "needs": [], }, "c": "true"}, concurrency=2)
@@ -220,6 +221,7 @@ kill $stranger
     assert sluice.log(ended="succeeded").steps["a"].started == [0, 1]
 
 
+@pytest.mark.slow
 def test_p20_a_stranger_with_the_process_id_of_a_command_that_ended_is_not_signalled(sluice, need_namespace):
     """Its number is given away while its tree, which has left its session, is still being ended."""
     path = sluice.pipeline({"a": {"run": "echo $$ >pid; (trap '' TERM; exec setsid sleep 60) & exit 0", "grace": "2s"}, "b": "true"})
@@ -319,6 +321,7 @@ def test_p25_a_step_of_another_user_cannot_reach_what_decides(sluice, need_root)
     assert len(log.events) == 7
 
 
+@pytest.mark.slow
 def test_p25_a_step_that_speaks_to_the_control_socket_of_its_own_run(sluice):
     """S5.6: it cannot approve its own gate; what is no message is not obeyed."""
     path = sluice.pipeline({"a": f"export SLUICE_HOME={sluice.home} XDG_RUNTIME_DIR={sluice.sockets}; {sluice.program} approve {sluice.id} m --as me --reason mine && echo allowed || echo code $?; for s in {sluice.sockets}/sluice/*; do "

@@ -73,6 +73,7 @@ def test_p01_2000_short_steps_leave_no_zombie_and_no_descriptor(sluice):
 DAEMON = "python3 -c 'import os,time,sys\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\nopen(\"pid\", \"w\").write(str(os.getpid()))\nos.closerange(0, 64)\ntime.sleep(300)'"
 
 
+@pytest.mark.slow
 def test_p02_a_daemon_that_forked_twice_ends_with_its_step(world):
     go(world, {"a": {"run": DAEMON + "; while [ ! -s pid ]; do sleep 0.01; done", **FAST}})
     assert not alive(int((world.root / "pid").read_text()))
