@@ -13,7 +13,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define FLUSH_FAST_NS  INT64_C(20000)    /* no disk that keeps its word is known to be faster */
 #define FLUSH_SLOW_NS  INT64_C(50000000) /* each step costs two */
@@ -335,12 +334,13 @@ static void check_limits(struct doctor *doctor, struct finding *finding)
 static void check_cgroup(struct doctor *doctor, struct finding *finding)
 {
 	static const char prefix[] = "sluice-doctor-";
-	char name[sizeof(prefix) + 16];
+	char name[sizeof(prefix) + 20];
 	int base = cgroup_base();
 	int group;
 
 	(void)doctor;
-	(void)snprintf(name, sizeof(name), "%s%d", prefix, (int)getpid());
+	(void)snprintf(name, sizeof(name), "%s%llx", prefix,
+		       (unsigned long long)clock_boot_ns(&clock_os)); /* no other one's */
 	group = base >= 0 ? cgroup_make(base, name) : -1;
 	if (group < 0) {
 		say(finding, LEVEL_NOTE, "no group of our own can be made: %s",

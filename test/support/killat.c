@@ -23,7 +23,8 @@
 
 #define CALLS(X) \
 	X(accept4) \
-	X(brk) X(clone3) X(close) X(close_range) X(connect) X(copy_file_range) X(dup2) X(dup3) X( \
+	X(brk) \
+	X(clone3) X(close) X(close_range) X(connect) X(copy_file_range) X(dup2) X(dup3) X( \
 	    epoll_create1) X(epoll_ctl) X(epoll_pwait) X(eventfd2) X(faccessat2) X(fallocate) \
 	    X(fchdir) X(fchmod) X(fchmodat) X(fchown) X(fcntl) X(fdatasync) X(fstat) X(fstatfs) X( \
 		fsync) X(ftruncate) X(futex) X(getcwd) X(getdents64) X(getpeername) X(getpid) \
@@ -45,9 +46,10 @@
 #if defined(__x86_64__)
 #define OLD_CALLS(X) \
 	X(access) \
-	X(alarm) X(arch_prctl) X(chdir) X(chmod) X(clone) X(creat) X(dup) X(epoll_wait) X(fork) \
-	    X(getpgrp) X(link) X(lstat) X(mkdir) X(open) X(pause) X(pipe) X(poll) X(readlink) \
-		X(rename) X(rmdir) X(select) X(stat) X(symlink) X(time) X(unlink) X(vfork)
+	X(alarm) \
+	X(arch_prctl) X(chdir) X(chmod) X(clone) X(creat) X(dup) X(epoll_wait) X(fork) X(getpgrp) \
+	    X(link) X(lstat) X(mkdir) X(open) X(pause) X(pipe) X(poll) X(readlink) X(rename) \
+		X(rmdir) X(select) X(stat) X(symlink) X(time) X(unlink) X(vfork)
 #else
 #define OLD_CALLS(X)
 #endif
