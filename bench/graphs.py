@@ -61,7 +61,7 @@ def ninja(steps):
             f.writelines(f"build s{n}: t {' '.join(f's{i}' for i in needs(n))}\n" for n in range(steps))
         return ["ninja", "-n"]
 
-    return jobs.Job("ninja -n", prepare, needs="ninja")
+    return jobs.Job("ninja -n", prepare, needs=["ninja"])
 
 
 def make(steps):
@@ -72,7 +72,7 @@ def make(steps):
             f.writelines(f"s{n}: {' '.join(f's{i}' for i in needs(n))}\n\t@{jobs.PROGRAM}\n" for n in range(steps))
         return ["make", "-n"]
 
-    return jobs.Job("make -n", prepare, needs="make")
+    return jobs.Job("make -n", prepare, needs=["make"])
 
 
 def tsort(steps):
@@ -81,4 +81,4 @@ def tsort(steps):
             f.writelines(f"s{i} s{n}\n" for n in range(steps) for i in needs(n))
         return ["tsort", "edges"]
 
-    return jobs.Job("tsort", prepare, needs="tsort")
+    return jobs.Job("tsort", prepare, needs=["tsort"])

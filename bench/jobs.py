@@ -1,21 +1,30 @@
 """The same job for each program: a job fills a fresh folder and gives the command that does it there."""
+import json
 import os
 import shutil
 
 PROGRAM = "/bin/true"
+SLOW_TURNS = 3
 
 
 class Job:
     """One line of a table: a name, a command, and a check that the work was really done."""
 
-    def __init__(self, name, prepare, needs=None, check=None):
+    def __init__(self, name, prepare, needs=None, check=None, has_clock=False, env=None, turns_max=None):
         self.name = name
         self.prepare = prepare  # folder -> argument list, run in that folder
-        self.needs = needs  # a program of this machine; without it the line is left out with a note
+        self.needs = needs or []  # programs of this machine; without one the line says so
         self.check = check  # folder -> None, or what is wrong
+        self.has_clock = has_clock  # it writes its nanoseconds to the file `clock`; its start is no part of it
+        self.env = env or {}
+        self.turns_max = turns_max  # of a program so slow that the other turns go on without it
 
     def missing(self):
-        return self.needs and not shutil.which(self.needs)
+        """Why it cannot be run here; None if it can."""
+        for program in self.needs:
+            if not shutil.which(program):
+                return "not installed: `script/bench --peers`" if "node_modules" in program else f"no {program} here"
+        return None
 
 
 def write(folder, name, text):
@@ -62,7 +71,7 @@ def ninja(steps, roots=False, slots=1):
         write(folder, "build.ninja", "".join(lines))
         return ["ninja", "--quiet", f"-j{slots}"]
 
-    return Job(f"ninja -j{slots}", prepare, needs="ninja")
+    return Job(f"ninja -j{slots}", prepare, needs=["ninja"])
 
 
 def make(steps, roots=False, slots=1):
@@ -74,7 +83,50 @@ def make(steps, roots=False, slots=1):
         write(folder, "Makefile", "".join(lines))
         return ["make", "-s", f"-j{slots}"]
 
-    return Job(f"make -j{slots}", prepare, needs="make")
+    return Job(f"make -j{slots}", prepare, needs=["make"])
+
+
+def peer(build, *path):
+    """A file of what `script/bench --peers` installs."""
+    return os.path.join(build, "peers", "node_modules", *path)
+
+
+def nx(build, steps, roots=False, slots=1):
+    """Its own cache and daemon are off: each step is to be carried out, each time."""
+    program = peer(build, ".bin", "nx")
+
+    def prepare(folder):
+        write(folder, "nx.json", json.dumps({"targetDefaults": {"t": {"cache": False, "dependsOn": ["^t"]}},
+                                             "analytics": False, "neverConnectToCloud": True}))
+        write(folder, "package.json", json.dumps({"name": "bench", "private": True}))
+        for n in range(steps):
+            os.mkdir(os.path.join(folder, f"s{n}"))
+            write(folder, f"s{n}/project.json", json.dumps({
+                "name": f"s{n}", "targets": {"t": {"command": PROGRAM}},
+                "implicitDependencies": [] if roots or n == 0 else [f"s{n - 1}"]}))
+        os.mkdir(os.path.join(folder, ".git"))  # what is ignored around the folder is not ignored in it
+        os.symlink(peer(build), os.path.join(folder, "node_modules"))
+        return [program, "run-many", "-t", "t", f"--parallel={slots}", "--outputStyle=static"]
+
+    return Job(f"nx --parallel={slots}", prepare, needs=["node", program], env={"NX_DAEMON": "false", "CI": "true"},
+               turns_max=SLOW_TURNS)
+
+
+def restate(build, steps):
+    script = os.path.join(build, "peers", "restate.mjs")
+    return Job("Restate, ctx.run", lambda folder: ["node", script, str(steps)],
+               needs=["node", peer(build, ".bin", "restate-server")], has_clock=True)
+
+
+def call(build, steps, slots):
+    """Steps that are a function of the program, `sync: interval:10`; building the pipeline is no part of it."""
+    command = [os.path.join(build, "bench", "call_bench"), str(steps), str(slots)]
+
+    def check(folder):
+        lines = event_lines(folder)
+        return None if lines == 2 * steps + 5 else f"{lines} event lines, {2 * steps + 5} expected"
+
+    return Job(f"sluice, call, {slots} at a time", lambda folder: command, check=check, has_clock=True)
 
 
 def numbers(folder, steps):
@@ -86,7 +138,7 @@ def xargs(steps, slots):
         numbers(folder, steps)
         return ["xargs", "-a", "numbers", "-n1", f"-P{slots}", PROGRAM]
 
-    return Job(f"xargs -P{slots}", prepare, needs="xargs")
+    return Job(f"xargs -P{slots}", prepare, needs=["xargs"])
 
 
 def parallel(steps, slots):
@@ -94,7 +146,7 @@ def parallel(steps, slots):
         numbers(folder, steps)
         return ["parallel", "--will-cite", f"-j{slots}", PROGRAM, "{}", "::::", "numbers"]
 
-    return Job(f"GNU parallel -j{slots}", prepare, needs="parallel")
+    return Job(f"GNU parallel -j{slots}", prepare, needs=["parallel"], turns_max=SLOW_TURNS)
 
 
 SQLITE = """
@@ -114,4 +166,4 @@ for start in range(0, total, batch):
 
 def sqlite(lines, batch):
     command = ["/usr/bin/python3", "-c", SQLITE, str(lines), str(batch)]
-    return Job("SQLite, WAL, FULL", lambda folder: command, needs="/usr/bin/python3")
+    return Job("SQLite, WAL, FULL", lambda folder: command, needs=["/usr/bin/python3"])

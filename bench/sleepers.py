@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import tempfile
 import time
 
 SLEEP_S = 60
+RESUMES = 5  # they all fit into the sleep
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -93,10 +95,13 @@ def measure(build, steps, base):
         before = process(engine.pid), process(keeper)
         time.sleep(10)
         after = process(engine.pid), process(keeper)
-        engine.send_signal(signal.SIGKILL)
-        engine.wait()
-        size = os.stat(os.path.join(run_dir, "events.jsonl")).st_size
-        resume_s, engine = reattached([*sluice, "resume", "-q", *state, "r"], folder, run_dir, size)
+        resumes = []
+        for _ in range(RESUMES):
+            engine.send_signal(signal.SIGKILL)
+            engine.wait()
+            size = os.stat(os.path.join(run_dir, "events.jsonl")).st_size
+            seconds, engine = reattached([*sluice, "resume", "-q", *state, "r"], folder, run_dir, size)
+            resumes.append(1000 * seconds)
         status = engine.wait(timeout=SLEEP_S + 60)
         types = event_types(run_dir)
         if status != 0 or types["step.started"] != steps or types["step.succeeded"] != steps:
@@ -111,7 +116,7 @@ def measure(build, steps, base):
             "", f"All of them ran {start_s:.1f} s after the start; each ended once.",
             "", "Goal: at most 64 KiB and one descriptor a step; no CPU of the engine while it waits.", "",
             f"### P14: {steps} running steps found again after SIGKILL of the engine", "",
-            f"{1000 * resume_s:.0f} ms from the start of `sluice resume` until every step was attached; "
-            "none was run again.", "", "Goal: less than a second.\n"])
+            f"{statistics.median(resumes):.0f} ms ({min(resumes):.0f} to {max(resumes):.0f}; {RESUMES} times) from the "
+            "start of `sluice resume` until every step was attached; none was run again.", "", "Goal: less than a second.\n"])
     finally:
         shutil.rmtree(folder)
