@@ -27,7 +27,7 @@ from bugs import BUGS  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ["meson.build", "meson_options.txt", "src", "include", "bench", "test", "man", "script", "docs", "examples"]
 PROGRAMS = ["src/cli/sluice", "src/cli/sluice-keeper"]
-RECORDER = "test/power/blockrec"  # where there is FUSE to build it with
+HELPERS = ["test/power/blockrec", "test/support/killat", "test/support/tell"]  # of tests, where they can be built
 KNOWN = {"ext4-plain": 0.05}  # share of images that lose lines without a bug: docs/GUARANTEES.md, limits
 TIMEOUT_S = 600
 PR_SET_CHILD_SUBREAPER = 36
@@ -73,9 +73,10 @@ def planted(tree, bug):
 # --- tests
 
 def targets(by, build):
-    if by[0] == "images" and f"build {RECORDER}:" in (build / "build.ninja").read_text():
-        return [*PROGRAMS, RECORDER]
-    return {"sim": ["src/sim/sluice-sim"], "unit": list(by[1:])}.get(by[0], PROGRAMS)
+    if by[0] in ("sim", "unit"):
+        return ["src/sim/sluice-sim"] if by == ("sim",) else list(by[1:])
+    rules = (build / "build.ninja").read_text()
+    return PROGRAMS + [helper for helper in HELPERS if f"build {helper}:" in rules]
 
 
 def command(by, build, seeds, keep):
@@ -152,6 +153,7 @@ class Worker:
         sync(self.tree)
         if not (self.build / "build.ninja").exists():
             self.run(["meson", "setup", self.build, self.tree, "--buildtype=release"], check=True)
+        self.run(["ninja", "-C", self.build, "build.ninja"], check=True)
 
     def run(self, words, check=False, in_memory=False):
         env = {**os.environ, "SLUICE_BIN": str(self.build / "src/cli/sluice"), "SLUICE_BUILD": str(self.build),

@@ -93,3 +93,9 @@ def test_a_copy_follows_the_source(tmp_path):
 def test_an_unknown_name_is_refused():
     done = subprocess.run([sys.executable, "-B", ROOT / "test/mutants/run.py", "no-such-bug"], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "no such bug: no-such-bug" in done.stderr
+
+
+def test_programs_that_tests_need_are_built_in_the_copy():
+    for folder in ("power", "support"):
+        text = (ROOT / "test" / folder / "meson.build").read_text()
+        assert {f"test/{folder}/{name}" for name in re.findall(r"executable\('(\w+)'", text)} <= set(run.HELPERS)
