@@ -1,12 +1,11 @@
 /* attempts_log.c - any bytes as attempts.log: walked to a torn end, or reported as damaged. Each
  * input is also read with its checksums set right, so that the fields behind them are reached. */
 #include "base/hash.h"
+#include "fuzz.h"
 #include "keeper/machine.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static enum err_code give(void *arg, const struct record *record, struct err *err)
 {

@@ -2,11 +2,10 @@
  * evaluation writes is JSON */
 #include "base/json.h"
 #include "base/mem.h"
+#include "fuzz.h"
 #include "lang/expr.h"
 #include "lang/pattern.h"
 #include "lang/template.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct expr *sandbox(void)
 {
@@ -38,6 +37,29 @@ static void evaluate(struct str source)
 		BUG_IF(text.len > 0);
 }
 
+/* The parts of a template are the text. */
+static void parts(struct str text)
+{
+	AUTO(buf_fini) struct buf whole = BUF_INIT;
+	struct template_part part = {.is_open = false};
+	size_t at = 0;
+
+	while (template_next(text, &at, &part)) {
+		BUG_IF(str_find(part.literal, "${", 0) != SIZE_MAX);
+		buf_str(&whole, part.literal);
+		if (part.expression.ptr) {
+			buf_text(&whole, "${");
+			buf_str(&whole, part.expression);
+			buf_byte(&whole, '}');
+		}
+	}
+	if (part.is_open)
+		BUG_IF(!str_eq(buf_view(&whole), str_cut(text, 0, whole.len)) ||
+		       str_find(text, "${", whole.len) != whole.len);
+	else
+		BUG_IF(!str_eq(buf_view(&whole), text));
+}
+
 static void match(struct str text)
 {
 	size_t half = text.len / 2;
@@ -63,6 +85,8 @@ static void match(struct str text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	evaluate(str_from((const char *)data, size));
+	if (size > 0)
+		parts(str_from((const char *)data, size));
 	match(str_from((const char *)data, size));
 	return 0;
 }

@@ -74,6 +74,20 @@ bool jansson_same(struct str a, struct str b)
 	return is_same;
 }
 
+bool jansson_same_member(struct str object, const char *key, struct str value)
+{
+	json_error_t error;
+	json_t *whole = load(object, &error);
+	json_t *member = json_object_get(whole, key);
+	json_t *given = value.len > 0 ? load(value, &error) : NULL;
+	bool is_same = !whole || (value.len > 0 ? given && json_equal(member, given)
+						: !member || json_object_size(member) == 0);
+
+	json_decref(whole);
+	json_decref(given);
+	return is_same;
+}
+
 bool jansson_same_text(struct str literal, struct str text)
 {
 	json_error_t error;

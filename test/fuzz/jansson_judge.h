@@ -15,6 +15,9 @@ bool jansson_takes(const char *text, size_t len);
 bool jansson_takes_at_once(const char *text, size_t len, unsigned depth_max);
 /* Are both the same value? True as well when jansson cannot tell. */
 bool jansson_same(struct str a, struct str b);
+/* Is `value` that of the member of the object, and empty when the object has none, or an empty one?
+ * True as well when jansson cannot tell. */
+bool jansson_same_member(struct str object, const char *key, struct str value);
 /* Is that the value of the literal? */
 bool jansson_same_text(struct str literal, struct str text);
 bool jansson_same_integer(struct str literal, int64_t value);

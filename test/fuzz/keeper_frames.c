@@ -3,12 +3,11 @@
  * The bytes go to the machine too, as an engine's, with a system on which everything works: no
  * sequence of frames may break the order of its table. What was decoded is encoded again and must
  * decode to the same bytes. */
+#include "fuzz.h"
 #include "keeper/machine.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void answer(struct machine *machine, const struct machine_output *output)
 {

@@ -1,12 +1,13 @@
-/* Result files: no input crashes the reader, and what it makes of one is JSON on one line. */
+/* Result files: no input crashes the reader, and what it makes of one is JSON on one line; of a
+ * file that is JSON it is what jansson finds there. */
 #include "base/json.h"
 #include "base/mem.h"
 #include "engine/result.h"
+#include "fuzz.h"
+#include "jansson_judge.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void must_be_json(const struct buf *text)
 {
@@ -33,13 +34,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	struct step step = {.outputs = outputs, .outputs_count = ARRAY_LEN(outputs)};
 	AUTO(result_fini) struct result_file result;
+	struct str text = str_from((const char *)data, size);
 	struct err err = ERR_INIT;
 
 	result_init(&result);
-	if (result_parse((struct str){(const char *)data, size}, &step, &result, &err) != ERR_OK)
+	if (result_parse(text, &step, &result, &err) != ERR_OK)
 		return 0;
 	must_be_json(&result.outputs);
 	must_be_json(&result.updates);
+	if (str_starts(str_trim(text), "{")) {
+		BUG_IF(!jansson_same_member(text, "outputs", buf_view(&result.outputs)));
+		BUG_IF(!jansson_same_member(text, "context_updates", buf_view(&result.updates)));
+	}
 	err_reset(&err);
 	(void)result_check_required(&result, &step, &err); /* either answer is right */
 	return 0;

@@ -2,9 +2,8 @@
  * itself; what is refused has at least one error with a place that can be shown */
 #include "base/json.h"
 #include "base/mem.h"
+#include "fuzz.h"
 #include "lang/lang.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void frozen_check(const struct model *model)
 {

@@ -1,0 +1,155 @@
+"""The black-box tests on programs built with AddressSanitizer and UndefinedBehaviorSanitizer, and the tests of
+what uses threads under ThreadSanitizer.
+
+usage: campaign.py [--minutes M] [--seed S] [--share] [--only memory|threads] [--jobs N]
+
+`--share`: once, the part of the black-box tests that script/test has time for, and one pass of the threads.
+Else all black-box tests that are not marked slow, in an order that the seed gives, and then passes of the
+threads until the time is over. A black-box test that has not begun when its part of the time (four fifths) is
+over is left out. Prints one line of JSON at its end; exit 1 when something failed; what was said is kept in
+build/campaign/."""
+import argparse
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as xml
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+KEEP = ROOT / "build/campaign"
+OPTIONS = {
+    "ASAN_OPTIONS": "abort_on_error=1:handle_abort=0:detect_stack_use_after_return=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1",
+    "TSAN_OPTIONS": "halt_on_error=1:exitcode=66:second_deadlock_stack=1:suppressions="
+                    + str(ROOT / "test/sanitizers/threads.supp"),
+}
+BUILDS = {"memory": ("build/asan", "address,undefined"), "threads": ("build/tsan", "thread")}
+
+# What reads foreign bytes, and what fails in every way.
+SHARE = ["test/cli/test_bad_input.py", "test/cli/test_hostile_text.py", "test/cli/test_wrong_words.py",
+         "test/cli/test_wrong_world.py", "test/cli/test_torn_notes.py", "test/engine/test_s11_log.py",
+         "test/engine/test_s5_gates.py", "test/engine/test_s9_resume.py", "test/security"]
+FOLDERS = ["test/cli", "test/engine", "test/security", "test/surgery", "test/conform"]
+# src/exec/call and src/sys/worker carry functions out; src/api/run_host and the handle are shared by threads.
+THREADS = ["call", "kind", "host", "executor", "conform", "outside"]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--share", action="store_true")
+    parser.add_argument("--only", choices=sorted(BUILDS))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    return parser.parse_args()
+
+
+def build(which):
+    """None, or what went wrong."""
+    folder, sanitizer = BUILDS[which]
+    if not (ROOT / folder / "build.ninja").exists():
+        done = subprocess.run(["meson", "setup", folder, "--buildtype=debugoptimized", f"-Db_sanitize={sanitizer}"],
+                              cwd=ROOT, env={**os.environ, "CC": "gcc"}, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            return done.stdout[-2000:]
+    targets = ["all"] if which == "memory" else \
+        ["src/keeper/sluice-keeper", *(f"test/unit/api/api_{name}_test" for name in THREADS)]
+    done = subprocess.run(["ninja", "-C", folder, "--quiet", *targets], cwd=ROOT, capture_output=True, text=True,
+                          check=False)
+    return None if done.returncode == 0 else done.stdout[-4000:]
+
+
+def outcomes(path):
+    """(tests that ran, names of those that failed) of a JUnit file; None when there is none."""
+    if not path.exists():
+        return None
+    cases = [case for case in xml.parse(path).getroot().iter("testcase") if case.find("skipped") is None]
+    bad = [f"{case.get('classname')}::{case.get('name')}" for case in cases
+           if case.find("failure") is not None or case.find("error") is not None]
+    return len(cases), bad
+
+
+def chosen(args):
+    if args.share:
+        return SHARE
+    files = sorted(str(path.relative_to(ROOT)) for folder in FOLDERS for path in (ROOT / folder).glob("test_*.py"))
+    random.Random(args.seed).shuffle(files)
+    return files
+
+
+def memory(args, seconds):
+    """(cases, failures)"""
+    folder = ROOT / BUILDS["memory"][0]
+    log, results = KEEP / "sanitizers-memory.log", KEEP / "sanitizers-memory.xml"
+    results.unlink(missing_ok=True)
+    env = {**os.environ, **OPTIONS, "SLUICE_BIN": str(folder / "src/cli/sluice"), "SLUICE_BUILD": str(folder),
+           "PYTHONDONTWRITEBYTECODE": "1"}
+    parallel = ["-n", str(args.jobs)] if args.jobs > 1 else []
+    with open(log, "wb") as said:
+        done = subprocess.run(
+            ["timeout", "--signal=INT", str(int(seconds)), sys.executable, "-m", "pytest", "-q", "-p",
+             "no:cacheprovider", *parallel, "-m", "not slow", f"--junitxml={results}", *chosen(args)],
+            cwd=ROOT, env=env, stdout=said, stderr=subprocess.STDOUT, check=False)
+    found = outcomes(results)
+    if found is None:
+        return 0, [f"no results, exit {done.returncode}: {log.relative_to(ROOT)}"]
+    cases, bad = found
+    if done.returncode not in (0, 124) and not bad:
+        bad = [f"exit {done.returncode}: {log.relative_to(ROOT)}"]
+    return cases, bad
+
+
+def threads(args, until):
+    """(cases, failures): passes until the time is over, one at least."""
+    folder = ROOT / BUILDS["threads"][0]
+    cases, bad, number = 0, [], 0
+    while number == 0 or (not args.share and not bad and time.monotonic() < until):
+        number += 1
+        for name in THREADS:
+            log = KEEP / f"sanitizers-threads-{name}.log"
+            with open(log, "wb") as said:
+                done = subprocess.run(
+                    [folder / f"test/unit/api/api_{name}_test", folder / "src/keeper/sluice-keeper"], cwd=ROOT,
+                    env={**os.environ, **OPTIONS}, stdout=said, stderr=subprocess.STDOUT, check=False)
+            text = log.read_text(errors="replace")
+            cases += len(re.findall(r"^\[ +OK +\]|^ok \d+", text, re.M))
+            if done.returncode != 0 or "WARNING: ThreadSanitizer" in text:
+                bad.append(f"{name}, exit {done.returncode}: {log.relative_to(ROOT)}")
+    return cases, bad
+
+
+def main():
+    args = arguments()
+    begun = time.monotonic()
+    KEEP.mkdir(parents=True, exist_ok=True)
+    until = begun + args.minutes * 60
+    cases, failures, figures = 0, [], {}
+    for which in ("memory", "threads"):
+        if args.only not in (None, which):
+            continue
+        why = build(which)
+        if why:
+            print(why)
+            failures.append(f"{which} was not built")
+            continue
+        if which == "memory":
+            left = 1200 if args.share else max(60, (until - time.monotonic()) * (1 if args.only else 0.8))
+            count, bad = memory(args, left)
+        else:
+            count, bad = threads(args, until)
+        cases += count
+        failures += bad
+        figures[which] = count
+    for failure in failures:
+        print(f"failed: {failure}")
+    print(json.dumps({"family": "sanitizers", "cases": cases, "failures": failures, "seed": args.seed,
+                      "seconds": round(time.monotonic() - begun, 1), **figures}))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
