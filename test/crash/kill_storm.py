@@ -37,17 +37,17 @@ class Storm:
             self.scenes[name] = scene
         return self.scenes[name]
 
-    def pids(self, world, order, victim):
+    def pids(self, world, order, victim, with_keeper):
         if victim == "step":
             return [child for keeper in world.keepers() for child in children(keeper)]
         found = [] if victim == "keeper" else [order.pid]
-        if "keeper" in victim or victim == "pause" and order.pid % 2:
+        if "keeper" in victim or victim == "pause" and with_keeper:
             found += world.keepers()
         return found
 
     def disturb(self, world, order, chance):
         victim = chance.choices(list(VICTIMS), VICTIMS.values())[0]
-        pids = self.pids(world, order, victim)
+        pids = self.pids(world, order, victim, with_keeper=chance.random() < 0.5)
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP if victim == "pause" else signal.SIGKILL)
