@@ -72,6 +72,8 @@ class Storm:
             if chance.random() < 0.7:  # else the next order comes while this one may go on
                 order.communicate(timeout=30)
             now = world.lines()
+            if all(order.poll() is not None for order in world.open):
+                world.ledger.check_intents(log_of(world), world.id)
             assert is_kept(known, now), "S1.5: an acknowledged line is gone"
             known = now
         for order in world.open:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import kill_shapes
 from support.checker import is_kept
-from support.kills import keeper_script, keeper_with_plan, kill_at, read_trace
+from support.kills import keeper_script, keeper_with_plan, kill_at, read_trace, until_gone
 from support.sluice import ROOT, install, processes, until
 
 KEPT = ROOT / "build/campaign"
@@ -120,12 +120,22 @@ class Commands(Sweep):
         world.leave()
         return points
 
+    def look(self, world, call):
+        """S1.2, before anybody goes on. Around orders and lines of the log, and else each other time, when all that
+        was begun has ended, as no engine adds to the log meanwhile; or at once, so that the next one finds it
+        running."""
+        log = log_of(world)
+        if call in ("write", "sendto") or self.figures["points"] % 2:
+            until_gone(world)
+        world.ledger.check_intents(log, world.id)
+
     def kill(self, world, point):
         scene = self.scene
         result = world(*scene.words(world), prefix=kill_at(point))
         assert result.code in (-9, *scene.codes), result
         self.figures["killed" if result.code == -9 else "missed"] += 1
         known = world.lines()
+        self.look(world, point[0])
         words = scene.shape.next(world, log_of(world))
         if words is not None:
             result = world(*words, prefix=kill_at(point))

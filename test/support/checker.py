@@ -146,6 +146,7 @@ class Log:
         self.stopping = False
         self.rolling_back = False
         self.compensating = None
+        self.is_undo_over = False  # a compensation failed for good, and nobody has asked again
         self.steps = collections.defaultdict(Step)
         self.receipt = None
 
@@ -302,6 +303,7 @@ class Log:
             raise Damage(f"S10: a run that is {self.state} is rolled back")
         self.rolling_back = True
         self.compensating = None
+        self.is_undo_over = False
         self.completed = False
         self.stopping = False
         self.outcome = None
@@ -309,6 +311,8 @@ class Log:
     def on_compensation_started(self, event, step, _gate):
         if not self.rolling_back or self.compensating or self.stopping:
             raise Damage("S10: a compensation starts that must not")
+        if self.is_undo_over:
+            raise Damage("S10.3: a compensation starts though one failed for good, and nobody asked")
         if step.state != "succeeded" or event["attempt"] != step.undos:
             raise Damage(f"S10: attempt {event['attempt']} to undo a step that is {step.state}")
         step.undos += 1
@@ -326,6 +330,9 @@ class Log:
 
     def on_compensation_failed(self, event, step, _gate):
         self.end_compensation(event, step)
+        if event["error_class"] == "lost" and "delay_ms" in event:
+            raise Damage("S10.3: a compensation that was lost is run again, and nobody asked")
+        self.is_undo_over = "delay_ms" not in event
 
     def on_run_stop_requested(self, _event, _step, _gate):
         self.stopping = True
@@ -528,6 +535,16 @@ class Ledger:
         finally:
             db.close()
 
+    def check_intents(self, log, run_id=None):
+        """S1.2: whatever was executed so far is in this log, also while the run goes on. `log`: None before its birth."""
+        intents = set()
+        for name, step in log.steps.items() if log else ():
+            intents |= {f"{log.run_id} {name} {attempt}" for attempt in step.started}
+            intents |= {f"{log.run_id} {name}.comp {attempt}" for attempt in range(step.undos)}
+        done = {token for token in self.executions() if token.split(" ")[0] == (run_id or log.run_id)}
+        if done - intents:
+            raise Damage(f"S1.2: executed without an intent: {done - intents}")
+
     def check(self, log):
         """Compare with a checked log of a run that has ended; answers what it executed."""
         seen, rows = ({token: times for token, times in tokens.items() if token.split(" ")[0] == log.run_id}
@@ -538,12 +555,7 @@ class Ledger:
                 raise Damage(f"S8.2: '{token}' was executed {times} times")
         if set(rows) - set(seen):
             raise Damage(f"in the ledger, not in the witness: {set(rows) - set(seen)}")
-        intents = {f"{log.run_id} {name} {attempt}" for name, step in log.steps.items()
-                   for attempt in step.started}
-        intents |= {f"{log.run_id} {name}.comp {attempt}" for name, step in log.steps.items()
-                    for attempt in range(step.undos)}
-        if set(seen) - intents:
-            raise Damage(f"S1.2: executed without an intent: {set(seen) - intents}")
+        self.check_intents(log)
         for name, step in log.steps.items():
             again = len(step.started) - 1
             if step.started and again != step.retried + step.reopened:
