@@ -407,6 +407,8 @@ static enum err_code hear_own(struct engine *engine, const struct own_end *end, 
 		result.class = CLASS_CONFIGURATION;
 		result.reason =
 		    secrets_mask(&engine->secrets, &engine->tick, str_of(end->err.text));
+		if (!result.reason.ptr)
+			return mem_err(err);
 	}
 	return tell(engine, INPUT_ENDED, end->step, &result, STR_NONE, err);
 }

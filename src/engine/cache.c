@@ -44,6 +44,7 @@ struct cache {
 	struct slot *slots; /* by step */
 	uint32_t *noted;    /* steps whose success goes into the index */
 	size_t noted_count;
+	bool is_short; /* some text of the run that is being read could not be kept */
 };
 
 void cache_free(struct cache *cache)
@@ -227,7 +228,10 @@ struct loading {
 
 static struct str keep(struct cache *cache, struct str text)
 {
-	return text.ptr ? arena_str(&cache->arena, text) : STR_NONE;
+	struct str kept = text.ptr ? arena_str(&cache->arena, text) : STR_NONE;
+
+	cache->is_short = cache->is_short || (text.ptr && !kept.ptr);
+	return kept;
 }
 
 static void begin_attempt(struct loading *loading, const struct event *event)
@@ -293,7 +297,7 @@ static enum err_code load_success(struct loading *loading, const struct event *e
 		arena_new(&cache->arena, loading->artifacts_count + 1, sizeof(*cached->artifacts)),
 	    .artifacts_count = loading->artifacts_count,
 	};
-	if (!cached->artifacts || !cached->key.ptr)
+	if (!cached->artifacts || cache->is_short) /* a success without its outputs is none */
 		return mem_err(err);
 	memcpy(cached->artifacts, loading->artifacts,
 	       loading->artifacts_count * sizeof(*cached->artifacts));
@@ -353,6 +357,7 @@ static enum err_code load_run(struct engine *engine, struct str run_id, struct e
 	loading = mem_new(1, sizeof(*loading));
 	if (!loading)
 		return mem_err(err);
+	cache->is_short = false;
 	loading->cache = cache;
 	loading->run_id = run_id; /* of the index, which lives as long */
 	if (map_add(&cache->sources, run_id, 0, err) != ERR_OK)

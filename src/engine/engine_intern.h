@@ -362,7 +362,8 @@ MUST_CHECK enum err_code mocked_approve(struct engine *engine, struct err *err);
 MUST_CHECK enum err_code secrets_read(struct secrets *secrets, const struct model *model,
 				      struct err *err);
 void secrets_fini(struct secrets *secrets);
-/* `text` with every secret replaced by ***; the same slice when there is none. */
+/* `text` with every secret replaced by ***; the same slice when there is none. ptr NULL when memory
+ * is short. */
 struct str secrets_mask(const struct secrets *secrets, struct arena *arena, struct str text);
 
 #endif

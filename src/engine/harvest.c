@@ -18,14 +18,26 @@ struct gathering {
 	const struct command *command; /* of the step, or its compensation */
 	uint32_t attempt;
 	struct decide_result *result;
+	bool is_short; /* some text could not be kept: nothing of this may be recorded */
 };
 
+/* Empty when memory is short, and then g->is_short. */
 static struct str keep(struct gathering *g, struct str text)
 {
-	struct str kept =
-	    arena_str(&g->engine->tick, secrets_mask(&g->engine->secrets, &g->engine->tick, text));
+	struct str masked = secrets_mask(&g->engine->secrets, &g->engine->tick, text);
+	struct str kept = masked.ptr ? arena_str(&g->engine->tick, masked) : STR_NONE;
 
-	return kept.ptr ? kept : STR("memory is short");
+	if (kept.ptr)
+		return kept;
+	g->is_short = true;
+	return STR("");
+}
+
+/* What was gathered, if all of it could be kept: a log with a name or a value that is none would be
+ * damaged for good. */
+static enum err_code gathered(const struct gathering *g, struct err *err)
+{
+	return g->is_short ? mem_err(err) : ERR_OK;
 }
 
 static struct str say(struct gathering *g, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -151,7 +163,9 @@ static enum err_code keep_json(struct gathering *g, struct buf *json, struct str
 
 	if (!json->len)
 		return ERR_OK;
-	if (json_check(text, JSON_DEPTH_MAX, &own) != ERR_OK) {
+	if (g->is_short || json_check(text, JSON_DEPTH_MAX, &own) == ERR_MEMORY)
+		return mem_err(err);
+	if (own.code != ERR_OK) {
 		fail(g, CLASS_VALIDATION_FAILED,
 		     STR("a secret is no part of a text in the result"));
 		return ERR_OK;
@@ -341,6 +355,8 @@ static enum err_code hide_secrets(const struct gathering *g, struct str stem, st
 	if (rundir_result(dir, stem, g->attempt, g->engine->ports.limits, &text, &is_found, &own) ==
 	    ERR_OK) {
 		masked = secrets_mask(&g->engine->secrets, &g->engine->tick, buf_view(&text));
+		if (!masked.ptr)
+			return mem_err(err);
 		if (!is_found || str_eq(masked, buf_view(&text)))
 			return ERR_OK;
 	} else if (!is_steps_fault(&own)) {
@@ -443,7 +459,8 @@ static struct str evidence_of(struct gathering *g, const char *verdict)
 	}
 	buf_byte(&evidence, '}');
 	kept = arena_str(&g->engine->tick, buf_view(&evidence));
-	return kept.ptr && evidence.failed == ERR_OK ? kept : STR("{}");
+	g->is_short = g->is_short || !kept.ptr || evidence.failed != ERR_OK;
+	return kept;
 }
 
 static struct str gate_reason(struct gathering *g, struct expr *expr,
@@ -515,7 +532,7 @@ enum err_code harvest_verdict(struct engine *engine, uint32_t step, struct decid
 {
 	struct gathering g = gathering_of(engine, step, result);
 
-	return judge(&g, err);
+	return judge(&g, err) == ERR_OK ? gathered(&g, err) : err->code;
 }
 
 enum err_code harvest(struct engine *engine, uint32_t step, const struct exec_report *report,
@@ -532,7 +549,7 @@ enum err_code harvest(struct engine *engine, uint32_t step, const struct exec_re
 		return err_while(err, "mask a result file");
 	if (ret_result->is_ok && read_artifacts(&g, err) != ERR_OK)
 		return err->code;
-	if (ret_result->is_ok && judge(&g, err) != ERR_OK)
+	if ((ret_result->is_ok && judge(&g, err) != ERR_OK) || gathered(&g, err) != ERR_OK)
 		return err->code;
 	buf_clear(&engine->outputs_text);
 	buf_clear(&engine->updates_text);
@@ -586,5 +603,5 @@ enum err_code harvest_undo(struct engine *engine, const struct exec_report *repo
 		return err->code;
 	if (hide_secrets(&g, str_of(name), err) != ERR_OK)
 		return err_while(err, "mask a result file");
-	return ERR_OK;
+	return gathered(&g, err);
 }

@@ -86,7 +86,7 @@ enum err_code prepare_path(struct engine *engine, uint32_t step, const struct tm
 static struct str keep_text(struct engine *engine, const struct err *err)
 {
 	struct str text = secrets_mask(&engine->secrets, &engine->tick, str_of(err->text));
-	struct str kept = arena_str(&engine->tick, text);
+	struct str kept = text.ptr ? arena_str(&engine->tick, text) : STR_NONE;
 
 	return kept.ptr ? kept : STR("memory is short");
 }

@@ -111,7 +111,7 @@ struct str secrets_mask(const struct secrets *secrets, struct arena *arena, stru
 	bool is_found = false;
 
 	if (!secrets->masks_count || !text.len)
-		return text;
+		return text.ptr ? text : STR("");
 	for (size_t at = 0; at < text.len;) {
 		const struct str *secret = secret_at(secrets, text, at);
 
@@ -125,5 +125,5 @@ struct str secrets_mask(const struct secrets *secrets, struct arena *arena, stru
 	if (!is_found)
 		return text;
 	kept = arena_str(arena, buf_view(&masked));
-	return kept.ptr && masked.failed == ERR_OK ? kept : STR("***");
+	return masked.failed == ERR_OK ? kept : STR_NONE;
 }

@@ -3,6 +3,7 @@
  * time. */
 #include "engine/engine_intern.h"
 
+#include "base/mem.h"
 #include "base/timefmt.h"
 
 #include <stdio.h>
@@ -226,6 +227,8 @@ enum err_code undo_collect(struct engine *engine, struct err *err)
 		return err->code;
 	result.reason =
 	    secrets_mask(&engine->secrets, &engine->tick, str_of(engine->undo_end.text));
+	if (!result.reason.ptr)
+		return mem_err(err);
 	return tell(engine, INPUT_UNDO_ENDED, &result, err);
 }
 
