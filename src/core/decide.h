@@ -54,6 +54,7 @@ struct decider {
 	bool is_undo_due;   /* the delay of the compensation's retry is over */
 	bool is_undo_stuck; /* only leftovers of the compensation live */
 	bool is_unblocked;  /* blocked, and somebody has decided */
+	bool is_nameless;   /* the name of who asks found no memory */
 	struct arena texts; /* of the events of this tick */
 };
 

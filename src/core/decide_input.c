@@ -4,6 +4,8 @@
  * and what the engine has to tell are here. */
 #include "core/decide_intern.h"
 
+#include "base/mem.h"
+
 struct event *ask_add(const struct ask *ask, enum event_type type)
 {
 	BUG_IF(ask->events->count >= DECIDE_EVENTS_MAX);
@@ -113,5 +115,11 @@ enum err_code decide_input(struct decider *decider, const struct input *input, i
 	struct ask ask = {decider, decider->run, input, now_ms, events};
 
 	events->count = 0;
-	return asks[input->kind](&ask, err);
+	decider->is_nameless = false;
+	if (asks[input->kind](&ask, err) != ERR_OK)
+		return err->code;
+	if (!decider->is_nameless)
+		return ERR_OK;
+	events->count = 0;
+	return mem_err(err);
 }

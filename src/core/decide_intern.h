@@ -113,6 +113,10 @@ void ask_put_exit(const struct ask *ask, struct event *event);
 /* decide_attempt.c: a command's own word for its failure, or else the name of the class. */
 struct str ask_class_shown(enum error_class class, struct str text);
 
+/* decide_person.c: `manual:NAME` as the actor of an event. Memory that is short for it makes the
+ * input one that is not decided: who acted is no mere word. */
+void ask_put_actor(const struct ask *ask, struct event *event, struct str name);
+
 /* decide_person.c: who asks, and why, of the input's person. */
 void ask_put_person(const struct ask *ask, struct event *event);
 

@@ -6,11 +6,21 @@
 
 #include <string.h>
 
+void ask_put_actor(const struct ask *ask, struct event *event, struct str name)
+{
+	AUTO(buf_fini) struct buf actor = BUF_INIT;
+
+	buf_fmt(&actor, "manual:%.*s", STR_ARG(name));
+	event->actor = arena_str(&ask->decider->texts, buf_view(&actor));
+	if (actor.failed != ERR_OK || !event->actor.ptr)
+		ask->decider->is_nameless = true;
+}
+
 void ask_put_person(struct ask const *ask, struct event *event)
 {
 	const struct decide_person *person = ask->in->person;
 
-	event->actor = decider_say(ask->decider, "manual:%.*s", STR_ARG(person->name));
+	ask_put_actor(ask, event, person->name);
 	ask_put_some(event, EVENT_FIELD_REASON, person->reason);
 	if (person->uid >= 0)
 		event_put_int(event, EVENT_FIELD_PEER_UID, person->uid);

@@ -198,8 +198,7 @@ enum err_code decide_on_resume(const struct ask *ask, struct err *err)
 		    is_overridden(resume, i, resume->overrides[i]))
 			continue; /* recorded already */
 		event = ask_add(ask, EVENT_RUN_OVERRIDE_APPLIED);
-		event->actor =
-		    decider_say(ask->decider, "manual:%.*s", STR_ARG(resume->person.name));
+		ask_put_actor(ask, event, resume->person.name);
 		event_put_text(event, EVENT_FIELD_GATE, resume->overrides[i]);
 		event_put_text(event, EVENT_FIELD_OVERRIDE_REASON, resume->person.reason);
 	}

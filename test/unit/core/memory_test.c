@@ -421,6 +421,37 @@ static void a_decision_without_memory_for_its_words_is_the_same_decision(void **
 	}
 }
 
+/* S5.6: who approved is on record, or the approval is not. */
+static void a_person_whose_name_finds_no_memory_has_not_decided(void **state)
+{
+	AUTO(fixture_close) struct fixture f;
+	struct decide_person person = {STR("anna"), STR("looked at it"), -1, -1};
+	struct input input = {.kind = INPUT_APPROVE, .person = &person};
+	unsigned told = 0;
+
+	(void)state;
+	fixture_open(&f, "m gate=manual");
+	fixture_start(&f);
+	for (uint64_t nth = 1; nth < 4; nth++) {
+		struct decide_events events = {f.items, 0};
+		enum err_code code;
+
+		decider_fini(&f.decider);
+		assert_ok(decider_init(&f.decider, &f.run, &f.err), &f.err);
+		mem_fail_at(nth, 1);
+		code = decide_input(&f.decider, &input, f.now_ms, &events, &f.err);
+		mem_fail_at(0, 0);
+		assert_int_equal(events.count, code == ERR_OK);
+		if (code == ERR_OK)
+			assert_text(events.items[0].actor, "manual:anna");
+		else
+			assert_int_equal(code, ERR_MEMORY);
+		told += code != ERR_OK;
+		err_reset(&f.err);
+	}
+	assert_true(told > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -431,6 +462,7 @@ int main(void)
 	    cmocka_unit_test(s9_3_a_change_that_finds_no_memory_is_not_decided),
 	    cmocka_unit_test(a_state_and_a_decider_that_find_no_memory_are_none),
 	    cmocka_unit_test(a_graph_that_finds_no_memory_is_none),
+	    cmocka_unit_test(a_person_whose_name_finds_no_memory_has_not_decided),
 	    cmocka_unit_test(a_decision_without_memory_for_its_words_is_the_same_decision),
 	};
 
