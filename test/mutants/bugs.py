@@ -320,10 +320,51 @@ BUGS = [
         "	BUG_IF(clock_gettime(CLOCK_BOOTTIME, &now) != 0);",
         "	BUG_IF(clock_gettime(CLOCK_REALTIME, &now) != 0);",
         black_box("process/test_clocks.py::test_d27_a_wall_clock_that_jumps_within_a_delay_neither_loses_nor_hastens_it")),
-    Bug("values-within-the-text-of-a-shell", "S20: values reach a shell by its environment alone", "src/lang/command.c",
+    Bug("values-within-the-text-of-a-shell", "C02: values reach a shell by its environment alone", "src/lang/command.c",
         "	run_text_check(build, value);\n",
         "",
         unit("lang/lang_load")),
+    Bug("arguments-go-through-a-shell", "C02: no shell sees the words of `argv`", "src/engine/command.c",
+        "		prepared->argv[i] = (char *)(uintptr_t)text.ptr;\n	}\n	return ERR_OK;",
+        "		prepared->argv[i] = (char *)(uintptr_t)text.ptr;\n	}\n"
+        "	if (!is_shell) {\n"
+        "		AUTO(buf_fini) struct buf all = BUF_INIT;\n"
+        "		char **words = arena_new(&engine->tick, 4, sizeof(*words));\n\n"
+        "		for (uint32_t i = 0; i < count; i++)\n"
+        "			buf_fmt(&all, \"%s \", prepared->argv[i]);\n"
+        "		if (!words || all.failed != ERR_OK)\n"
+        "			return mem_err(err);\n"
+        "		words[0] = (char *)(uintptr_t)\"sh\";\n"
+        "		words[1] = (char *)(uintptr_t)\"-c\";\n"
+        "		words[2] = (char *)(uintptr_t)arena_str(&engine->tick, buf_view(&all)).ptr;\n"
+        "		prepared->argv = words;\n"
+        "	}\n"
+        "	return ERR_OK;",
+        black_box("security/test_injection.py::test_c02_a_value_is_one_word_whatever_is_in_it")),
+    # --- evidence
+    Bug("a-record-needs-no-checksum", "S8.1: fixed records with a checksum", "src/keeper/record.c",
+        "	if (bytes_get32(bytes + AT_CRC) != crc32c(0, bytes, AT_CRC))",
+        "	if (!bytes && bytes_get32(bytes + AT_CRC) != crc32c(0, bytes, AT_CRC))",
+        unit("keeper/keeper_record")),
+    Bug("output-has-no-limit", "S8.7: above output_limit the attempt is ended", "src/keeper/machine.c",
+        "	if (live->output_limit_bytes && input->size_bytes > live->output_limit_bytes)",
+        "	if (live->output_limit_bytes && input->size_bytes > UINT64_MAX - live->output_limit_bytes)",
+        unit("keeper/keeper_machine")),
+    Bug("a-checkpoint-is-no-witness", "D12: a log that ends before its checkpoint was cut", "src/engine/projections.c",
+        "	if (checkpoint_check(&p->mark,",
+        "	if (!engine && checkpoint_check(&p->mark,",
+        black_box("surgery/test_lines.py::test_d12_a_cut_at_every_line_end_is_found_by_the_checkpoint_and_by_the_receipt")),
+    Bug("a-keeper-is-no-witness", "D12: a log that ends before its keeper's epoch was cut", "src/engine/projections.c",
+        "	return witness_check(p->epoch, head->seq, err);",
+        "	return witness_check(p->epoch ? 1 : 0, head->seq, err);",
+        black_box("surgery/test_lines.py::test_d12_a_cut_behind_what_the_keeper_has_seen_is_found_without_a_checkpoint")),
+    Bug("a-frozen-definition-is-not-checked", "S1.3: what cannot be trusted is refused", "src/rundir/content.c",
+        "	return str_is(hex, own);",
+        "	return hex.len || str_is(hex, own);",
+        unit("rundir/rundir_rundir")),
+    Bug("a-stop-is-forgotten-with-its-engine", "S7.5: a stop that was acknowledged stays", "src/core/apply_resume.c",
+        "	if (was_at_rest) { /* a stop that was not carried out yet stays (S1.5) */",
+        "	if (was_at_rest || run->is_stopping) {"),
     # --- seen by power cuts alone
     Bug("the-log-is-synced-later", "S1.2: nothing before its event is durable", "src/sys/vfs.c",
         "	int answer = vfs->ops->sync_data(vfs->self, fd);",

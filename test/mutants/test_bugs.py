@@ -96,6 +96,6 @@ def test_an_unknown_name_is_refused():
 
 
 def test_programs_that_tests_need_are_built_in_the_copy():
-    for folder in ("power", "support"):
+    for folder in ("power", "support", "surgery"):
         text = (ROOT / "test" / folder / "meson.build").read_text()
         assert {f"test/{folder}/{name}" for name in re.findall(r"executable\('(\w+)'", text)} <= set(run.HELPERS)

@@ -46,6 +46,22 @@ def test_s21_what_a_command_answers_is_one_string(sluice, text):
     assert {event["event_id"] for event in events} == {f"evt_{n}" for n in range(1, len(events) + 1)}
 
 
+WORDS = ["$(touch pwned)", "`touch pwned`", "; touch pwned;", "\n touch pwned\n", "&& touch pwned", "' ; touch pwned ; '", '" ; touch pwned ; "',
+         "${HOME}", "*", "~", "-n", "--", "a b", "", "$'\\x41'", "%s%n", "\\"]
+
+
+@pytest.mark.parametrize("text", WORDS, ids=range(len(WORDS)))
+def test_c02_a_value_is_one_word_whatever_is_in_it(sluice, text):
+    """In `argv` no shell sees it; a text for a shell gets it by the environment."""
+    show = {"argv": ["sh", "-c", 'printf "%s." "$@"', "sh", "<", "${params.p}", "x${params.p}y", ">"], "needs": []}
+    log = sluice.go({"argv": show, "run": {"run": 'printf "%s." "<" "$PARAM_p" ">"', "needs": []}},
+                    "-p", "p=" + text, params={"p": {"type": "string", "default": ""}})
+    logs = sluice.run_dir() / "logs"
+    shown = {step: (logs / log.of("step.started", step)[0].get("log", f"{step}.0.log")).read_text() for step in ("argv", "run")}
+    assert shown == {"argv": f"<.{text}.x{text}y.>.", "run": f"<.{text}.>."}
+    assert not (sluice.root / "pwned").exists()
+
+
 BYTES = [b"\xff\xfe", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"ok\xe2\x82", b"\x80", b"a\x00b"]
 
 
