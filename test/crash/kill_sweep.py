@@ -25,8 +25,7 @@ def ground(folder):
     path = Path(tempfile.mkdtemp(prefix="kills-", dir=memory if has_room else folder))
     try:
         yield path
-        left = processes(str(path))
-        assert not left, f"still there: {[Path(f'/proc/{pid}/cmdline').read_bytes() for pid in left]}"
+        until(lambda: not processes(str(path)), 5, of="nothing that goes on")
     finally:
         shutil.rmtree(path, ignore_errors=True)
 

@@ -111,8 +111,10 @@ class World(Sluice):
         shutil.rmtree(self.root)
 
     def close(self):
-        until_gone(self)
-        super().close()
+        try:
+            until_gone(self)
+        finally:
+            super().close()
 
 
 def copy_of(half, root, program):
