@@ -21,6 +21,16 @@
 		taken_; \
 	})
 
+/* The build clears what is not given a value (-ftrivial-auto-var-init); not this large one, which
+ * is written before it is read. */
+#if defined(__has_attribute)
+#if __has_attribute(uninitialized)
+#define NOT_CLEARED __attribute__((uninitialized))
+#endif
+#endif
+#ifndef NOT_CLEARED
+#define NOT_CLEARED
+#endif
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Zeroed memory for `count` objects of `size` bytes; NULL when short or when the product

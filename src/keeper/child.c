@@ -232,10 +232,6 @@ static int slot_open(struct host *host, uint32_t slot)
 
 static uint32_t slot_take(struct host *host)
 {
-	if (!host->cgroup_tried) {
-		host->cgroup_tried = true;
-		host->cgroup_base = cgroup_base();
-	}
 	if (host->cgroup_base < 0 || host->cgroup_refused)
 		return RECORD_NO_SLOT;
 	for (uint32_t slot = 0; slot < HOST_SLOTS; slot++) {
@@ -473,6 +469,7 @@ static int spawn_into(struct host *host, const struct exec_start *start, char **
 	if (dup2(outfit->fds[1], STDOUT_FILENO) < 0 || dup2(outfit->fds[2], STDERR_FILENO) < 0)
 		return errno;
 	oom_set(host, OOM_ADJUST);
+	host->has_spawned = true;
 	failure = spawn_start(&plan, ret_pid);
 	oom_set(host, host->oom_text);
 	(void)dup2(STDIN_FILENO, STDOUT_FILENO); /* /dev/null again: cannot fail, nothing is made */
@@ -587,7 +584,7 @@ static void pump_write(struct pump *pump)
 /* Everything that is there now; the last time with what was held back. */
 static void pump_drain(struct pump *pump, bool is_last)
 {
-	char bytes[PUMP_BYTES];
+	NOT_CLEARED char bytes[PUMP_BYTES];
 
 	while (pump->from_fd >= 0) {
 		ssize_t got = read(pump->from_fd, bytes, sizeof(bytes));
@@ -783,7 +780,7 @@ void child_init(struct host *host)
 	ssize_t len = -1;
 
 	host->pid = (int32_t)getpid();
-	host->oom_kills_fd = cgroup_oom_open();
+	cgroup_own_open(&host->cgroup_base, &host->oom_kills_fd);
 	host->oom_fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
 	if (host->oom_fd >= 0)
 		len = pread(host->oom_fd, host->oom_text, sizeof(host->oom_text) - 1, 0);

@@ -85,12 +85,12 @@ struct host {
 	uint64_t records;                  /* the number of the next one in attempts.log */
 	struct rlimit limits[HOST_LIMITS]; /* as we got them, for the commands */
 	bool is_changed[HOST_LIMITS];
+	bool has_spawned;               /* or tried to: there may be processes below us */
 	bool has_orphans;               /* some command left processes behind that may live on */
 	const struct wire_frame *frame; /* the START being taken */
 	struct child **children;        /* by attempt, NULL when it is over */
 	size_t children_capacity;
-	int cgroup_base; /* -1: none to be had */
-	bool cgroup_tried;
+	int cgroup_base;       /* -1: none to be had */
 	bool cgroup_refused;   /* no further ones */
 	int slots[HOST_SLOTS]; /* directory descriptors, -1: not made */
 	bool slots_used[HOST_SLOTS];

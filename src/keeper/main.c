@@ -133,7 +133,7 @@ static void conns_flush(struct host *host)
 }
 
 /* Only the owner of this process (or root) is an engine, and none of our commands is. */
-static bool peer_is_welcome(int fd)
+static bool peer_is_welcome(const struct host *host, int fd)
 {
 	struct err err = ERR_INIT;
 	struct socket_peer peer;
@@ -142,7 +142,7 @@ static bool peer_is_welcome(int fd)
 		return false;
 	if (peer.uid != geteuid() && peer.uid != 0)
 		return false;
-	return peer.pid == 0 || !proc_descends(peer.pid, (int32_t)getpid());
+	return peer.pid == 0 || !host->has_spawned || !proc_descends(peer.pid, host->pid);
 }
 
 static void conn_accept(struct host *host)
@@ -153,7 +153,7 @@ static void conn_accept(struct host *host)
 
 	if (fd < 0)
 		return; /* it went away again */
-	if (host->conns_count == HOST_CONNS || !peer_is_welcome(fd)) {
+	if (host->conns_count == HOST_CONNS || !peer_is_welcome(host, fd)) {
 		(void)close(fd);
 		return;
 	}

@@ -1,6 +1,7 @@
 /* cgroup.c - see cgroup.h */
 #include "sys/cgroup.h"
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "sys/proc.h"
 
@@ -15,21 +16,71 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define READ_BYTES    4096
+#define LINE_BYTES    4096
 #define MAKE_TRIES    4
 #define REMOVE_TRIES  50
 #define REMOVE_NAP_US 2000
 
-/* Mount point of a hierarchy from /proc/self/mountinfo (proc(5)): field 5; the type, the source and
- * the options follow " - ". `options` ends the line, or is NULL. */
-static bool mount_find(const char *type_text, const char *options, char *path, size_t bytes)
-{
-	FILE *file = fopen("/proc/self/mountinfo", "re");
-	char line[4096];
-	bool is_found = false;
+/* What /proc says of the caller: its mounts and its groups. */
+struct own {
+	struct buf mounts, groups;
+};
 
-	if (!file)
+static void text_read(const char *path, struct buf *out)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? 0 : 1;
+
+	while (len > 0) {
+		char *room = buf_room(out, READ_BYTES);
+
+		len = room ? read(fd, room, READ_BYTES) : 0;
+		if (len > 0)
+			buf_added(out, (size_t)len);
+	}
+	if (fd >= 0)
+		(void)close(fd); /* only read from */
+}
+
+static void own_read(struct own *own)
+{
+	*own = (struct own){.mounts = BUF_INIT, .groups = BUF_INIT};
+	text_read("/proc/self/mountinfo", &own->mounts);
+	text_read("/proc/self/cgroup", &own->groups);
+}
+
+static void own_fini(struct own *own)
+{
+	buf_fini(&own->mounts);
+	buf_fini(&own->groups);
+}
+
+/* The next line of the text, without its end; false behind the last one. It fits into `line`. */
+static bool line_next(struct str text, size_t *at, char line[LINE_BYTES])
+{
+	struct str rest = str_cut(text, *at, text.len);
+	size_t len;
+
+	if (rest.len == 0)
 		return false;
-	while (!is_found && fgets(line, sizeof(line), file)) {
+	len = str_find(rest, "\n", 0);
+	len = len == SIZE_MAX ? rest.len : len;
+	*at += len + 1;
+	(void)snprintf(line, LINE_BYTES, "%.*s", (int)(len < LINE_BYTES ? len : 0), rest.ptr);
+	return true;
+}
+
+/* Mount point of a hierarchy from /proc/self/mountinfo (proc(5)): field 5; the type, the source and
+ * the options follow " - ". `options` is part of them, or NULL. */
+static bool mount_find(const struct own *own, const char *type_text, const char *options,
+		       char *path, size_t bytes)
+{
+	NOT_CLEARED char line[LINE_BYTES];
+	bool is_found = false;
+	size_t at = 0;
+
+	while (!is_found && line_next(buf_view(&own->mounts), &at, line)) {
 		const char *type = strstr(line, " - ");
 		char point[2048];
 
@@ -40,57 +91,65 @@ static bool mount_find(const char *type_text, const char *options, char *path, s
 			continue;
 		is_found = snprintf(path, bytes, "%s", point) < (int)bytes;
 	}
-	(void)fclose(file); /* only read from */
 	return is_found;
 }
 
 /* The caller's group: the line "<number>:<controllers>:/path" of /proc/self/cgroup (cgroups(7)),
  * "0::/path" for v2. `key` is what follows the number, to the slash. */
-static bool own_find(const char *key, char *path, size_t bytes)
+static bool own_find(const struct own *own, const char *key, char *path, size_t bytes)
 {
-	FILE *file = fopen("/proc/self/cgroup", "re");
-	char line[4096];
+	NOT_CLEARED char line[LINE_BYTES];
 	bool is_found = false;
+	size_t at = 0;
 
-	if (!file)
-		return false;
-	while (!is_found && fgets(line, sizeof(line), file)) {
-		const char *at = line + strspn(line, "0123456789");
+	while (!is_found && line_next(buf_view(&own->groups), &at, line)) {
+		const char *from = line + strspn(line, "0123456789");
 
-		if (strncmp(at, key, strlen(key)) != 0)
-			continue;
-		line[strcspn(line, "\n")] = '\0';
-		is_found = snprintf(path, bytes, "%s", at + strlen(key) - 1) < (int)bytes;
+		if (strncmp(from, key, strlen(key)) == 0)
+			is_found = snprintf(path, bytes, "%s", from + strlen(key) - 1) < (int)bytes;
 	}
-	(void)fclose(file); /* only read from */
 	return is_found;
 }
 
 /* A file or directory of the caller's own group; -1 when there is none. */
-static int own_open(const char *type, const char *options, const char *key, const char *name,
-		    int flags)
+static int own_open(const struct own *own, const char *type, const char *options, const char *key,
+		    const char *name, int flags)
 {
 	char point[2048];
-	char own[2048];
+	char group[2048];
 	char path[4160];
 
-	if (!mount_find(type, options, point, sizeof(point)) || !own_find(key, own, sizeof(own)))
+	if (!mount_find(own, type, options, point, sizeof(point)) ||
+	    !own_find(own, key, group, sizeof(group)))
 		return -1;
-	(void)snprintf(path, sizeof(path), "%s%s/%s", point, own, name);
+	(void)snprintf(path, sizeof(path), "%s%s/%s", point, group, name);
 	return open(path, O_RDONLY | O_CLOEXEC | flags);
+}
+
+static int base_open(const struct own *own)
+{
+	/* cgroup.kill is not in the root, but in every other group of a kernel that has it. */
+	return own_open(own, "cgroup2 ", NULL, "::/", ".", O_DIRECTORY);
 }
 
 int cgroup_base(void)
 {
-	/* cgroup.kill is not in the root, but in every other group of a kernel that has it. */
-	return own_open("cgroup2 ", NULL, "::/", ".", O_DIRECTORY);
+	AUTO(own_fini) struct own own;
+
+	own_read(&own);
+	return base_open(&own);
 }
 
-int cgroup_oom_open(void)
+void cgroup_own_open(int *ret_base, int *ret_oom_fd)
 {
-	int fd = own_open("cgroup2 ", NULL, "::/", "memory.events", 0);
+	AUTO(own_fini) struct own own;
 
-	return fd >= 0 ? fd : own_open("cgroup ", ",memory", ":memory:/", "memory.oom_control", 0);
+	own_read(&own);
+	*ret_base = base_open(&own);
+	*ret_oom_fd = own_open(&own, "cgroup2 ", NULL, "::/", "memory.events", 0);
+	if (*ret_oom_fd < 0)
+		*ret_oom_fd =
+		    own_open(&own, "cgroup ", ",memory", ":memory:/", "memory.oom_control", 0);
 }
 
 uint64_t cgroup_oom_kills(int fd)

@@ -47,10 +47,11 @@ bool cgroup_remove_soon(int base, const char *name);
  * owner left. */
 void cgroup_clear(int base, const char *prefix);
 
-/* The count of processes that the kernel killed for want of memory in the caller's own group and
- * below (memory.events of cgroup v2; in v1 memory.oom_control, without what is below): a descriptor
- * for cgroup_oom_kills, -1 where there is none. The caller closes it. */
-int cgroup_oom_open(void);
+/* cgroup_base, and the count of processes that the kernel killed for want of memory in the caller's
+ * own group and below (memory.events of cgroup v2; in v1 memory.oom_control, without what is
+ * below): a descriptor for cgroup_oom_kills. With one look at /proc for both; -1 where there is
+ * none. The caller closes them. */
+void cgroup_own_open(int *ret_base, int *ret_oom_fd);
 /* What it counts now; 0 when it cannot be read, or fd is -1. */
 uint64_t cgroup_oom_kills(int fd);
 

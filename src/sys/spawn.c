@@ -4,6 +4,8 @@
  * make system calls and write to its stack and to `struct child`. */
 #include "sys/spawn.h"
 
+#include "base/mem.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -161,7 +163,7 @@ IN_CHILD static int exec_search(const struct spawn_plan *plan)
 	const char *name = plan->argv[0];
 	size_t name_len = strlen(name);
 	const char *at = env_path(plan->envp);
-	char path[PATH_MAX];
+	NOT_CLEARED char path[PATH_MAX];
 	bool was_refused = false;
 
 	if (name_len == 0)
@@ -282,7 +284,7 @@ IN_CHILD static int detach_run(void *arg)
 
 int spawn_start(const struct spawn_plan *plan, int32_t *ret_pid)
 {
-	char stack[2 * STACK_BYTES] __attribute__((aligned(16)));
+	NOT_CLEARED char stack[2 * STACK_BYTES] __attribute__((aligned(16)));
 	struct child child = {.plan = plan, .caller = getpid(), .inner_stack = stack + STACK_BYTES};
 	sigset_t all, before;
 	long pid;
