@@ -5,7 +5,8 @@
  * The run directory is built under a temporary name: the definition as written and as frozen, and
  * the log with its first line, each synced; then the directory, the rename, its parent. Two commits
  * follow: before the program starts, and after it ended. The records of the process are written,
- * not synced. */
+ * not synced; so is what is put down at the end: the line of the list of runs, the audit trail and
+ * the checkpoint under its own name. Sockets and groups of processes are not made. */
 #include "floor.h"
 
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #define DEFINITION_BYTES 128
 #define FROZEN_BYTES     512
 #define RECORD_BYTES     256
+#define PROJECTION_BYTES 320
 
 static int folder_open(int dir, const char *name)
 {
@@ -47,6 +49,16 @@ static void file_synced(int dir, const char *name, size_t bytes)
 	(void)close(fd);
 }
 
+static void file_unsynced(int dir, const char *name)
+{
+	char text[PROJECTION_BYTES];
+	int fd = floor_create(dir, name);
+
+	memset(text, 'x', sizeof(text));
+	floor_write(fd, text, sizeof(text));
+	(void)close(fd);
+}
+
 int main(void)
 {
 	char record[RECORD_BYTES] = {0};
@@ -72,6 +84,7 @@ int main(void)
 	int keeper_lock = floor_create(run, "keeper.lock");
 	int attempts = floor_create(run, "attempts.log");
 	int logs = folder_open(run, "logs");
+	(void)close(folder_open(run, "out"));
 	floor_lines(events, 3, true);
 	floor_write(attempts, record, sizeof(record));
 	pid_t pid = floor_step(logs, 0);
@@ -80,5 +93,11 @@ int main(void)
 	floor_write(attempts, record, sizeof(record));
 	floor_lines(events, 3, true);
 	(void)close(keeper_lock);
+
+	file_unsynced(runs, "runs.jsonl");
+	file_unsynced(run, "audit.jsonl");
+	file_unsynced(run, "checkpoint.json.new");
+	if (renameat(run, "checkpoint.json.new", run, "checkpoint.json") < 0)
+		floor_die("rename");
 	return 0;
 }
