@@ -54,6 +54,10 @@ MUST_CHECK enum err_code apply_move(const struct fold *f, uint32_t index, enum s
 MUST_CHECK enum err_code apply_reopen_marked(const struct fold *f, const uint8_t *marks,
 					     struct err *err);
 
+/* apply_run.c: a run.resumed by this definition came: open overrides that are for it count from
+ * here on, others never do. */
+void apply_open_overrides(struct run_state *run, struct str definition_hash);
+
 /* apply_change.c: make the run one of f->next, as the event's `changes` say; nothing when it has
  * none. The counters of needs are counted anew by the caller. */
 MUST_CHECK enum err_code apply_change(const struct fold *f, struct err *err);

@@ -130,6 +130,7 @@ enum err_code apply_resumed(const struct fold *f, struct err *err)
 
 	if (check_resumed(f, is_undoing, err) != ERR_OK)
 		return err->code;
+	apply_open_overrides(run, event_text(f->event, EVENT_FIELD_DEFINITION_HASH));
 	if (is_undoing) /* S10: it goes on with the rollback */
 		return keep_owner(f, err);
 	if (apply_change(f, err) != ERR_OK)

@@ -208,17 +208,44 @@ enum err_code apply_stop_requested(const struct fold *f, struct err *err)
 	return ERR_OK;
 }
 
+static void waive(struct run_state *run, struct step_state *step)
+{
+	set_flag(&step->is_waived, true, &run->waived);
+	set_flag(&step->is_overridden, true, &run->overridden);
+	set_flag(&step->is_gate_failed, false, &run->gates_barred);
+}
+
+void apply_open_overrides(struct run_state *run, struct str definition_hash)
+{
+	bool counts = str_eq(definition_hash, run->override_hash);
+
+	for (uint32_t i = 0; run->overrides_open && i < run->model->steps_count; i++) {
+		struct step_state *step = &run->steps[i];
+
+		if (step->is_override_open && counts)
+			waive(run, step);
+		set_flag(&step->is_override_open, false, &run->overrides_open);
+	}
+}
+
 enum err_code apply_override(const struct fold *f, struct err *err)
 {
 	struct run_state *run = f->run;
 	struct str gate = event_text(f->event, EVENT_FIELD_GATE);
+	struct str hash = event_text(f->event, EVENT_FIELD_DEFINITION_HASH);
 	uint32_t index = model_find(run->model, gate);
 
 	if (index == STEP_NONE || !run->steps[index].is_gate_failed)
 		return err_set(err, f->refused, "'%.*s' is not a failed gate", STR_ARG(gate));
-	set_flag(&run->steps[index].is_waived, true, &run->waived);
-	set_flag(&run->steps[index].is_overridden, true, &run->overridden);
-	set_flag(&run->steps[index].is_gate_failed, false, &run->gates_barred);
+	if (!hash.ptr || str_eq(hash, run->definition_hash)) {
+		waive(run, &run->steps[index]);
+		return ERR_OK;
+	}
+	if (!str_eq(hash, run->override_hash))
+		apply_open_overrides(run, STR_NONE); /* their run.resumed never came */
+	if (apply_keep(run, hash, &run->override_hash, err) != ERR_OK)
+		return err->code;
+	set_flag(&run->steps[index].is_override_open, true, &run->overrides_open);
 	return ERR_OK;
 }
 

@@ -201,6 +201,8 @@ enum err_code decide_on_resume(const struct ask *ask, struct err *err)
 		ask_put_actor(ask, event, resume->person.name);
 		event_put_text(event, EVENT_FIELD_GATE, resume->overrides[i]);
 		event_put_text(event, EVENT_FIELD_OVERRIDE_REASON, resume->person.reason);
+		if (resume->next) /* nothing is waived for the definition that the run has */
+			event_put_text(event, EVENT_FIELD_DEFINITION_HASH, resume->definition_hash);
 	}
 	event = ask_add(ask, EVENT_RUN_RESUMED);
 	event_put_text(event, EVENT_FIELD_DEFINITION_HASH, resume->definition_hash);

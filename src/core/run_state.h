@@ -72,6 +72,7 @@ struct step_state {
 	bool is_gate_recorded;   /* its gate.failed is written */
 	bool is_quality_warned;  /* a soft threshold that the last attempt missed is counted */
 	bool is_waived;          /* by an override */
+	bool is_override_open;   /* by one that counts from its run.resumed on (S9.3) */
 	bool is_excluded;        /* outside of the run's selection and not given: is skipped */
 	bool is_given;       /* outside of the selection: its outputs came with the start (S9.5) */
 	bool is_overridden;  /* as a gate, and not run again by --from since (S9.1) */
@@ -149,6 +150,7 @@ struct run_state {
 	    traceparent;    /* the trace that it was started in; ptr NULL = none (see trace.h) */
 	struct str boot_id; /* of the last run.created or run.resumed */
 	struct str definition_hash; /* SHA-256 of the frozen definition */
+	struct str override_hash;   /* of the definition that open overrides are for */
 	struct str source_ref; /* blob of its text as written; ptr NULL = the one of the birth */
 	struct str file;       /* that it was read from, absolute; ptr NULL = not known */
 	uint64_t seq;          /* of the last event applied */
@@ -168,13 +170,14 @@ struct run_state {
 			    */
 	bool is_failing; /* a hard gate or on_failure: stop: nothing new starts, the rest is skipped
 			  */
-	uint32_t failing_step; /* which one; STEP_NONE = the run's own deadline */
-	uint32_t warnings;     /* soft gates, tolerated failures, failed projections */
-	uint32_t gates_barred; /* failed gates that nobody waived */
-	uint32_t waived;       /* failed gates that somebody waived */
-	uint32_t overridden;   /* steps with is_overridden */
-	uint32_t held;         /* steps with is_held */
-	uint32_t retries_due;  /* steps with is_retry */
+	uint32_t failing_step;   /* which one; STEP_NONE = the run's own deadline */
+	uint32_t warnings;       /* soft gates, tolerated failures, failed projections */
+	uint32_t gates_barred;   /* failed gates that nobody waived */
+	uint32_t waived;         /* failed gates that somebody waived */
+	uint32_t overridden;     /* steps with is_overridden */
+	uint32_t overrides_open; /* steps with is_override_open */
+	uint32_t held;           /* steps with is_held */
+	uint32_t retries_due;    /* steps with is_retry */
 	struct undo_state undo;
 	uint32_t count[8];  /* how many steps are in each state: index enum step_state_id */
 	struct str *params; /* model->params_count, JSON; ptr NULL = not given and no default */

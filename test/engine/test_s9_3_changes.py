@@ -232,6 +232,31 @@ def test_s9_3_a_failed_gate_bars_the_change_until_it_is_overridden_and_is_then_j
     assert count(sluice) == ["c"]
 
 
+@pytest.mark.parametrize("torn", [0, 40], ids=["between the lines", "in the second one"])
+def test_s9_3_an_override_for_another_definition_opens_no_gate_of_this_one(sluice, torn):
+    """Power is lost when the override is on the disk, and its run.resumed is not (S1.4)."""
+    gate = {"g": {"gate": "hard", "run": "exit 1"}}
+    sluice.go(gate | say("c"), code=1)
+    saved = sluice.root / "saved"
+    shutil.copytree(sluice.run_dir(), saved)
+    words = ("--override", "g", "--reason", "the new c does without it", "--as", "anna")
+    take(sluice, gate | {"c": "echo new >>count"}, *words, code=5)
+    assert count(sluice) == ["new"]
+    lines = sluice.raw().splitlines(True)
+    applied = next(n for n, line in enumerate(lines) if b"run.override_applied" in line)
+    assert b'"run.resumed"' in lines[applied + 1]
+    shutil.rmtree(sluice.run_dir())
+    shutil.copytree(saved, sluice.run_dir())
+    (sluice.run_dir() / "events.jsonl").write_bytes(b"".join(lines[:applied + 1]) + lines[applied + 1][:torn])
+    assert "Hard gate failures: g" in sluice("resume", sluice.id, code=3).stderr
+    assert "Hard gate failures: g" in take(sluice, gate | {"c": "echo new >>count"}, code=3).stderr
+    assert count(sluice) == ["new"], "nothing ran below the gate"
+    take(sluice, gate | {"c": "echo new >>count"}, *words, code=5)
+    assert count(sluice) == ["new", "new"]
+    hashes = {event.get("definition_hash") for event in sluice.log().of("run.override_applied")}
+    assert hashes == {sluice.log().of("run.resumed")[-1]["definition_hash"]}
+
+
 def test_s9_3_a_failed_gate_that_is_removed_was_overridden_and_leaves_a_partial_run(sluice):
     sluice.go({"g": {"gate": "hard", "run": "exit 1"}} | say("c"), code=1)
     take(sluice, say("c"), "--override", "g", "--reason", "looked at", "--as", "anna", code=None)

@@ -23,7 +23,7 @@ FIELDS = {
     "run.completed": ("new_state outcome duration_ms", "reason warnings"),
     "run.resumed": ("definition_hash boot_id", "from params reason changes source_ref file"),
     "run.stop_requested": ("", "now reason peer_uid peer_pid"),
-    "run.override_applied": ("gate override_reason", ""),
+    "run.override_applied": ("gate override_reason", "definition_hash"),
     "step.started": ("step_id new_state", "inputs_hash error_class reason"),
     "step.succeeded": ("step_id new_state", "outputs outputs_ref outputs_hash context_updates "
                        "context_updates_ref exit_code duration_ms cached_from cache_key mocked"),
@@ -126,6 +126,7 @@ class Step:
         self.undo_ends = {}      # attempt -> the type of its end
         self.reopened = 0        # by a resume, after at least one attempt
         self.gate_barred = False
+        self.override_for = None  # the definition whose run.resumed makes an override count
         self.may_reopen = False
         self.cannot_begin = None # class of a start that executes nothing
         self.open_end = None     # the event that must follow, for a hard gate
@@ -272,6 +273,10 @@ class Log:
         if self.state in ("succeeded", "rolled_back"):
             raise Damage(f"S9.1: a run that is {self.state} was resumed")
         at_rest = self.state in ("failed", "stopped")
+        for step in self.steps.values():
+            if step.override_for == event["definition_hash"]:
+                step.gate_barred = False
+            step.override_for = None
         self.resumes += 1
         self.resuming = at_rest
         self.completed = False
@@ -343,8 +348,11 @@ class Log:
             raise Damage("S1.4: an override has a name and a reason")
         if not step.gate_barred:
             raise Damage("an override of a gate that did not fail")
-        step.gate_barred = False
         step.open_end = None
+        if "definition_hash" in event:
+            step.override_for = event["definition_hash"]
+        else:
+            step.gate_barred = False
 
     def reopen(self, step):
         """Resumes open steps without an event of their own: take that into account when one moves."""

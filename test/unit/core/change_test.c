@@ -4,7 +4,8 @@
 
 #include "base/mem.h"
 
-#define NOTHING "{\"changed\":[],\"added\":[],\"removed\":[]}"
+#define BELOW_CHANGED "{\"changed\":[\"b\"],\"added\":[],\"removed\":[]}"
+#define NOTHING       "{\"changed\":[],\"added\":[],\"removed\":[]}"
 
 /* A resume by `next`, decided; the events are in f->items. */
 static enum err_code decide_change(struct fixture *f, const struct model *next, const char *changes,
@@ -222,6 +223,76 @@ static void s9_3_nothing_changes_below_what_runs_or_waits(void **state)
 	assert_counts(&f);
 }
 
+/* The log ends between the override for another definition and its run.resumed. */
+static void cut_behind_the_override(struct fixture *f, const struct model *next)
+{
+	size_t count = 0;
+
+	fixture_open(f, "a; g gate=hard; b");
+	fixture_start(f);
+	fixture_ok(f, "a");
+	fixture_fail(f, "g", CLASS_UNKNOWN);
+	assert_ok(decide_change(f, next, BELOW_CHANGED, "g", &count), &f->err);
+	assert_int_equal(count, 2);
+	assert_int_equal(f->items[0].type, EVENT_RUN_OVERRIDE_APPLIED);
+	f->items[0].seq = f->run.seq + 1;
+	f->items[0].run_id = STR("r1");
+	assert_ok(event_check(&f->items[0], &f->err), &f->err);
+	assert_ok(apply(&f->run, &f->items[0], ERR_CORRUPT, &f->err), &f->err);
+	decider_rebuild(&f->decider);
+}
+
+/* S1.4: who looked at another definition did not open the gate for this one. */
+static void s9_3_an_override_for_another_definition_opens_no_gate_of_this_one(void **state)
+{
+	AUTO(model_drop) struct model *next = model_of("a; g gate=hard; b");
+	AUTO(fixture_close) struct fixture f;
+
+	(void)state;
+	cut_behind_the_override(&f, next);
+	assert_int_equal(f.run.waived, 0);
+	assert_int_equal(f.run.gates_barred, 1);
+	assert_int_equal(fixture_resume(&f, NULL, NULL), ERR_REFUSED);
+	assert_string_equal(f.err.text, "Hard gate failures: g");
+	err_reset(&f.err);
+	assert_int_equal(change(&f, next, BELOW_CHANGED, NULL), ERR_REFUSED);
+	err_reset(&f.err);
+	assert_int_equal(step_of(&f, "b")->state, STEP_SKIPPED);
+	assert_counts(&f);
+}
+
+static void s9_3_an_override_counts_from_the_run_resumed_by_its_definition_on(void **state)
+{
+	AUTO(model_drop) struct model *next = model_of("a; g gate=hard; b");
+	AUTO(fixture_close) struct fixture f;
+
+	(void)state;
+	cut_behind_the_override(&f, next);
+	assert_ok(change(&f, next, BELOW_CHANGED, "g"), &f.err);
+	assert_int_equal(f.run.waived, 1);
+	assert_int_equal(f.run.gates_barred, 0);
+	assert_true(step_of(&f, "g")->is_overridden);
+	assert_int_equal(step_of(&f, "b")->state, STEP_PENDING);
+	assert_counts(&f);
+}
+
+static void s9_3_an_override_whose_run_resumed_did_not_come_is_forgotten(void **state)
+{
+	AUTO(model_drop) struct model *next = model_of("a; g gate=hard; b");
+	AUTO(fixture_close) struct fixture f;
+
+	(void)state;
+	cut_behind_the_override(&f, next);
+	assert_int_equal(fixture_resume(&f, NULL, "g"), ERR_OK); /* by the definition it has */
+	assert_int_equal(f.run.waived, 1);
+	fixture_fail(&f, "b", CLASS_UNKNOWN);
+	assert_int_equal(fixture_resume(&f, "g", NULL), ERR_OK); /* the gate is asked again */
+	fixture_fail(&f, "g", CLASS_UNKNOWN);
+	assert_int_equal(f.run.gates_barred, 1);
+	assert_int_equal(f.run.overrides_open, 0);
+	assert_int_equal(fixture_resume(&f, NULL, NULL), ERR_REFUSED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +302,9 @@ int main(void)
 	    cmocka_unit_test(s9_3_changes_and_definition_come_together),
 	    cmocka_unit_test(s9_3_a_failed_gate_bars_the_change_and_is_asked_again),
 	    cmocka_unit_test(s9_3_nothing_changes_below_what_runs_or_waits),
+	    cmocka_unit_test(s9_3_an_override_for_another_definition_opens_no_gate_of_this_one),
+	    cmocka_unit_test(s9_3_an_override_counts_from_the_run_resumed_by_its_definition_on),
+	    cmocka_unit_test(s9_3_an_override_whose_run_resumed_did_not_come_is_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
