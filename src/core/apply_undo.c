@@ -8,8 +8,7 @@ void apply_find_undo(struct run_state *run, uint32_t left)
 {
 	const struct model *model = run->model;
 
-	while (left && (run->steps[model->order[left - 1]].state != STEP_SUCCEEDED ||
-			!model->steps[model->order[left - 1]].compensate))
+	while (left && !step_is_undoable(run, model->order[left - 1]))
 		left--;
 	run->undo.left = left;
 }

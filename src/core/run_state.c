@@ -264,6 +264,13 @@ bool run_is_undoing(const struct run_state *run)
 	       run->undo.is_wanted && !run->undo.is_begun && !run->is_stopping;
 }
 
+bool step_is_undoable(const struct run_state *run, uint32_t step)
+{
+	const struct step_state *at = &run->steps[step];
+
+	return at->state == STEP_SUCCEEDED && !at->is_given && run->model->steps[step].compensate;
+}
+
 uint32_t run_undo_next(const struct run_state *run)
 {
 	return run->undo.left ? run->model->order[run->undo.left - 1] : STEP_NONE;

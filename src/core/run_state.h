@@ -236,6 +236,9 @@ bool run_ends_stopped(const struct run_state *run);
 /* Is the run being rolled back, or is that what follows next from its state (on_failure:
  * compensate)? */
 bool run_is_undoing(const struct run_state *run);
+/* Does a rollback undo the step as it is: did it succeed in this run (what was given did not), and
+ * can it be undone (S10.2)? */
+bool step_is_undoable(const struct run_state *run, uint32_t step);
 /* The step whose compensation comes next in a rollback, STEP_NONE when all are undone. */
 uint32_t run_undo_next(const struct run_state *run);
 /* May another attempt to undo follow one that failed with this class, `failures` having failed

@@ -33,7 +33,7 @@ static bool is_listed(struct str changes, const char *list, struct str id)
 /* Would a rollback undo this step of the old definition? */
 static bool has_effect(const struct telling *t, uint32_t old)
 {
-	return t->run->steps[old].state == STEP_SUCCEEDED && t->run->model->steps[old].compensate;
+	return step_is_undoable(t->run, old);
 }
 
 static enum err_code tell_steps(const struct telling *t, struct err *err)

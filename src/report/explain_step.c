@@ -559,9 +559,7 @@ static void tell_resume(const struct explaining *x, uint32_t step)
 		return; /* there is nothing to resume */
 	if (run_is_undoing(run)) {
 		ADD(x, 0, "resume", step, 0, "a resume would go on with the rollback, and %s",
-		    state_of(x, step)->state == STEP_SUCCEEDED && def_of(x, step)->compensate
-			? "undo this step"
-			: "leave this step as it is");
+		    step_is_undoable(run, step) ? "undo this step" : "leave this step as it is");
 		return;
 	}
 	if (run->undo.is_begun) {

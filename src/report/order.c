@@ -174,7 +174,7 @@ static void failed_commands(const struct fold_run *fold, struct buf *out)
 static void rollback_command(const struct run_state *run, struct buf *out)
 {
 	for (uint32_t i = 0; i < run->model->steps_count; i++) {
-		if (run->steps[i].state != STEP_SUCCEEDED || !run->model->steps[i].compensate)
+		if (!step_is_undoable(run, i))
 			continue;
 		buf_fmt(out, "sluice rollback %.*s\n", STR_ARG(run->run_id));
 		return;

@@ -269,6 +269,18 @@ def test_s10_2_what_failed_or_has_no_compensation_is_left_as_it_is(sluice):
     assert count(sluice) == [f"undo {name}" for name in undone]
 
 
+def test_s10_2_what_was_given_was_not_done_here_and_is_not_undone(sluice):
+    context = sluice.root / "context.json"
+    context.write_text('{"outputs": {"a": {}}}')
+    log = sluice.go({
+        "a": {"run": "echo a >>count", "compensate": UNDO},
+        "b": {"run": "echo b >>count", "compensate": UNDO},
+        "c": {"run": "exit 1", "on_failure": "compensate"}}, "--from", "b", "--context", context, code=1)
+    assert log.outcome == "rolled_back" and count(sluice) == ["b", "undo b"]
+    told = sluice("explain", sluice.id, "a", code=0).stdout
+    assert "was not executed: its outputs were given" in told
+
+
 def test_s10_2_a_retry_of_a_compensation_is_announced_with_its_delay(sluice):
     undo = {"run": "[ $SLUICE_ATTEMPT = 1 ] || exit 75", "retry": {"max_attempts": 2, "initial": "30ms", "jitter": "0%"}}
     log = two(sluice, last={"run": "exit 1", "on_failure": "compensate"}, undo_b=undo)
