@@ -22,7 +22,7 @@ struct options {
 
 struct totals {
 	uint64_t scenarios, compared, lives, crashes, keeper_kills, power_cuts, faults, execs,
-	    undos, ticks;
+	    undos, changes, parts, ticks;
 	int64_t virtual_ns;
 };
 
@@ -73,6 +73,8 @@ static void add(struct totals *totals, const struct sim_result *result)
 	totals->faults += result->faults;
 	totals->execs += result->execs;
 	totals->undos += result->undos;
+	totals->changes += result->changes;
+	totals->parts += result->parts;
 	totals->ticks += result->ticks;
 	totals->virtual_ns += result->virtual_ns;
 }
@@ -87,6 +89,7 @@ static void print_totals(const struct totals *totals, double seconds)
 	(void)printf(
 	    "%llu scenarios in %.1f s (%.0f a second), %llu compared with a run without accidents\n"
 	    "%llu engines, %llu crashes, %llu keepers killed, %llu power cuts, %llu disk faults\n"
+	    "%llu runs of a part, %llu definitions changed\n"
 	    "%llu commands and %llu compensations executed, %llu ticks, %.1f days of virtual "
 	    "time\n",
 	    (unsigned long long)totals->scenarios, seconds,
@@ -94,6 +97,7 @@ static void print_totals(const struct totals *totals, double seconds)
 	    (unsigned long long)totals->compared, (unsigned long long)totals->lives,
 	    (unsigned long long)totals->crashes, (unsigned long long)totals->keeper_kills,
 	    (unsigned long long)totals->power_cuts, (unsigned long long)totals->faults,
+	    (unsigned long long)totals->parts, (unsigned long long)totals->changes,
 	    (unsigned long long)totals->execs, (unsigned long long)totals->undos,
 	    (unsigned long long)totals->ticks,
 	    (double)totals->virtual_ns / (double)(86400 * NS_PER_S));

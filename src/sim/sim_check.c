@@ -14,7 +14,7 @@ static void forget_facts(struct sim_check *check)
 	memset(&check->facts, 0, sizeof(check->facts));
 	check->facts.undoing = STEP_NONE;
 	for (uint32_t i = 0; i < check->plan->steps_count; i++)
-		check->facts.steps[i].state = 'P';
+		check->facts.steps[i].state = sim_plan_is_given(check->plan, i) ? 'S' : 'P';
 }
 
 struct sim_check *sim_check_new(const struct sim_plan *plan, const struct sim_disk *disk,
@@ -107,6 +107,8 @@ void sim_check_exec(struct sim_check *check, uint32_t step, uint32_t attempt, bo
 
 	check->execs++;
 	sim_check_step(check);
+	if (!sim_plan_is_selected(check->plan, step))
+		sim_check_fail(check, "S9.5", "%s.%u is executed, and not selected", id, attempt);
 	if (!fact->is_running || fact->attempt != attempt)
 		sim_check_fail(
 		    check, "S1.2",
@@ -147,6 +149,40 @@ void sim_check_undo(struct sim_check *check, uint32_t step, uint32_t attempt, bo
 		sim_check_fail(check, "S10.5", "%s is undone beside something that lives", id);
 	if (attempt < ATTEMPTS_MAX)
 		check->undone[step][attempt] = 1;
+}
+
+void sim_check_definition(struct sim_check *check, uint32_t step, bool is_next)
+{
+	bool is_due = check->facts.is_changed && check->plan->steps[step].is_changed;
+
+	if (is_next != is_due)
+		sim_check_fail(check, "S9.3", "%s is executed by the %s definition",
+			       check->plan->steps[step].id, is_next ? "second" : "first");
+}
+
+/* Those that are in the file and not durable yet were meant as the ones before. */
+void sim_check_mean(struct sim_check *check, enum sim_meant meaning)
+{
+	struct str content = STR_NONE;
+	struct sim_line line;
+	size_t at = 0;
+
+	if (sim_disk_peek(check->disk, check->log_path, false, &content)) {
+		while (sim_scan_line(content, &at, &line)) {
+			if (str_is(line.type, "run.override_applied"))
+				(void)sim_check_meant(check, line.seq);
+		}
+	}
+	check->meaning = meaning;
+}
+
+enum sim_meant sim_check_meant(struct sim_check *check, uint64_t seq)
+{
+	if (seq >= SEQ_MAX)
+		return SIM_MEANT_AS_IS;
+	if (check->meant[seq] == SIM_MEANT_UNKNOWN)
+		check->meant[seq] = (uint8_t)check->meaning;
+	return (enum sim_meant)check->meant[seq];
 }
 
 void sim_check_hello(struct sim_check *check, uint64_t epoch)
@@ -246,6 +282,8 @@ void sim_check_log(struct sim_check *check, bool may_lose_tail)
 		sim_check_fail(check, "S11.1", "%s", wrong);
 	check_acks(check, content, may_lose_tail);
 	sim_check_step(check);
+	for (uint64_t seq = check->facts.seq + 1; seq < SEQ_MAX; seq++)
+		check->meant[seq] = SIM_MEANT_UNKNOWN; /* another event may get the number */
 }
 
 const char *sim_check_first_end(const struct sim_check *check)
@@ -271,6 +309,11 @@ char sim_check_step_state(const struct sim_check *check, uint32_t step)
 const char *sim_check_run_state(const struct sim_check *check)
 {
 	return check->facts.state;
+}
+
+bool sim_check_is_changed(const struct sim_check *check)
+{
+	return check->facts.is_changed;
 }
 
 bool sim_check_is_lost(const struct sim_check *check, uint32_t step)

@@ -12,6 +12,9 @@
 #include "sim/sim_disk.h"
 #include "sim/sim_plan.h"
 
+/* What a person means an override for: the definition that the run has, or the second one. */
+enum sim_meant { SIM_MEANT_UNKNOWN, SIM_MEANT_AS_IS, SIM_MEANT_CHANGED };
+
 struct sim_check;
 
 /* The oracle for one scenario; plan, disk and run_id are borrowed. */
@@ -34,6 +37,10 @@ void sim_check_exec(struct sim_check *check, uint32_t step, uint32_t attempt, bo
  * S10.5).
  */
 void sim_check_undo(struct sim_check *check, uint32_t step, uint32_t attempt, bool is_alive_beside);
+/* What is about to be executed is of the second definition, or not (S9.3). */
+void sim_check_definition(struct sim_check *check, uint32_t step, bool is_next);
+/* Overrides that come from now on are meant so (S1.4, S9.3). */
+void sim_check_mean(struct sim_check *check, enum sim_meant meaning);
 /* An engine is about to say hello(epoch) to a keeper: that event must be durable (S8.3). */
 void sim_check_hello(struct sim_check *check, uint64_t epoch);
 /* The observer of a living engine was told a line (S1.5). */
@@ -56,6 +63,8 @@ bool sim_check_is_gate_bad(const struct sim_check *check, uint32_t step);
 bool sim_check_is_completed(const struct sim_check *check);
 char sim_check_step_state(const struct sim_check *check, uint32_t step);
 const char *sim_check_run_state(const struct sim_check *check);
+/* The run goes by the second definition. */
+bool sim_check_is_changed(const struct sim_check *check);
 /* Its last attempt was lost, and nothing came after. */
 bool sim_check_is_lost(const struct sim_check *check, uint32_t step);
 /* run.rollback_started came, at some time: nothing goes forward any more. */

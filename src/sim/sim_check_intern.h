@@ -6,9 +6,10 @@
 #include "sim/sim_scan.h"
 
 #define ATTEMPTS_MAX 512
-#define END_BYTES    24 /* the end of a line, which no two lines share */
-#define LOSSES_MAX   5  /* in a row, under on_lost: rerun (S8.4) */
-#define PEOPLE       4  /* anna, bert, cora, and whoever else */
+#define END_BYTES    24   /* the end of a line, which no two lines share */
+#define LOSSES_MAX   5    /* in a row, under on_lost: rerun (S8.4) */
+#define SEQ_MAX      8192 /* events of a run whose overrides are told apart */
+#define PEOPLE       4    /* anna, bert, cora, and whoever else */
 
 /* What the durable lines say of one step. */
 struct fact {
@@ -17,10 +18,12 @@ struct fact {
 	uint32_t attempt; /* the last one started */
 	uint32_t started; /* how many were */
 	bool is_running;
-	bool is_gate_bad;    /* a gate that said no for good, and nobody waived it */
-	bool is_gate_closed; /* its last attempt did not pass, for whatever reason */
-	uint32_t failures;   /* that used the budget of retries */
-	bool is_passed;      /* gate.passed came for the attempt that runs */
+	bool is_gate_bad;      /* a gate that said no for good, and nobody waived it */
+	bool is_gate_closed;   /* its last attempt did not pass, for whatever reason */
+	bool is_override_open; /* waived for another definition, and its run.resumed is to come */
+	bool is_judged;        /* quality.recorded came for the attempt that runs */
+	uint32_t failures;     /* that used the budget of retries */
+	bool is_passed;        /* gate.passed came for the attempt that runs */
 	bool has_approved[PEOPLE];
 	bool is_rejected;
 	bool is_lost; /* the last end was a loss */
@@ -42,6 +45,8 @@ struct facts {
 	char state[24];                         /* of the run */
 	char outcome[16];                       /* of the last run.completed */
 	char first_end[2 * SIM_STEPS_MAX + 64]; /* how it came to rest the first time */
+	char hash[17];   /* the beginning of the hash of the definition in force */
+	bool is_changed; /* that is the second one */
 	bool is_completed;
 	bool is_stopping;
 	bool is_failing;
@@ -69,6 +74,9 @@ struct sim_check {
 	uint64_t undos;
 	struct ack *acks;
 	size_t acks_count, acks_capacity;
+	uint8_t
+	    meant[SEQ_MAX]; /* by the number of an override: for which definition it was given */
+	enum sim_meant meaning; /* of overrides that were not seen yet */
 	bool is_vague; /* the log lost a tail: not all that was executed is known any more */
 	bool has_failed;
 	char failure[400];
@@ -76,6 +84,9 @@ struct sim_check {
 
 /* sim_check.c: the number of a person, below PEOPLE, by the actor of an event. */
 uint32_t sim_check_person(struct str actor);
+
+/* sim_check.c: what the override with this number was given for. */
+enum sim_meant sim_check_meant(struct sim_check *check, uint64_t seq);
 
 /* sim_check_step.c: S5.6, a step behind a manual gate runs only when enough people approved it. */
 void sim_check_approvals(struct sim_check *check, uint32_t step, uint32_t attempt);

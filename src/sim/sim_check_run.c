@@ -49,10 +49,66 @@ static void check_undone(struct sim_check *check, const struct sim_line *line)
 			       check->plan->steps[facts->undoing].id);
 }
 
-/* S9.1, S9.2: what a resume may do, and what it opens. */
-static void on_resumed(struct sim_check *check)
+/* S9.3: what the second definition changes runs again, with all that is below. */
+static void reopen_changed(struct sim_check *check)
+{
+	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
+		struct fact *fact = &check->facts.steps[i];
+
+		if (!sim_plan_is_reopened(check->plan, i) || fact->state == 'W')
+			continue;
+		fact->state = 'P';
+		fact->failures = fact->lost_in_row = 0;
+		fact->is_lost = false;
+		fact->is_undo_wanted = fact->is_undo_due = false;
+	}
+}
+
+/* S9.3: the definition in force is the one that the log names, and a change says what it is. */
+static void check_definition(struct sim_check *check, const struct sim_line *line)
 {
 	struct facts *facts = &check->facts;
+	bool is_same = str_is(str_cut(line->hash, 0, sizeof(facts->hash) - 1), facts->hash);
+	char list[8 * SIM_STEPS_MAX + 16] = "\"changed\":[";
+
+	if (is_same == line->has_changes)
+		sim_check_fail(check, "S9.3", "event %llu %s", (unsigned long long)line->seq,
+			       is_same ? "changes the definition into itself"
+				       : "goes by a definition that nobody gave");
+	if (!line->has_changes)
+		return;
+	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
+		size_t at = strlen(list);
+
+		if (check->plan->steps[i].is_changed)
+			(void)snprintf(list + at, sizeof(list) - at, "%s\"%s\"",
+				       list[at - 1] == '[' ? "" : ",", check->plan->steps[i].id);
+	}
+	if (facts->is_changed || str_find(line->text, list, 0) == SIZE_MAX)
+		sim_check_fail(check, "S9.3", "the changes are not %s", list);
+	facts->is_changed = true;
+	(void)snprintf(facts->hash, sizeof(facts->hash), "%.*s", STR_ARG(line->hash));
+}
+
+/* S1.4: an override that was given for the second definition counts from here on, or never. */
+static void open_overrides(struct sim_check *check, bool counts)
+{
+	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
+		struct fact *fact = &check->facts.steps[i];
+
+		if (fact->is_override_open && counts)
+			fact->is_gate_bad = fact->is_gate_closed = false;
+		fact->is_override_open = false;
+	}
+}
+
+/* S9.1, S9.2: what a resume may do, and what it opens. */
+static void on_resumed(struct sim_check *check, const struct sim_line *line)
+{
+	struct facts *facts = &check->facts;
+
+	check_definition(check, line);
+	open_overrides(check, line->has_changes);
 
 	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
 		struct fact *fact = &facts->steps[i];
@@ -75,6 +131,8 @@ static void on_resumed(struct sim_check *check)
 		facts->is_stopping = false;
 	facts->is_completed = false;
 	facts->is_failing = false;
+	if (line->has_changes)
+		reopen_changed(check);
 }
 
 static void note_end(struct sim_check *check)
@@ -130,6 +188,10 @@ static void on_override(struct sim_check *check, const struct sim_line *line)
 		sim_check_fail(check, "S1.4", "an override without a gate or a name");
 		return;
 	}
+	if (sim_check_meant(check, line->seq) == SIM_MEANT_CHANGED) {
+		check->facts.steps[step].is_override_open = true;
+		return;
+	}
 	check->facts.steps[step].is_gate_bad = false;
 	check->facts.steps[step].is_gate_closed = false;
 }
@@ -144,8 +206,10 @@ void sim_check_read(struct sim_check *check, const struct sim_line *line)
 		sim_check_fail(check, "S11.4", "an event about '%.*s'", STR_ARG(line->step));
 	if (step != STEP_NONE)
 		sim_check_read_step(check, step, line);
-	if (str_is(line->type, "run.resumed"))
-		on_resumed(check);
+	if (str_is(line->type, "run.created"))
+		(void)snprintf(facts->hash, sizeof(facts->hash), "%.*s", STR_ARG(line->hash));
+	else if (str_is(line->type, "run.resumed"))
+		on_resumed(check, line);
 	else if (str_is(line->type, "run.rollback_started"))
 		on_rollback(check, line);
 	else if (str_is(line->type, "run.completed"))

@@ -50,6 +50,9 @@ static void on_started(struct sim_check *check, uint32_t step, const struct sim_
 		sim_check_fail(check, "S7.1", "%s.%u starts although attempt %u was", def->id,
 			       line->attempt, fact->attempt);
 	check_forward(check, step, line);
+	if (fact->state == 'S')
+		sim_check_fail(check, "S9.2", "%s.%u starts, and %s has succeeded", def->id,
+			       line->attempt, def->id);
 	if (check->facts.is_stopping)
 		sim_check_fail(check, "S7.5", "%s.%u starts after a stop", def->id, line->attempt);
 	if (check->facts.is_failing)
@@ -63,6 +66,7 @@ static void on_started(struct sim_check *check, uint32_t step, const struct sim_
 	fact->is_undo_wanted = fact->is_undo_due = false;
 	fact->is_gate_closed = false; /* it is asked again */
 	fact->is_passed = false;
+	fact->is_judged = false;
 	fact->attempt = line->attempt;
 	fact->started++;
 	fact->state = 'R';
@@ -103,6 +107,8 @@ static bool may_succeed(const struct sim_plan *plan, uint32_t step, uint32_t att
 		return !def->has_result;
 	case SIM_DEED_SAY_NO:
 		return !(def->has_pass && def->gate == GATE_HARD);
+	case SIM_DEED_POOR:
+		return attempt >= def->bad_attempts || def->is_quality_soft;
 	case SIM_DEED_FAIL:
 	case SIM_DEED_TRANSIENT:
 	case SIM_DEED_CRASH:
@@ -144,6 +150,9 @@ static void on_succeeded(struct sim_check *check, uint32_t step, const struct si
 	if (!def->is_noop && !check->is_vague && !check->executed[step][line->attempt])
 		sim_check_fail(check, "S1.3", "%s.%u succeeded without having run", def->id,
 			       line->attempt);
+	if (def->has_quality && !fact->is_judged)
+		sim_check_fail(check, "S5.5", "%s.%u succeeded, and its figures are not recorded",
+			       def->id, line->attempt);
 	if (def->gate == GATE_HARD && def->has_pass && !fact->is_passed)
 		sim_check_fail(check, "S5.5", "gate %s.%u is open without a recorded pass", def->id,
 			       line->attempt);
@@ -254,6 +263,13 @@ static void on_passed(struct sim_check *check, uint32_t step, const struct sim_l
 	check->facts.steps[step].is_passed = line->attempt == check->facts.steps[step].attempt;
 }
 
+static void on_judged(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	struct fact *fact = &check->facts.steps[step];
+
+	fact->is_judged = fact->is_running && line->attempt == fact->attempt;
+}
+
 static void on_approved(struct sim_check *check, uint32_t step, const struct sim_line *line)
 {
 	const struct sim_step *def = &check->plan->steps[step];
@@ -289,7 +305,8 @@ static void on_rejected(struct sim_check *check, uint32_t step, const struct sim
 
 bool sim_check_is_to_undo(const struct sim_check *check, uint32_t step)
 {
-	return check->facts.steps[step].state == 'S' && check->plan->steps[step].undo.is_there;
+	return check->facts.steps[step].state == 'S' && check->plan->steps[step].undo.is_there &&
+	       !sim_plan_is_given(check->plan, step);
 }
 
 /* S10.2: whatever was made on top of it, by the shape of the plan, is undone before. */
@@ -386,19 +403,13 @@ static const struct {
 	const char *type;
 	on_step_fn *fn;
 } on_step[] = {
-    {"step.started", on_started},
-    {"step.succeeded", on_succeeded},
-    {"step.failed", on_failed},
-    {"step.lost", on_lost},
-    {"step.retried", on_retried},
-    {"step.skipped", on_skipped},
-    {"step.waiting", on_waiting},
-    {"gate.passed", on_passed},
-    {"gate.approved", on_approved},
-    {"gate.rejected", on_rejected},
-    {"compensation.started", on_undo_started},
-    {"step.compensated", on_compensated},
-    {"compensation.failed", on_undo_failed},
+    {"step.started", on_started},         {"step.succeeded", on_succeeded},
+    {"step.failed", on_failed},           {"step.lost", on_lost},
+    {"step.retried", on_retried},         {"step.skipped", on_skipped},
+    {"step.waiting", on_waiting},         {"gate.passed", on_passed},
+    {"quality.recorded", on_judged},      {"gate.approved", on_approved},
+    {"gate.rejected", on_rejected},       {"compensation.started", on_undo_started},
+    {"step.compensated", on_compensated}, {"compensation.failed", on_undo_failed},
 };
 
 void sim_check_read_step(struct sim_check *check, uint32_t step, const struct sim_line *line)

@@ -67,7 +67,9 @@ struct sim_proc {
 	bool is_dead;
 	bool is_spared; /* nothing of its calls fails by chance */
 	uint64_t calls;
-	uint64_t dies_at;     /* the call that it does not survive, 0 = none */
+	uint64_t dies_at;    /* the call that it does not survive, 0 = none */
+	bool dies_in_commit; /* it does not survive the sync behind its first append */
+	bool has_appended;
 	uint64_t faults;      /* calls that failed by chance */
 	uint64_t lossy_inode; /* its sync failed: this process must not touch it again; 0 = none */
 };

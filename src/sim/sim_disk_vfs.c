@@ -319,8 +319,10 @@ static ssize_t write_now(struct sim_proc *proc, enum sim_fate fate, int fd, cons
 	if (!inode)
 		return -EBADF;
 	touch(proc, fd);
-	if (sim_fd_at(proc->disk, fd)->is_append)
+	if (sim_fd_at(proc->disk, fd)->is_append) {
 		offset = NULL; /* pwrite(2), BUGS: Linux appends */
+		proc->has_appended = true;
+	}
 	len = write_length(proc, fate, len, &answer);
 	sim_inode_write(inode, offset ? *offset : inode->seen.len, bytes, len);
 	return answer_of(fate, answer);
@@ -356,6 +358,10 @@ static int sim_sync(void *self, int fd)
 	if (!inode)
 		return -EBADF;
 	touch(proc, fd);
+	if (proc->dies_in_commit && proc->has_appended) {
+		proc->is_dead = true;
+		return -EIO; /* nothing of it happened */
+	}
 	answer = fault_of(proc, SIM_CALL_SYNC);
 	if (!answer) {
 		sim_inode_sync(inode);

@@ -130,6 +130,7 @@ static void proc_begin(struct sim_run *run)
 	sim_proc_start(&world->engine, world->disk);
 	run->link = NULL;
 	run->request.is_open = false;
+	run->is_power_next = false;
 	run->result.lives++;
 	if (run->kills && sim_rand_chance(&world->rand, 600))
 		world->engine.dies_at =
@@ -178,7 +179,10 @@ void sim_engine_crash(struct sim_run *run, bool power)
 /* The engine has died inside a call: of a kill, or of the power. */
 static void die(struct sim_run *run)
 {
-	bool power = run->power_cuts && sim_rand_chance(&run->world.rand, 400);
+	bool power =
+	    run->power_cuts && (run->is_power_next || sim_rand_chance(&run->world.rand, 400));
+
+	run->is_power_next = false;
 
 	if (run->kills)
 		run->kills--;
@@ -218,6 +222,32 @@ static bool came_to_life(struct sim_run *run, const char *during, enum err_code 
 	return false;
 }
 
+/* Outputs of the steps that are given, as a context file would have them. */
+static void put_given(const struct sim_run *run, struct buf *out)
+{
+	for (uint32_t i = 0; i < run->plan.steps_count; i++) {
+		if (sim_plan_is_given(&run->plan, i))
+			buf_fmt(out, "%s\"%s\":{\"ok\":true}", out->len ? "," : "{",
+				run->plan.steps[i].id);
+	}
+	if (out->len)
+		buf_byte(out, '}');
+}
+
+static struct selection selection_of(const struct sim_plan *plan)
+{
+	struct str id = str_of(plan->steps[plan->selected].id);
+	struct selection selection = {.from = STR_NONE};
+
+	if (plan->part == SIM_PART_FROM)
+		selection.from = id;
+	else if (plan->part == SIM_PART_UNTIL)
+		selection.until = id;
+	else if (plan->part == SIM_PART_ONLY)
+		selection.only = id;
+	return selection;
+}
+
 bool sim_engine_start(struct sim_run *run)
 {
 	struct engine_ports ports = ports_of(run, &run->world.engine);
@@ -231,12 +261,16 @@ bool sim_engine_start(struct sim_run *run)
 	    .params = params,
 	    .seed = run->plan.seed,
 	    .trace_id = STR("0123456789abcdef0123456789abcdef"),
+	    .selection = selection_of(&run->plan),
 	    .observer = {on_line, run},
 	};
+	AUTO(buf_fini) struct buf given = BUF_INIT;
 	enum err_code code;
 
 	BUG_IF(!params);
 	params[0] = STR("3");
+	put_given(run, &given);
+	start.given = buf_view(&given);
 	sim_trace(&run->world, "an engine gives birth to the run");
 	proc_begin(run);
 	code = engine_start(&ports, &start, &run->engine, &err);
@@ -272,7 +306,46 @@ static bool is_refused_rightly(struct sim_run *run, enum err_code code, bool is_
 	return true;
 }
 
-bool sim_engine_resume(struct sim_run *run, bool overrides)
+/* S9.3: by the oracle nothing stands in the way of the second definition. */
+static bool may_change(const struct sim_run *run)
+{
+	const struct sim_check *check = run->world.check;
+	const char *state = sim_check_run_state(check);
+
+	if (run->plan.part != SIM_PART_ALL || sim_check_is_undone(check) ||
+	    !sim_check_is_completed(check) ||
+	    (strcmp(state, "failed") != 0 && strcmp(state, "stopped") != 0))
+		return false;
+	for (uint32_t i = 0; i < run->plan.steps_count; i++) {
+		char at = sim_check_step_state(check, i);
+
+		if (at == 'R' || at == 'W' || sim_check_is_lost(check, i))
+			return false;
+	}
+	return true;
+}
+
+/* What somebody wants who resumes: the second definition, overrides of the gates that bar. */
+static void want(struct sim_run *run, bool overrides, bool changes, struct engine_resume *resume)
+{
+	struct sim_world *world = &run->world;
+
+	if (overrides)
+		sim_check_mean(world->check, changes ? SIM_MEANT_CHANGED : SIM_MEANT_AS_IS);
+	if (!changes)
+		return;
+	sim_trace(world, "by the second definition%s", overrides ? ", with overrides" : "");
+	resume->definition = run->next;
+	resume->source = buf_view(&run->next_yaml);
+	resume->accept_changes = true;
+	if (!overrides || !run->power_cuts || !sim_rand_chance(&world->rand, 800))
+		return;
+	/* What a power cut leaves of the two lines is worth seeing. */
+	world->engine.dies_in_commit = true;
+	run->is_power_next = true;
+}
+
+bool sim_engine_resume(struct sim_run *run, bool overrides, bool changes)
 {
 	struct engine_ports ports = ports_of(run, &run->world.engine);
 	enum engine_resumed resumed = ENGINE_RESUMED;
@@ -287,6 +360,7 @@ bool sim_engine_resume(struct sim_run *run, bool overrides)
 	resume.resume.overrides_count = overrides ? bad : 0;
 	sim_trace(&run->world, "an engine resumes the run");
 	proc_begin(run);
+	want(run, overrides && bad, changes, &resume);
 	code = engine_resume(&ports, &resume, &resumed, &run->engine, &err);
 	sim_check_step(run->world.check); /* what was only in memory is durable now */
 	if (!run->world.engine.is_dead && code == ERR_REFUSED && !overrides &&
@@ -296,8 +370,9 @@ bool sim_engine_resume(struct sim_run *run, bool overrides)
 		return false;
 	}
 	if (is_refused_rightly(run, code,
-			       sim_check_is_undone(run->world.check) &&
-				   sim_check_is_completed(run->world.check),
+			       (sim_check_is_undone(run->world.check) &&
+				sim_check_is_completed(run->world.check)) ||
+				   (changes && !may_change(run)),
 			       &err))
 		return false;
 	if (!run->world.engine.is_dead && code == ERR_CORRUPT && run->is_damage_allowed) {

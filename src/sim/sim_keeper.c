@@ -135,6 +135,9 @@ static void do_spawn(struct sim_world *world, uint32_t attempt)
 		sim_plan_undo_act(world->plan, step, token.attempt, &act);
 	} else {
 		sim_check_exec(world->check, step, token.attempt, sim_step_lives(world, step));
+		if (world->keeper.frame)
+			sim_check_definition(world->check, step,
+					     world->keeper.frame->start.argv[1] != NULL);
 		sim_plan_act(world->plan, step, token.attempt, &act);
 	}
 	in.errno_value = act.spawn_errno;

@@ -11,6 +11,7 @@
 #define STREAM_SHAPE 1
 #define STREAM_ACT   2
 #define STREAM_UNDO  3
+#define STREAM_MORE  4
 
 /* ------------------------------------------------------------------------------- the shape */
 
@@ -80,7 +81,7 @@ static void make_attempts(struct sim_rand *rand, struct sim_step *step)
 	step->duration_ns = durations_ms[sim_rand_below(rand, 8)] * NS_PER_MS;
 	if (sim_rand_chance(rand, 350)) {
 		step->bad_attempts = 1 + sim_rand_below(rand, 4);
-		step->deed = (enum sim_deed)(1 + sim_rand_below(rand, SIM_DEED_COUNT - 1));
+		step->deed = (enum sim_deed)(1 + sim_rand_below(rand, SIM_DEED_SAY_NO));
 		if (sim_rand_chance(rand, 300))
 			step->deed = SIM_DEED_TRANSIENT;
 	}
@@ -154,6 +155,36 @@ static void make_undos(struct sim_plan *plan, uint64_t seed)
 	}
 }
 
+/* Figures of data, from a stream of its own as make_undos. */
+static void make_quality(struct sim_rand *rand, struct sim_step *step)
+{
+	step->has_quality = true;
+	step->is_quality_soft = sim_rand_chance(rand, 400);
+	if (step->bad_attempts || !sim_rand_chance(rand, 400))
+		return;
+	step->bad_attempts = 1 + sim_rand_below(rand, 3);
+	step->deed = SIM_DEED_POOR;
+}
+
+static void make_more(struct sim_plan *plan, uint64_t seed)
+{
+	struct sim_rand rand = sim_rand_fork(seed, STREAM_MORE);
+
+	for (uint32_t i = 0; i < plan->steps_count; i++) {
+		struct sim_step *step = &plan->steps[i];
+
+		if (step->has_result && sim_rand_chance(&rand, 300))
+			make_quality(&rand, step);
+		step->is_changed = !step->is_noop && sim_rand_chance(&rand, 300);
+		plan->has_next = plan->has_next || step->is_changed;
+	}
+	plan->has_next = plan->has_next && sim_rand_chance(&rand, 500);
+	if (plan->has_next || !sim_rand_chance(&rand, 200))
+		return;
+	plan->part = (enum sim_part)(1 + sim_rand_below(&rand, 3));
+	plan->selected = sim_rand_below(&rand, plan->steps_count);
+}
+
 void sim_plan_make(struct sim_plan *plan, uint64_t seed)
 {
 	struct sim_rand rand = sim_rand_fork(seed, STREAM_SHAPE);
@@ -166,6 +197,7 @@ void sim_plan_make(struct sim_plan *plan, uint64_t seed)
 	for (uint32_t i = 0; i < plan->steps_count; i++)
 		make_step(&rand, plan, i);
 	make_undos(plan, seed);
+	make_more(plan, seed);
 	if (sim_rand_chance(&rand, 120))
 		plan->timeout_ns = sim_rand_between(&rand, 2, 300) * NS_PER_S;
 	if (sim_rand_chance(&rand, 60))
@@ -235,13 +267,14 @@ static void put_policy(const struct sim_plan *plan, const struct sim_step *step,
 		    (unsigned)(draw / 12 % 20));
 }
 
-static void put_command(const struct sim_step *step, struct buf *out)
+static void put_command(const struct sim_step *step, bool is_next, struct buf *out)
 {
 	if (step->is_noop) {
 		buf_text(out, "    noop: true\n");
 		return;
 	}
-	buf_fmt(out, "    argv: [\"/bin/%s\"]\n    grace: %llds\n", step->id,
+	buf_fmt(out, "    argv: [\"/bin/%s\"%s]\n    grace: %llds\n", step->id,
+		is_next && step->is_changed ? ", \"" SIM_NEXT_WORD "\"" : "",
 		(long long)(step->grace_ns / NS_PER_S));
 	if (step->timeout_ns)
 		buf_fmt(out, "    timeout: %lldms\n", (long long)(step->timeout_ns / NS_PER_MS));
@@ -252,6 +285,9 @@ static void put_command(const struct sim_step *step, struct buf *out)
 		buf_text(out, "    output_limit: 64KiB\n");
 	if (step->has_result)
 		buf_text(out, "    outputs: {ok: {type: bool, required: true}, n: {type: int}}\n");
+	if (step->has_quality)
+		buf_fmt(out, "    quality: {min_valid_rate: 0.9, severity: %s}\n",
+			step->is_quality_soft ? "soft" : "hard");
 }
 
 static void put_undo(const struct sim_step *step, struct buf *out)
@@ -273,7 +309,7 @@ static void put_undo(const struct sim_step *step, struct buf *out)
 		    undo->max_attempts);
 }
 
-void sim_plan_yaml(const struct sim_plan *plan, struct buf *out)
+void sim_plan_yaml(const struct sim_plan *plan, bool is_next, struct buf *out)
 {
 	static const char *const syncs[] = {"always", "interval:50ms", "never"};
 
@@ -287,7 +323,7 @@ void sim_plan_yaml(const struct sim_plan *plan, struct buf *out)
 		const struct sim_step *step = &plan->steps[i];
 
 		buf_fmt(out, "  %s:\n", step->id);
-		put_command(step, out);
+		put_command(step, is_next, out);
 		put_order(plan, step, out);
 		put_gate(step, out);
 		put_policy(plan, step, out);
@@ -335,6 +371,7 @@ static void act_badly(enum sim_deed deed, int64_t duration_ns, bool has_result, 
 				       "{\"outputs\":{\"ok\":false}}");
 		break;
 	case SIM_DEED_SUCCEED:
+	case SIM_DEED_POOR: /* put_figures */
 	case SIM_DEED_COUNT:
 		break;
 	}
@@ -353,6 +390,18 @@ static void act_awkwardly(struct sim_rand *rand, struct sim_act *act)
 		act->stuck_ns = sim_rand_between(rand, 1, 200) * NS_PER_S;
 	if (sim_rand_chance(rand, 10))
 		act->stuck_ns = 100000 * NS_PER_S;
+}
+
+/* The result says what the data are like, when it is one. */
+static void put_figures(struct sim_act *act, bool is_poor)
+{
+	size_t len = strlen(act->result);
+
+	if (len < 2 || act->result[len - 2] != '}')
+		return; /* garbled */
+	(void)snprintf(act->result + len - 1, sizeof(act->result) - len + 1,
+		       ",\"quality\":{\"record_count\":100,\"valid_count\":%d}}",
+		       is_poor ? 50 : 99);
 }
 
 void sim_plan_act(const struct sim_plan *plan, uint32_t index, uint32_t attempt,
@@ -375,6 +424,10 @@ void sim_plan_act(const struct sim_plan *plan, uint32_t index, uint32_t attempt,
 	if (attempt < step->bad_attempts) {
 		act->deed = step->deed;
 		act_badly(step->deed, step->duration_ns, step->has_result, act);
+	}
+	if (step->has_quality && act->result[0]) {
+		act->has_large_result = false;
+		put_figures(act, attempt < step->bad_attempts && step->deed == SIM_DEED_POOR);
 	}
 	if (sim_rand_chance(&rand, step->awkward_per_mille))
 		act_awkwardly(&rand, act);
@@ -430,6 +483,48 @@ bool sim_plan_is_downstream(const struct sim_plan *plan, uint32_t gate, uint32_t
 			marks[i] = marks[i] || marks[at->needs_any[n]];
 	}
 	return gate != step && marks[step];
+}
+
+bool sim_plan_is_selected(const struct sim_plan *plan, uint32_t step)
+{
+	if (plan->part == SIM_PART_ALL || step == plan->selected)
+		return true;
+	if (plan->part == SIM_PART_UNTIL)
+		return sim_plan_is_downstream(plan, step, plan->selected);
+	return plan->part == SIM_PART_FROM && sim_plan_is_downstream(plan, plan->selected, step);
+}
+
+static bool has_need(const struct sim_step *step, uint32_t index, uint32_t need)
+{
+	bool has = !step->has_needs && need + 1 == index;
+
+	for (uint32_t n = 0; n < step->needs_count; n++)
+		has = has || step->needs[n] == need;
+	for (uint32_t n = 0; n < step->needs_any_count; n++)
+		has = has || step->needs_any[n] == need;
+	return has;
+}
+
+bool sim_plan_is_given(const struct sim_plan *plan, uint32_t step)
+{
+	bool is_needed = false;
+
+	if (sim_plan_is_selected(plan, step))
+		return false;
+	for (uint32_t i = step + 1; i < plan->steps_count; i++)
+		is_needed = is_needed ||
+			    (sim_plan_is_selected(plan, i) && has_need(&plan->steps[i], i, step));
+	return is_needed;
+}
+
+bool sim_plan_is_reopened(const struct sim_plan *plan, uint32_t step)
+{
+	for (uint32_t i = 0; i <= step; i++) {
+		if (plan->steps[i].is_changed &&
+		    (i == step || sim_plan_is_downstream(plan, i, step)))
+			return true;
+	}
+	return false;
 }
 
 bool sim_plan_is_determined(const struct sim_plan *plan)

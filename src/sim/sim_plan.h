@@ -10,7 +10,8 @@
 #include "sim/sim_rand.h"
 
 #define SIM_STEPS_MAX 12
-#define SIM_NAMES     3 /* people: anna, bert, cora */
+#define SIM_NEXT_WORD "next" /* an argument that a step has by the second definition only */
+#define SIM_NAMES     3      /* people: anna, bert, cora */
 
 /* How an attempt goes. */
 enum sim_deed {
@@ -25,6 +26,7 @@ enum sim_deed {
 	SIM_DEED_GARBLED,   /* exit 0 with a result file that is none */
 	SIM_DEED_NO_RESULT, /* exit 0 without the result that is declared */
 	SIM_DEED_SAY_NO,    /* exit 0, and the result makes `pass` false */
+	SIM_DEED_POOR,      /* exit 0, and the figures of its data miss a threshold */
 	SIM_DEED_COUNT,
 };
 
@@ -65,7 +67,13 @@ struct sim_step {
 	int64_t approve_ns;         /* timeout, 0 = none */
 	uint32_t awkward_per_mille; /* attempts that ignore TERM, leave something behind, ... */
 	struct sim_undo undo;
+	bool has_quality; /* a threshold for the figures of its result */
+	bool is_quality_soft;
+	bool is_changed; /* by the second definition */
 };
+
+/* Which part of the pipeline is run (S9.5): `selected` and what it needs, or it and all below. */
+enum sim_part { SIM_PART_ALL, SIM_PART_UNTIL, SIM_PART_FROM, SIM_PART_ONLY };
 
 enum sim_sync { SIM_SYNC_ALWAYS, SIM_SYNC_INTERVAL, SIM_SYNC_NEVER };
 
@@ -76,6 +84,9 @@ struct sim_plan {
 	uint32_t concurrency;
 	int64_t timeout_ns; /* of the run, 0 = none */
 	enum sim_sync sync;
+	enum sim_part part;
+	uint32_t selected;
+	bool has_next; /* somebody may give the run a second definition (S9.3) */
 };
 
 /* What one attempt does. */
@@ -99,8 +110,8 @@ struct sim_act {
 
 /* All that the seed means for the pipeline; the same for the same seed. */
 void sim_plan_make(struct sim_plan *plan, uint64_t seed);
-/* Append the pipeline as a pipeline file. */
-void sim_plan_yaml(const struct sim_plan *plan, struct buf *out);
+/* Append the pipeline as a pipeline file; with is_next the second definition. */
+void sim_plan_yaml(const struct sim_plan *plan, bool is_next, struct buf *out);
 /* What an attempt of a step will do, however often it is asked. */
 void sim_plan_act(const struct sim_plan *plan, uint32_t step, uint32_t attempt,
 		  struct sim_act *act);
@@ -111,6 +122,12 @@ void sim_plan_undo_act(const struct sim_plan *plan, uint32_t step, uint32_t atte
 uint32_t sim_plan_find(const struct sim_plan *plan, struct str id);
 /* Does `step` come after `gate`, through whatever it needs? */
 bool sim_plan_is_downstream(const struct sim_plan *plan, uint32_t gate, uint32_t step);
+/* Is the step in the part that runs? */
+bool sim_plan_is_selected(const struct sim_plan *plan, uint32_t step);
+/* It is not, and something that runs needs it: its outputs are given. */
+bool sim_plan_is_given(const struct sim_plan *plan, uint32_t step);
+/* By the second definition it runs again: it is changed, or below what is. */
+bool sim_plan_is_reopened(const struct sim_plan *plan, uint32_t step);
 /* Does the end depend on nothing but what the attempts do (no person, no order of events)? */
 bool sim_plan_is_determined(const struct sim_plan *plan);
 

@@ -24,6 +24,8 @@ struct sim_run {
 	struct limits limits;
 	struct buf yaml;
 	struct model *model;
+	struct buf next_yaml; /* the second definition (S9.3) */
+	struct model *next;
 	struct engine *engine; /* NULL between two lives */
 	struct sim_link *link;
 	struct sim_request request;
@@ -38,6 +40,8 @@ struct sim_run {
 	uint32_t rejections;
 	uint32_t resumes; /* of runs at rest */
 	uint32_t overrides;
+	uint32_t changes;       /* times that somebody gives the second definition */
+	bool is_power_next;     /* the next death is by loss of power */
 	uint32_t rollbacks;     /* that people ask for, of runs at rest or blocked */
 	uint32_t patience;      /* resumes of a run that is blocked by what cannot be killed */
 	bool is_over;           /* nothing more happens */
@@ -51,7 +55,7 @@ struct sim_run {
 /* sim_engine.c */
 /* Give birth or take over; false when there is no engine afterwards. */
 bool sim_engine_start(struct sim_run *run);
-bool sim_engine_resume(struct sim_run *run, bool overrides);
+bool sim_engine_resume(struct sim_run *run, bool overrides, bool changes);
 /* Somebody asks for a rollback (S10.1). */
 bool sim_engine_rollback(struct sim_run *run);
 /* One tick, or time passes. */

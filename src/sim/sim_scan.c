@@ -61,6 +61,8 @@ bool sim_scan_line(struct str content, size_t *at, struct sim_line *ret_line)
 	    .gate = value_of(text, "gate"),
 	    .is_soft = str_is(value_of(text, "soft"), "true"),
 	    .has_delay = value_of(text, "delay_ms").len > 0,
+	    .hash = value_of(text, "definition_hash"),
+	    .has_changes = value_of(text, "changes").len > 0,
 	};
 	return true;
 }

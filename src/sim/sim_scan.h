@@ -22,7 +22,9 @@ struct sim_line {
 	struct str outcome;
 	struct str gate;
 	bool is_soft;
-	bool has_delay; /* another attempt follows */
+	bool has_delay;  /* another attempt follows */
+	struct str hash; /* definition_hash */
+	bool has_changes;
 };
 
 /* The line that begins at *at; *at moves behind its newline. False when there is no whole one. */

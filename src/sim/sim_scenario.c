@@ -12,6 +12,7 @@
 #define STREAM_FATE 11
 #define STREAM_DISK 12
 #define STREAM_BACK 13
+#define STREAM_NEXT 14
 #define TURNS_MAX   400000
 #define LIVES_MAX   120
 #define VIRTUAL_MAX (40 * INT64_C(86400) * NS_PER_S)
@@ -83,6 +84,20 @@ static void choose_rollbacks(struct sim_run *run, uint64_t seed)
 
 	if (sim_rand_chance(&rand, has_undo(&run->plan) ? 700 : 30))
 		run->rollbacks = 1 + sim_rand_below(&rand, 4);
+}
+
+/* Somebody gives the run another definition, once it rests. */
+static void choose_changes(struct sim_run *run, uint64_t seed)
+{
+	struct sim_rand rand = sim_rand_fork(seed, STREAM_NEXT);
+
+	if (!run->plan.has_next)
+		return;
+	run->changes = 1 + sim_rand_below(&rand, 3);
+	run->overrides += run->changes;
+	run->resumes += run->changes;
+	if (!run->power_cuts)
+		run->power_cuts = 1;
 }
 
 /* An engine that was frozen wakes up with an attempt in its hands. */
@@ -184,6 +199,7 @@ static void rest(struct sim_run *run)
 {
 	bool is_final = sim_run_is_final(run);
 	bool is_barred = false;
+	bool changes;
 
 	if (run->rollbacks && sim_rand_chance(&run->world.rand, 500)) {
 		run->rollbacks--;
@@ -195,7 +211,7 @@ static void rest(struct sim_run *run)
 		is_barred = is_barred || sim_check_is_gate_bad(run->world.check, i);
 	if (is_final || !run->resumes) {
 		if (is_final || sim_rand_chance(&run->world.rand, 300)) {
-			if (sim_engine_resume(run, false) && is_final)
+			if (sim_engine_resume(run, false, false) && is_final)
 				sim_check_fail(run->world.check, "S9.1",
 					       "a run that is %s was resumed",
 					       sim_check_run_state(run->world.check));
@@ -206,7 +222,15 @@ static void rest(struct sim_run *run)
 		return;
 	}
 	run->resumes--;
-	(void)sim_engine_resume(run, is_barred && run->overrides-- > 0);
+	changes = run->changes && !sim_check_is_changed(run->world.check) &&
+		  sim_rand_chance(&run->world.rand, 700);
+	run->changes -= changes;
+	if (is_barred && run->overrides) {
+		run->overrides--;
+		(void)sim_engine_resume(run, true, changes);
+	} else {
+		(void)sim_engine_resume(run, false, changes);
+	}
 }
 
 static void blocked(struct sim_run *run)
@@ -224,7 +248,7 @@ static void blocked(struct sim_run *run)
 	if (!is_decided && run->patience-- == 0)
 		run->is_over = true; /* by what cannot be killed */
 	else
-		(void)sim_engine_resume(run, false);
+		(void)sim_engine_resume(run, false, false);
 }
 
 /* Nobody owns the run: something begins, sooner or later. */
@@ -248,25 +272,24 @@ static void next_life(struct sim_run *run)
 	else if (strcmp(state, "blocked") == 0)
 		blocked(run);
 	else
-		(void)sim_engine_resume(run, false);
+		(void)sim_engine_resume(run, false, false);
 }
 
 /* --------------------------------------------------------------------------------- one run */
 
-static void load(struct sim_run *run)
+static void load(struct sim_run *run, bool is_next, struct buf *yaml, struct model **ret_model)
 {
 	struct diags diags;
 	struct err err = ERR_INIT;
 
 	diags_init(&diags, 10);
-	sim_plan_yaml(&run->plan, &run->yaml);
-	if (lang_load(buf_view(&run->yaml), STR("/sim/src"), &run->limits, &diags, &run->model,
-		      &err) != ERR_OK) {
+	sim_plan_yaml(&run->plan, is_next, yaml);
+	if (lang_load(buf_view(yaml), STR("/sim/src"), &run->limits, &diags, ret_model, &err) !=
+	    ERR_OK) {
 		AUTO(buf_fini) struct buf text = BUF_INIT;
 
-		diags_print(&diags, STR("pipeline"), buf_view(&run->yaml), &text);
-		(void)printf("%.*s\n%.*s\n", STR_ARG(buf_view(&run->yaml)),
-			     STR_ARG(buf_view(&text)));
+		diags_print(&diags, STR("pipeline"), buf_view(yaml), &text);
+		(void)printf("%.*s\n%.*s\n", STR_ARG(buf_view(yaml)), STR_ARG(buf_view(&text)));
 		sim_check_fail(run->world.check, "lang", "the pipeline is refused: %s", err.text);
 	}
 	diags_fini(&diags);
@@ -293,8 +316,11 @@ static void run_init(struct sim_run *run, uint64_t seed, bool is_calm, bool is_t
 	if (!is_calm) {
 		choose_fate(run, &fate);
 		choose_rollbacks(run, seed);
+		choose_changes(run, seed);
 	}
-	load(run);
+	load(run, false, &run->yaml, &run->model);
+	if (run->changes)
+		load(run, true, &run->next_yaml, &run->next);
 	if (is_traced)
 		(void)printf("%.*s", STR_ARG(buf_view(&run->yaml)));
 }
@@ -306,7 +332,9 @@ static void run_fini(struct sim_run *run)
 	world->engine.is_dead = true;
 	engine_free(run->engine);
 	model_free(run->model);
+	model_free(run->next);
 	buf_fini(&run->yaml);
+	buf_fini(&run->next_yaml);
 	if (world->keeper.state != SIM_KEEPER_NONE)
 		sim_keeper_kill(world);
 	for (size_t i = 0; i < SIM_CONNS_MAX; i++) {
@@ -347,6 +375,8 @@ static void sum_up(struct sim_run *run)
 	run->result.faults = stats->faults;
 	run->result.execs = sim_check_execs(run->world.check);
 	run->result.undos = sim_check_undos(run->world.check);
+	run->result.changes = sim_check_is_changed(run->world.check);
+	run->result.parts = run->plan.part != SIM_PART_ALL;
 	run->result.virtual_ns = run->world.clock.now_ns;
 	run->result.has_failed = failure != NULL;
 	if (failure)

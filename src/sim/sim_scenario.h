@@ -14,7 +14,9 @@ struct sim_result {
 	uint64_t power_cuts;
 	uint64_t faults; /* of the disk */
 	uint64_t execs;
-	uint64_t undos; /* compensations that were executed */
+	uint64_t undos;   /* compensations that were executed */
+	uint64_t changes; /* runs that went on by another definition */
+	uint64_t parts;   /* runs of a part of their pipeline */
 	uint64_t ticks;
 	uint64_t lives; /* engines that were started */
 	int64_t virtual_ns;
