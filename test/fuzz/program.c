@@ -25,6 +25,7 @@
 #define STEPS        5
 #define ATTEMPTS_MAX 40
 #define CALLS_MAX    64
+#define JOBS_MAX     96
 
 enum behaviour {
 	DO_NOTHING,
@@ -36,6 +37,23 @@ enum behaviour {
 	DO_PRINT_AND_EMIT,
 	DO_WAIT,
 	BEHAVIOURS
+};
+
+/* What becomes of a command that the executor gets. */
+enum fate {
+	FATE_SUCCEEDS,
+	FATE_TRANSIENT,
+	FATE_FAILS,
+	FATE_GOES_ON,
+	FATE_REFUSED,
+	FATE_LOST,
+	FATES
+};
+
+struct job {
+	char token[420];
+	bool has_ended;
+	struct sluice_attempt_end end;
 };
 
 struct world;
@@ -57,6 +75,9 @@ struct world {
 	struct slot slots[RUNS];
 	struct sluice_error err;
 	atomic_bool is_failing;
+	struct job jobs[JOBS_MAX]; /* the executor's memory */
+	size_t jobs_count;
+	bool ends_at_once; /* nothing goes on */
 };
 
 /* There is one at a time; functions find it here. */
@@ -186,6 +207,87 @@ static int act(struct sluice_step_ctx *ctx, void *arg)
 	return 0;
 }
 
+/* ------------------------------------------------------------------------------- executor */
+
+static struct job *job_find(struct world *world, const char *token)
+{
+	for (size_t i = 0; i < world->jobs_count; i++) {
+		if (strcmp(world->jobs[i].token, token) == 0)
+			return &world->jobs[i];
+	}
+	return NULL;
+}
+
+static void job_end(struct world *world, struct job *job, struct sluice_attempt_end end)
+{
+	struct sluice_error ignored;
+
+	if (job->has_ended)
+		return;
+	job->has_ended = true;
+	job->end = end;
+	/* NOT_FOUND: the run was let go of, and asks when it is resumed. */
+	(void)!sluice_executor_report(world->sluice, job->token, &job->end, &ignored);
+}
+
+static enum sluice_code job_start(void *self, const struct sluice_executor_start *start,
+				  struct sluice_error *err)
+{
+	static const char *const results[] = {"n=7\nok=true\n", NULL, "{\"outputs\":"};
+	struct world *world = self;
+	enum fate fate = (enum fate)((unsigned)(start->argv[1][0] - '0') % FATES);
+	struct job *job = &world->jobs[world->jobs_count];
+
+	BUG_IF(job_find(world, start->token)); /* at most once (S8.2) */
+	check_started(start->run_id, start->step, start->attempt);
+	if (fate == FATE_REFUSED || world->jobs_count + 1 >= JOBS_MAX) {
+		err->code = SLUICE_IO;
+		(void)snprintf(err->text, sizeof(err->text), "no room");
+		return SLUICE_IO;
+	}
+	world->jobs_count++;
+	(void)snprintf(job->token, sizeof(job->token), "%s", start->token);
+	job->has_ended = false;
+	if (fate == FATE_GOES_ON && !world->ends_at_once)
+		return SLUICE_OK;
+	job_end(world, job,
+		(struct sluice_attempt_end){
+		    .exit_code = fate == FATE_TRANSIENT ? 75 : fate == FATE_FAILS,
+		    .is_lost = fate == FATE_LOST,
+		    .result_text = results[world->jobs_count % ARRAY_LEN(results)],
+		});
+	return SLUICE_OK;
+}
+
+static enum sluice_look job_look_up(void *self, const char *token,
+				    struct sluice_attempt_end *ret_end)
+{
+	struct job *job = job_find(self, token);
+
+	if (!job)
+		return SLUICE_LOOK_ABSENT;
+	if (!job->has_ended)
+		return SLUICE_LOOK_RUNNING;
+	*ret_end = job->end;
+	return SLUICE_LOOK_ENDED;
+}
+
+static void job_cancel(void *self, const char *token, bool now)
+{
+	struct job *job = job_find(self, token);
+
+	(void)now;
+	if (job)
+		job_end(self, job,
+			(struct sluice_attempt_end){.signal = 15, .cause = SLUICE_CAUSE_CANCELLED});
+}
+
+static void jobs_end(struct world *world)
+{
+	for (size_t i = 0; i < world->jobs_count; i++)
+		job_end(world, &world->jobs[i], (struct sluice_attempt_end){.exit_code = 0});
+}
+
 /* ------------------------------------------------------------------------------- judging */
 
 /* Every line that was told is in the log, in this order. */
@@ -268,6 +370,8 @@ static void hear(void *arg, const char *line, size_t len)
 static void open_again(struct world *world)
 {
 	struct sluice_state_opts options = {.state_dir = HOME, .storage = &world->def};
+	const struct sluice_executor_def executor = {
+	    .name = "ex", .ops = {job_start, job_look_up, job_cancel}, .self = world};
 
 	for (size_t i = 0; i < RUNS; i++) {
 		if (world->slots[i].run)
@@ -275,6 +379,7 @@ static void open_again(struct world *world)
 	}
 	sluice_close(world->sluice);
 	BUG_IF(sluice_open(&options, &world->sluice, &world->err) != SLUICE_OK);
+	BUG_IF(sluice_executor_register(world->sluice, &executor, &world->err) != SLUICE_OK);
 }
 
 /* Behaviours outlive the pipelines that name them. */
@@ -293,18 +398,23 @@ static void add_step(struct world *world, struct bytes *bytes)
 	unsigned index = world->steps[which];
 	const char *list[STEPS + 1] = {NULL};
 	struct sluice_step_def step = {.id = step_names[index % STEPS]};
+	char fate[2] = {(char)('0' + what / PIPELINES % FATES), '\0'};
+	const char *const argv[] = {"x", fate, NULL};
 	size_t count = 0;
 
 	if (index >= STEPS)
 		return;
 	behaviours[what] = what / PIPELINES;
 	step.noop = how % 4 == 0;
-	step.call = step.noop ? NULL : act;
-	step.arg = step.noop ? NULL : &behaviours[what];
+	step.argv = how % 4 == 3 ? argv : NULL;
+	step.executor = step.argv ? "ex" : NULL;
+	step.on_lost = step.argv ? (enum sluice_on_lost)(needs / 64) : SLUICE_ON_LOST_DEFAULT;
+	step.call = step.noop || step.argv ? NULL : act;
+	step.arg = step.call ? &behaviours[what] : NULL;
 	step.gate = (enum sluice_gate)(how / 4 % 8 < 4 ? how / 4 % 8 : 0);
 	step.approve = step.gate == SLUICE_GATE_MANUAL ? &approve : NULL;
 	step.pass = step.gate == SLUICE_GATE_HARD && how & 128 && !step.noop ? "output.ok" : NULL;
-	step.on_failure = (enum sluice_on_failure)(how / 32 % 4);
+	step.on_failure = (enum sluice_on_failure)(how / 32 % 6);
 	step.retry = needs & 128 ? &retry : NULL;
 	step.when = conditions[needs / 32 % 4 + (needs == 0xff)];
 	for (unsigned i = 0; i < index; i++) {
@@ -397,12 +507,15 @@ static void wait_for(struct world *world, struct slot *slot)
 
 	if (!slot->run)
 		return;
+	world->ends_at_once = true;
+	jobs_end(world);
 	state = sluice_run_wait(slot->run, &world->err);
 	sluice_run_end(slot->run, &end);
 	BUG_IF(state == SLUICE_RUN_EXECUTING || state == SLUICE_RUN_CREATED);
 	BUG_IF(state != SLUICE_RUN_UNKNOWN && end.state != state);
 	BUG_IF(state == SLUICE_RUN_UNKNOWN && !atomic_load(&world->is_failing));
 	BUG_IF(state == SLUICE_RUN_SUCCEEDED && end.exit_status != 0);
+	world->ends_at_once = false;
 }
 
 static void let_go(struct slot *slot)
@@ -482,7 +595,10 @@ static void call(struct world *world, struct bytes *bytes)
 		open_again(world);
 		break;
 	case 1:
-		renew(world, what / 16 % PIPELINES);
+		if (what & 128)
+			jobs_end(world);
+		else
+			renew(world, what / 16 % PIPELINES);
 		break;
 	case 2:
 	case 3:
