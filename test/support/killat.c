@@ -21,38 +21,34 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* clang-format off */
 #define CALLS(X) \
-	X(accept4) \
-	X(brk) \
-	X(clone3) X(close) X(close_range) X(connect) X(copy_file_range) X(dup2) X(dup3) X( \
-	    epoll_create1) X(epoll_ctl) X(epoll_pwait) X(eventfd2) X(faccessat2) X(fallocate) \
-	    X(fchdir) X(fchmod) X(fchmodat) X(fchown) X(fcntl) X(fdatasync) X(fstat) X(fstatfs) X( \
-		fsync) X(ftruncate) X(futex) X(getcwd) X(getdents64) X(getpeername) X(getpid) \
-		X(getppid) X(getrandom) X(getsockname) X(getsockopt) X(gettid) X(geteuid) X( \
-		    getegid) X(getgid) X(getuid) X(ioctl) X(kill) X(linkat) X(listen) X(lseek) \
-		    X(madvise) X(mkdirat) X(mmap) X(mprotect) X(mremap) X(munmap) X(newfstatat) X( \
-			openat) X(openat2) X(pidfd_open) X(pidfd_send_signal) X(pipe2) X(ppoll) \
-			X(prctl) X(pread64) X(prlimit64) X(pwrite64) X(pwritev) X(read) \
-			    X(readlinkat) X(readv) X(recvfrom) X(recvmsg) X(renameat) X(renameat2) \
-				X(rseq) X(rt_sigaction) X(rt_sigprocmask) X(rt_sigreturn) \
-				    X(sched_getaffinity) X(sendmsg) X(sendto) X(set_robust_list) \
-					X(set_tid_address) X(setsid) X(setsockopt) X(shutdown) \
-					    X(signalfd4) X(bind) X(socket) X(socketpair) X(statfs) \
-						X(statx) X(symlinkat) X(sysinfo) X(tgkill) \
-						    X(timerfd_create) X(timerfd_settime) X(umask) \
-							X(uname) X(unlinkat) X(utimensat) X(wait4) \
-							    X(waitid) X(write) X(writev)
+	X(accept4) X(brk) X(clone3) X(close) X(close_range) X(connect) X(copy_file_range) \
+	X(dup2) X(dup3) X(epoll_create1) X(epoll_ctl) X(epoll_pwait) X(eventfd2) \
+	X(faccessat2) X(fallocate) X(fchdir) X(fchmod) X(fchmodat) X(fchown) X(fcntl) \
+	X(fdatasync) X(fstat) X(fstatfs) X(fsync) X(ftruncate) X(futex) X(getcwd) \
+	X(getdents64) X(getpeername) X(getpid) X(getppid) X(getrandom) X(getsockname) \
+	X(getsockopt) X(gettid) X(geteuid) X(getegid) X(getgid) X(getuid) X(ioctl) X(kill) \
+	X(linkat) X(listen) X(lseek) X(madvise) X(mkdirat) X(mmap) X(mprotect) X(mremap) \
+	X(munmap) X(newfstatat) X(openat) X(openat2) X(pidfd_open) X(pidfd_send_signal) \
+	X(pipe2) X(ppoll) X(prctl) X(pread64) X(prlimit64) X(pwrite64) X(pwritev) X(read) \
+	X(readlinkat) X(readv) X(recvfrom) X(recvmsg) X(renameat) X(renameat2) X(rseq) \
+	X(rt_sigaction) X(rt_sigprocmask) X(rt_sigreturn) X(sched_getaffinity) X(sendmsg) \
+	X(sendto) X(set_robust_list) X(set_tid_address) X(setsid) X(setsockopt) X(shutdown) \
+	X(signalfd4) X(bind) X(socket) X(socketpair) X(statfs) X(statx) X(symlinkat) \
+	X(sysinfo) X(tgkill) X(timerfd_create) X(timerfd_settime) X(umask) X(uname) \
+	X(unlinkat) X(utimensat) X(wait4) X(waitid) X(write) X(writev)
 /* Those that newer machines do not have. */
 #if defined(__x86_64__)
 #define OLD_CALLS(X) \
-	X(access) \
-	X(alarm) \
-	X(arch_prctl) X(chdir) X(chmod) X(clone) X(creat) X(dup) X(epoll_wait) X(fork) X(getpgrp) \
-	    X(link) X(lstat) X(mkdir) X(open) X(pause) X(pipe) X(poll) X(readlink) X(rename) \
-		X(rmdir) X(select) X(stat) X(symlink) X(time) X(unlink) X(vfork)
+	X(access) X(alarm) X(arch_prctl) X(chdir) X(chmod) X(clone) X(creat) X(dup) \
+	X(epoll_wait) X(fork) X(getpgrp) X(link) X(lstat) X(mkdir) X(open) X(pause) X(pipe) \
+	X(poll) X(readlink) X(rename) X(rmdir) X(select) X(stat) X(symlink) X(time) \
+	X(unlink) X(vfork)
 #else
 #define OLD_CALLS(X)
 #endif
+/* clang-format on */
 
 static const struct {
 	const char *name;
