@@ -89,7 +89,9 @@ static void conn_send(struct host *host, struct conn *conn)
 {
 	uint32_t id = conn->id;
 
-	if (conn->out.failed != ERR_OK) { /* over its limit: see OUT_BYTES_MAX */
+	/* Over its limit (OUT_BYTES_MAX), or memory was short: something is missing in it. Whoever
+	 * connects anew is told all. */
+	if (conn->out.failed != ERR_OK) {
 		conn_lost(host, id);
 		return;
 	}
@@ -126,8 +128,9 @@ static void conns_flush(struct host *host)
 		host->lazy_ns = INT64_MAX;
 	for (size_t i = host->conns_count; i-- > 0;) {
 		struct conn *conn = &host->conns[i];
+		bool is_full = conn->out.len || conn->out.failed != ERR_OK;
 
-		if (conn->out.len && !conn->is_polled_out && (conn->is_urgent || is_due))
+		if (is_full && !conn->is_polled_out && (conn->is_urgent || is_due))
 			conn_send(host, conn);
 	}
 }
