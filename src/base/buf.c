@@ -143,6 +143,12 @@ void buf_fmt(struct buf *buf, const char *format, ...)
 	va_end(args);
 }
 
+void buf_needs(struct buf *buf, const struct buf *part)
+{
+	if (buf->failed == ERR_OK)
+		buf->failed = part->failed;
+}
+
 struct str buf_view(const struct buf *buf)
 {
 	return (struct str){buf->ptr ? buf->ptr : "", buf->len};

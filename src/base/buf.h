@@ -53,6 +53,10 @@ char *buf_room(struct buf *buf, size_t len);
 /* So many of them were written: at most the `len` that was asked for. */
 void buf_added(struct buf *buf, size_t len);
 
+/* What is in `part` goes into it: when something is missing there, it is missing here. To be called
+ * before `part` is cleared. */
+void buf_needs(struct buf *buf, const struct buf *part);
+
 /* What it holds; valid until the next append. */
 struct str buf_view(const struct buf *buf);
 

@@ -124,6 +124,14 @@ static int carry_out(struct cli *cli)
 	return status;
 }
 
+static int refuse_options(const struct cli *cli, const struct option_error *wrong)
+{
+	if (!wrong->is_memory)
+		return cli_usage(cli, wrong->text, wrong->hint);
+	print_problem(wrong->text, NULL);
+	return CLI_STORAGE;
+}
+
 static int sluice_main(struct cli *cli, int argc, char **argv)
 {
 	static const enum option top[] = {OPT_VERSION, OPT_END};
@@ -134,7 +142,7 @@ static int sluice_main(struct cli *cli, int argc, char **argv)
 
 	(void)print_init(NULL, false);
 	if (!options_read(&cli->options, before, argc, argv, &at, true, &wrong))
-		return cli_usage(cli, wrong.text, wrong.hint);
+		return refuse_options(cli, &wrong);
 	if (cli->options.given[OPT_VERSION]) {
 		print_out("sluice ");
 		print_out(sluice_version());
@@ -151,7 +159,7 @@ static int sluice_main(struct cli *cli, int argc, char **argv)
 	at++;
 	after[0] = cli->verb->options;
 	if (!options_read(&cli->options, after, argc, argv, &at, false, &wrong))
-		return cli_usage(cli, wrong.text, wrong.hint);
+		return refuse_options(cli, &wrong);
 	return carry_out(cli);
 }
 

@@ -87,6 +87,7 @@ static void suggest(const enum option *const *lists, struct str name, struct opt
 static bool out_of_memory(struct option_error *error)
 {
 	(void)snprintf(error->text, sizeof(error->text), "memory is short");
+	error->is_memory = true;
 	return false;
 }
 
@@ -193,7 +194,7 @@ bool options_read(struct options *options, const enum option *const *lists, int 
 	const struct reading r = {options, lists, argc, argv, at, error};
 	bool is_ended = false;
 
-	error->text[0] = error->hint[0] = '\0';
+	*error = (struct option_error){.is_memory = false};
 	for (; *at < argc; (*at)++) {
 		const char *word = argv[*at];
 		bool is_good;
@@ -228,7 +229,7 @@ bool options_number(const struct options *options, enum option option, uint64_t 
 {
 	uint64_t number = otherwise;
 
-	error->text[0] = error->hint[0] = '\0';
+	*error = (struct option_error){.is_memory = false};
 	if (options->value[option] && (!str_to_u64(str_of(options->value[option]), &number) ||
 				       number < min || number > max)) {
 		(void)snprintf(error->text, sizeof(error->text),

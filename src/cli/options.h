@@ -31,6 +31,7 @@ struct options {
 struct option_error {
 	char text[240];
 	char hint[160];
+	bool is_memory; /* nothing is wrong with the words: memory is short */
 };
 
 /* Read argv[*at] and on into `options` (zero at the start). `lists` are lists that end with

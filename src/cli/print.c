@@ -195,6 +195,14 @@ void print_style(struct buf *out, enum style style, struct str text)
 	buf_text(out, "\033[0m");
 }
 
+/* To stderr, in the order in which it was said. When memory is too short for the text, that is
+ * said. */
+static void say(const struct buf *text)
+{
+	flush_out();
+	print_raw(text->failed == ERR_OK ? buf_view(text) : STR("sluice: memory is short\n"));
+}
+
 void print_note(const char *format, ...)
 {
 	AUTO(buf_fini) struct buf text = BUF_INIT;
@@ -205,8 +213,7 @@ void print_note(const char *format, ...)
 	buf_vfmt(&text, format, args);
 	va_end(args);
 	print_outside(&shown, buf_view(&text));
-	flush_out(); /* in the order in which it was said */
-	print_raw(buf_view(&shown));
+	say(text.failed == ERR_OK ? &shown : &text);
 }
 
 void print_as_runner(void)
@@ -228,8 +235,7 @@ void print_problem(const char *text, const char *hint)
 		print_outside(&line, str_of(hint));
 		buf_byte(&line, '\n');
 	}
-	flush_out();
-	print_raw(buf_view(&line));
+	say(&line);
 }
 
 void print_hint_add(struct sluice_error *err, const char *hint)

@@ -409,6 +409,7 @@ static void head_put(const struct comparison *comparison, struct buf *out)
 	side_cells(&grid, comparison->b);
 	grid_put(&grid, out);
 	change_put(&change, run_time(comparison->a), run_time(comparison->b));
+	buf_needs(out, &change);
 	if (change.len > 0)
 		buf_fmt(out, "\nDuration: %.*s\n", STR_ARG(buf_view(&change)));
 	else
@@ -444,6 +445,8 @@ enum err_code compare_text(const struct compare_side *a, const struct compare_si
 
 		change_put(&change, time_of(row->a), time_of(row->b));
 		why_put(&why, row);
+		buf_needs(out, &change);
+		buf_needs(out, &why);
 		grid_cell(&grid, row->id);
 		grid_cell(&grid, state_of(row->a));
 		grid_cell(&grid, state_of(row->b));

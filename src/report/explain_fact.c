@@ -55,6 +55,13 @@ enum err_code facts_check(const struct facts *facts, struct err *err)
 	return facts->failed == ERR_OK ? ERR_OK : mem_err(err);
 }
 
+struct str facts_view(struct facts *facts, const struct buf *text)
+{
+	if (text->failed != ERR_OK)
+		facts->failed = text->failed;
+	return buf_view(text);
+}
+
 void facts_text(const struct facts *facts, struct buf *out)
 {
 	for (size_t i = 0; i < facts->count; i++) {

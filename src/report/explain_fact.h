@@ -32,6 +32,8 @@ void facts_fini(struct facts *facts);
 void facts_add(struct facts *facts, unsigned depth, const char *code, struct str step,
 	       uint64_t event, const char *format, ...) PRINTF_LIKE(6, 7);
 MUST_CHECK enum err_code facts_check(const struct facts *facts, struct err *err);
+/* A text that a fact is made of. When memory was short for it, facts_check says so. */
+struct str facts_view(struct facts *facts, const struct buf *text);
 
 /* `<sentence> (evt_17)`, two blanks a level. */
 void facts_text(const struct facts *facts, struct buf *out);

@@ -46,7 +46,7 @@ static void tell_threshold(const struct explaining *x, uint32_t step, unsigned d
 	else
 		ADD(x, depth, "threshold_missed", step, event, "%s: %.*s",
 		    def_of(x, step)->quality->is_soft ? "missed, which is a warning" : "missed",
-		    STR_ARG(buf_view(&reason)));
+		    STR_ARG(facts_view(x->facts, &reason)));
 }
 
 static void tell_rate(const struct explaining *x, uint32_t step, unsigned depth,
@@ -56,7 +56,7 @@ static void tell_rate(const struct explaining *x, uint32_t step, unsigned depth,
 
 	buf_fmt(&bound, "%s ", name);
 	json_put_double(&bound, value);
-	tell_threshold(x, step, depth, one, buf_view(&bound));
+	tell_threshold(x, step, depth, one, facts_view(x->facts, &bound));
 }
 
 static void tell_count(const struct explaining *x, uint32_t step, unsigned depth,
@@ -65,7 +65,7 @@ static void tell_count(const struct explaining *x, uint32_t step, unsigned depth
 	AUTO(buf_fini) struct buf bound = BUF_INIT;
 
 	buf_fmt(&bound, "%s %lld", name, (long long)value);
-	tell_threshold(x, step, depth, one, buf_view(&bound));
+	tell_threshold(x, step, depth, one, facts_view(x->facts, &bound));
 }
 
 static void tell_thresholds(const struct explaining *x, uint32_t step, unsigned depth)
@@ -103,7 +103,7 @@ void tell_quality(const struct explaining *x, uint32_t step, unsigned depth)
 		return;
 	put_figures(&figures, at->quality);
 	ADD(x, depth, "quality", step, x->trail->steps[step].quality, "its data: %.*s",
-	    STR_ARG(figures.len > 0 ? buf_view(&figures) : STR("no figures")));
+	    STR_ARG(figures.len > 0 ? facts_view(x->facts, &figures) : STR("no figures")));
 	if (def_of(x, step)->quality)
 		tell_thresholds(x, step, depth + 1);
 }

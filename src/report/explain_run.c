@@ -73,7 +73,7 @@ static void tell_counts(const struct explaining *x)
 				step_state_name((enum step_state_id)s));
 	}
 	facts_add(x->facts, 1, "steps", STR_NONE, 0, "%u step%s: %.*s", run->model->steps_count,
-		  run->model->steps_count == 1 ? "" : "s", STR_ARG(buf_view(&counts)));
+		  run->model->steps_count == 1 ? "" : "s", STR_ARG(facts_view(x->facts, &counts)));
 	if (run->warnings > 0)
 		facts_add(x->facts, 1, "warnings", STR_NONE, 0, "%u warning%s", run->warnings,
 			  run->warnings == 1 ? "" : "s");
@@ -221,13 +221,16 @@ enum err_code explain_text(const struct trail *trail, const struct run_lock_info
 		return err->code;
 	facts_text(&facts, out);
 	next_put(trail, owner, &next);
+	note_put(trail, &note);
+	if (buf_check(&next, "explanation", err) != ERR_OK ||
+	    buf_check(&note, "explanation", err) != ERR_OK)
+		return err->code;
 	for (size_t from = 0; from < next.len;) {
 		size_t end = str_find(buf_view(&next), "\n", from);
 
 		buf_fmt(out, "next: %.*s\n", STR_ARG(str_cut(buf_view(&next), from, end)));
 		from = end + 1;
 	}
-	note_put(trail, &note);
 	if (note.len > 0)
 		buf_fmt(out, "note: %.*s\n", STR_ARG(buf_view(&note)));
 	return buf_check(out, "explanation", err);
@@ -279,8 +282,11 @@ enum err_code explain_json(const struct trail *trail, const struct run_lock_info
 		step_members(&json, trail);
 	facts_member(&facts, &json);
 	next_put(trail, owner, &next);
-	next_member(&json, buf_view(&next));
 	note_put(trail, &note);
+	if (buf_check(&next, "explanation", err) != ERR_OK ||
+	    buf_check(&note, "explanation", err) != ERR_OK)
+		return err->code;
+	next_member(&json, buf_view(&next));
 	field_str(&json, "note", note.len > 0 ? buf_view(&note) : STR_NONE);
 	buf_byte(&json, '}');
 	pretty_answer(out, &json);

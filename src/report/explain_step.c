@@ -230,16 +230,16 @@ static void tell_end(const struct explaining *x, const struct trail_end *end, co
 		ADD(x, 1, code, step, end->started, "%s %u runs", what, end->attempt);
 	else if (end->is_ok)
 		ADD(x, 1, code, step, end->ended, "%s %u succeeded%.*s", what, end->attempt,
-		    STR_ARG(buf_view(&ending)));
+		    STR_ARG(facts_view(x->facts, &ending)));
 	else
 		ADD(x, 1, code, step, end->ended, "%s %u %s (%.*s%.*s): %.*s", what, end->attempt,
 		    end->is_lost ? "was lost" : "failed", STR_ARG(end->class_text),
-		    STR_ARG(buf_view(&ending)), STR_ARG(end->reason));
+		    STR_ARG(facts_view(x->facts, &ending)), STR_ARG(end->reason));
 	if (end->retried == 0)
 		return;
 	duration_human(&delay, end->delay_ms * NS_PER_MS);
 	ADD(x, 2, "retried", step, end->retried, "retried after %.*s: %s",
-	    STR_ARG(buf_view(&delay)),
+	    STR_ARG(facts_view(x->facts, &delay)),
 	    end->is_lost ? "on_lost allows it"
 			 : "its class is one of `retry`, and attempts were left");
 }
@@ -391,19 +391,20 @@ static void tell_approval(const struct explaining *x, uint32_t step)
 		buf_fmt(&names, "%s%.*s", given++ > 0 ? ", " : "", STR_ARG(person_of(who->name)));
 	if (at->is_approved) {
 		ADD(x, 1, "approved", step, x->trail->steps[step].approved,
-		    "approved by %.*s; it starts when %s", STR_ARG(buf_view(&names)),
+		    "approved by %.*s; it starts when %s", STR_ARG(facts_view(x->facts, &names)),
 		    x->owner->is_held ? "what it needs and a slot are there"
 				      : "a resume goes on with the run");
 		return;
 	}
 	ADD(x, 1, "approval_missing", step, x->trail->steps[step].waiting,
 	    "%u of %u approvals are given%s%.*s", given, approval ? approval->count : 1,
-	    given > 0 ? ", by " : "", STR_ARG(buf_view(&names)));
+	    given > 0 ? ", by " : "", STR_ARG(facts_view(x->facts, &names)));
 	buf_clear(&names);
 	for (uint32_t i = 0; approval && i < approval->by_count; i++)
 		buf_fmt(&names, "%s%.*s", i > 0 ? ", " : "", STR_ARG(approval->by[i]));
 	ADD(x, 1, "approvers", step, 0, "who may: %.*s",
-	    STR_ARG(names.len > 0 ? buf_view(&names) : STR("anybody with a name, and a reason")));
+	    STR_ARG(names.len > 0 ? facts_view(x->facts, &names)
+				  : STR("anybody with a name, and a reason")));
 }
 
 static void explain_waiting(const struct explaining *x, uint32_t step)

@@ -392,7 +392,7 @@ static void heading(const struct graph *graph, uint32_t step, struct buf *out)
 		buf_fmt(out, " [%s]", gate_kind_name(graph->model->steps[step].gate));
 }
 
-static void draw_box(struct picture *picture, uint32_t step, bool has_below)
+static void draw_box(struct picture *picture, uint32_t step, bool has_below, struct buf *out)
 {
 	struct canvas *canvas = &picture->canvas;
 	const struct layout_box *box = &picture->graph->layout.boxes[step];
@@ -417,8 +417,10 @@ static void draw_box(struct picture *picture, uint32_t step, bool has_below)
 		mark(canvas, bottom, box->x + box->width / 2, DOWN, is_any);
 	heading(picture->graph, step, &text);
 	write_text(canvas, 1, box->x + 2, buf_view(&text));
+	buf_needs(out, &text);
 	buf_clear(&text);
 	graph_note(picture->graph, step, &text);
+	buf_needs(out, &text);
 	if (text.len > 0)
 		write_text(canvas, 2, box->x + 2, buf_view(&text));
 }
@@ -440,7 +442,8 @@ static enum err_code draw_layer(struct picture *picture, uint32_t layer, uint32_
 		uint32_t step = picture->box_first[i];
 
 		draw_box(picture, step,
-			 graph->model->dependents_at[step + 1] > graph->model->dependents_at[step]);
+			 graph->model->dependents_at[step + 1] > graph->model->dependents_at[step],
+			 out);
 	}
 	/* Lines that pass the layer, and those below boxes that are lower than others. */
 	for (uint32_t i = gap; i < picture->pieces_count && picture->pieces[i].gap == layer; i++) {
@@ -524,6 +527,7 @@ static void list_step(const struct graph *graph, uint32_t index, struct buf *out
 	if (step->gate != GATE_NONE)
 		buf_fmt(out, " [%s]", gate_kind_name(step->gate));
 	graph_note(graph, index, &note);
+	buf_needs(out, &note);
 	if (note.len > 0)
 		buf_fmt(out, ": %.*s", STR_ARG(buf_view(&note)));
 	list_needs(graph, " <- ", step->needs, step->needs_count, out);
@@ -559,6 +563,8 @@ static enum err_code find_sizes(struct graph *graph, uint32_t *inputs, struct er
 		size_t width;
 
 		heading(graph, i, &text);
+		if (buf_check(&text, "box", err) != ERR_OK)
+			return err->code;
 		width = text.len;
 		buf_clear(&text);
 		graph_note(graph, i, &text);

@@ -39,11 +39,12 @@ static const char style[] =
     "}\n"
     "</style>\n";
 
-static int32_t note_width(const struct graph *graph, uint32_t step)
+static int32_t note_width(const struct graph *graph, uint32_t step, struct buf *label)
 {
 	AUTO(buf_fini) struct buf note = BUF_INIT;
 
 	graph_note(graph, step, &note);
+	buf_needs(label, &note);
 	return (int32_t)text_columns(buf_view(&note)) * SMALL_X10 / 10;
 }
 
@@ -77,7 +78,7 @@ enum err_code graph_place_pixels(struct graph *graph, struct err *err)
 	for (uint32_t i = 0; i < graph->model->steps_count; i++) {
 		const char *badge = badge_of(&graph->model->steps[i]);
 		AUTO(buf_fini) struct buf label = BUF_INIT;
-		int32_t note = note_width(graph, i);
+		int32_t note = note_width(graph, i, &label);
 		int32_t width;
 
 		graph_label(graph, i, "\xe2\x80\xa6", &label);
@@ -166,6 +167,8 @@ static void node_put(struct buf *out, const struct graph *graph, uint32_t index)
 
 	graph_note(graph, index, &note);
 	graph_label(graph, index, "\xe2\x80\xa6", &label);
+	buf_needs(out, &note);
+	buf_needs(out, &label);
 	buf_text(out, "<g>");
 	title_put(out, graph, index, buf_view(&note));
 	buf_fmt(out,
@@ -262,6 +265,7 @@ enum err_code graph_svg(struct graph *graph, struct buf *out, struct err *err)
 		      "markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\">"
 		      "<path class=\"a\" d=\"M0 0L8 4L0 8z\"/></marker></defs>\n");
 	buf_fmt(out, "<rect class=\"bg\" width=\"%d\" height=\"%d\"/>\n", width, height);
+	buf_needs(out, &heading);
 	buf_str(out, buf_view(&heading));
 	buf_fmt(out, "<g transform=\"translate(%d %d)\">\n", (width - graph->layout.width) / 2,
 		HEAD + MARGIN);

@@ -48,6 +48,7 @@ static void dot_node(const struct graph *graph, uint32_t index, struct buf *out)
 	AUTO(buf_fini) struct buf note = BUF_INIT;
 
 	graph_note(graph, index, &note);
+	buf_needs(out, &note);
 	buf_fmt(out, "  n%u [label=\"", index);
 	dot_text(out, step->id);
 	if (step->gate != GATE_NONE)
@@ -116,6 +117,7 @@ static void mermaid_node(const struct graph *graph, uint32_t index, struct buf *
 	AUTO(buf_fini) struct buf note = BUF_INIT;
 
 	graph_note(graph, index, &note);
+	buf_needs(out, &note);
 	buf_fmt(out, "  n%u%s", index, open);
 	mermaid_text(out, step->id);
 	if (step->gate != GATE_NONE)

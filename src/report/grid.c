@@ -27,6 +27,7 @@ void grid_number(struct grid *grid, uint64_t number)
 	AUTO(buf_fini) struct buf text = BUF_INIT;
 
 	buf_u64(&text, number);
+	buf_needs(&grid->text, &text);
 	grid_cell(grid, buf_view(&text));
 }
 
@@ -38,6 +39,7 @@ void grid_time(struct grid *grid, int64_t ms)
 		buf_byte(&text, '-');
 	else
 		duration_human(&text, ms * NS_PER_MS);
+	buf_needs(&grid->text, &text);
 	grid_cell(grid, buf_view(&text));
 }
 

@@ -287,6 +287,7 @@ static void row_put(struct buf *out, const struct list_row *row, const struct la
 
 	if (duration_of(row) >= 0)
 		duration_human(&duration, duration_of(row) * NS_PER_MS);
+	buf_needs(out, &duration);
 	stamp_write(row->started_ms, stamp);
 	if (row->started_ms == 0)
 		memset(stamp, ' ', STAMP_BYTES);
@@ -363,8 +364,7 @@ void list_jsonl(const struct list_rows *rows, struct buf *out)
 		AUTO(buf_fini) struct buf record = BUF_INIT;
 
 		record_put(&record, &rows->items[i]);
-		if (record.failed != ERR_OK)
-			out->failed = record.failed;
+		buf_needs(out, &record);
 		buf_str(out, buf_view(&record));
 		buf_byte(out, '\n');
 	}

@@ -108,6 +108,7 @@ void reading_note_member(struct buf *out, const struct log_reading *reading)
 	if (reading->end == LOG_END_WHOLE)
 		return;
 	reading_note(reading, &note);
+	buf_needs(out, &note);
 	field_str(out, "note", buf_view(&note));
 }
 

@@ -275,6 +275,7 @@ static void call_line(struct buf *out, const struct call_def *call)
 	buf_str(&text, call->name);
 	if (call->config.ptr)
 		buf_fmt(&text, " %.*s", STR_ARG(call->config));
+	buf_needs(out, &text);
 	item_line(out, call->config.ptr ? "custom" : "call", buf_view(&text));
 }
 
@@ -296,8 +297,10 @@ static void command_lines(struct buf *out, struct plan *plan, uint32_t index)
 			resolve(plan, index, &command->argv[i], &word);
 			if (i > 0)
 				buf_byte(&text, ' ');
+			buf_needs(&text, &word);
 			json_put_str(&text, buf_view(&word));
 		}
+		buf_needs(out, &text);
 		item_line(out, "argv", buf_view(&text));
 	}
 	for (uint32_t i = 0; i < command->env_count; i++) {
@@ -307,11 +310,13 @@ static void command_lines(struct buf *out, struct plan *plan, uint32_t index)
 			buf_text(&text, "(from the environment)");
 		else
 			resolve(plan, index, &command->env[i].value, &text);
+		buf_needs(out, &text);
 		item_line(out, "env", buf_view(&text));
 	}
 	if (command->timeout_ns > 0) {
 		buf_clear(&text);
 		duration_exact(&text, command->timeout_ns);
+		buf_needs(out, &text);
 		item_line(out, "timeout", buf_view(&text));
 	}
 }
@@ -372,6 +377,7 @@ static void step_lines(struct buf *out, struct plan *plan, uint32_t place, uint3
 		buf_text(out, " (skipped)");
 	buf_byte(out, '\n');
 	why_put(&text, plan, index);
+	buf_needs(out, &text);
 	item_line(out, "why", buf_view(&text));
 	if (step->when.ptr)
 		item_line(out, "when", step->when);
@@ -379,6 +385,7 @@ static void step_lines(struct buf *out, struct plan *plan, uint32_t place, uint3
 	for (uint32_t i = 0; i < step->inputs_count; i++) {
 		buf_clear(&text);
 		resolve(plan, index, &step->inputs[i], &text);
+		buf_needs(out, &text);
 		item_line(out, "input", buf_view(&text));
 	}
 	if (step->pass.ptr)
@@ -386,11 +393,13 @@ static void step_lines(struct buf *out, struct plan *plan, uint32_t place, uint3
 	if (step->retry->max_attempts > 1) {
 		buf_clear(&text);
 		retry_put(&text, step->retry);
+		buf_needs(out, &text);
 		item_line(out, "attempts", buf_view(&text));
 	}
 	if (step->approval) {
 		buf_clear(&text);
 		approval_put(&text, step->approval);
+		buf_needs(out, &text);
 		item_line(out, "approval", buf_view(&text));
 	}
 	if (step->on_failure != ON_FAILURE_STOP)
@@ -451,6 +460,7 @@ static void texts_member(struct buf *out, struct plan *plan, uint32_t index, con
 
 		resolve(plan, index, &texts[i], &text);
 		field_comma(out);
+		buf_needs(out, &text);
 		json_put_str(out, buf_view(&text));
 	}
 	buf_byte(out, ']');
@@ -462,11 +472,13 @@ static void policy_members(struct buf *out, const struct step *step)
 
 	if (step->retry->max_attempts > 1) {
 		retry_put(&text, step->retry);
+		buf_needs(out, &text);
 		field_str(out, "retry", buf_view(&text));
 	}
 	if (step->approval) {
 		buf_clear(&text);
 		approval_put(&text, step->approval);
+		buf_needs(out, &text);
 		field_str(out, "approval", buf_view(&text));
 	}
 }
@@ -484,6 +496,7 @@ static void step_member(struct buf *out, struct plan *plan, uint32_t index)
 	field_str(out, "kind", str_of(kind_name(step->kind)));
 	field_str(out, "forecast", str_of(forecast_name(plan->forecast[index])));
 	why_put(&why, plan, index);
+	buf_needs(out, &why);
 	field_str(out, "why", buf_view(&why));
 	names_member(out, "needs", plan->model, step->needs, step->needs_count);
 	names_member(out, "needs_any", plan->model, step->needs_any, step->needs_any_count);

@@ -128,6 +128,7 @@ static void grid_pipeline(struct grid *grid, struct stats_pipeline *pipeline)
 	grid_number(grid, pipeline->failed);
 	grid_number(grid, pipeline->stopped);
 	grid_number(grid, pipeline->unfinished + pipeline->corrupt);
+	buf_needs(&grid->text, &rate);
 	grid_cell(grid, buf_view(&rate));
 	grid_time(grid, stats_percentile(&pipeline->durations, 50));
 	grid_time(grid, stats_percentile(&pipeline->durations, 95));

@@ -111,6 +111,7 @@ static void next_lines(struct buf *out, const struct fold_run *fold,
 	size_t from = 0;
 
 	next_commands(fold, owner, &next);
+	buf_needs(out, &next);
 	for (size_t i = 0; i < next.len; i++) {
 		if (next.ptr[i] != '\n')
 			continue;
@@ -260,6 +261,7 @@ static void next_member(struct buf *out, const struct fold_run *fold,
 
 	if (owner)
 		next_commands(fold, owner, &next);
+	buf_needs(out, &next);
 	field_open(out, "next", '[');
 	for (size_t i = 0; i < next.len; i++) {
 		if (next.ptr[i] != '\n')
