@@ -1,9 +1,12 @@
-"""Failing calls, one at a time: every call of engine and keeper x every error x every number, once and for ever.
+"""Failing calls and allocations, one at a time.
 
-usage: campaign.py [--minutes M] [--seed S] [--cases N] [--program SLUICE]
+usage: campaign.py [--minutes M] [--seed S] [--cases N] [--part calls|memory] [--program SLUICE] [--only CASE]
 
-In an order that the seed gives, until the time is over or each was tried once. Prints one line of JSON at its
-end; exit 1 when something failed. Failures are kept in build/campaign/faults.txt, one a line, for --only."""
+Two thirds of the time: every call of engine and keeper x every error x every number, once and for ever. The rest:
+every place that allocates, in runs, resumes, keepers and commands that read. In an order that the seed gives,
+until the time is over or each was tried once. Prints one line of JSON at its end; exit 1 when something failed.
+Failing calls are kept in build/campaign/faults.txt, one a line, for --only. With SLUICE_BIN and SLUICE_BUILD of a
+build with sanitizers, leaks of the engine are found, too."""
 import argparse
 import collections
 import json
@@ -17,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import fault_table  # noqa: E402
+import memory_world  # noqa: E402
 from fault_world import Fault, all_faults, fail_once, record_run, why_not  # noqa: E402
 from support.sluice import ROOT, install  # noqa: E402
 
@@ -29,6 +33,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cases", type=int, help="no more than so many")
     parser.add_argument("--program", help="sluice, with its keeper beside it")
+    parser.add_argument("--part", choices=["calls", "memory"], help="without it both")
     parser.add_argument("--only", help="one case, as a line of faults.txt says: 'engine fdatasync EIO 3 for ever'")
     return parser.parse_args()
 
@@ -47,9 +52,27 @@ def keep(fault, problem):
     return f"{fault}: {str(problem)[-500:]}"
 
 
-def sweep(args, folder, until):
+def sweep_memory(args, folder, program, until):
+    """(figures, failures): whole commands in turn, each at every place."""
+    sweeps = [(verb, lambda step, end, verb=verb: memory_world.sweep_verb(folder, program, verb, step, end))
+              for verb in memory_world.VERBS]
+    sweeps += [(name, lambda step, end, sweep=sweep: sweep(folder, program, step, end)) for name, sweep in (
+        ("run", memory_world.sweep_run), ("resume", memory_world.sweep_resume), ("keeper", memory_world.sweep_keeper))]
+    random.Random(args.seed).shuffle(sweeps)
+    figures, failures = collections.Counter(), []
+    for name, sweep in sweeps:
+        if time.monotonic() > until:
+            break
+        # What reads the history makes thousands, in the library of the database.
+        codes, wrong = sweep(9 if name.startswith(("list", "stats")) else 1, until)
+        figures["allocations"] += sum(codes.values()) + len(wrong)
+        figures["commands"] += 1
+        failures += wrong
+    return figures, failures
+
+
+def sweep_calls(args, folder, program, until):
     """(figures, failures)"""
-    program = args.program or install(Path(folder) / "bin")
     figures, failures = collections.Counter(), []
     if args.only:
         faults = [fault_of(args.only)]
@@ -66,7 +89,8 @@ def sweep(args, folder, until):
             figures[f"exit_{outcome.code}"] += 1
         except (AssertionError, TimeoutError) as problem:
             failures.append(keep(fault, problem))
-    return {"points": len(faults), **figures}, failures
+    figures["points"] = len(faults)
+    return figures, failures
 
 
 def main():
@@ -78,7 +102,15 @@ def main():
         print(json.dumps({**line, "skipped": why}))
         return 0
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        figures, failures = sweep(args, folder, begun + args.minutes * 60)
+        program = args.program or install(Path(folder) / "bin")
+        figures, failures = collections.Counter(), []
+        if args.part != "memory":
+            share = 1 if args.part else 2 / 3
+            figures, failures = sweep_calls(args, folder, program, begun + args.minutes * 60 * share)
+        if args.part != "calls" and not args.only and memory_world.library():
+            found, wrong = sweep_memory(args, folder, program, begun + args.minutes * 60)
+            figures["cases"] += found["allocations"]
+            figures, failures = {**figures, **found}, failures + wrong
     print(json.dumps({**line, "seconds": round(time.monotonic() - begun, 1), "failures": failures,
                       "errors": len(fault_table.ERRORS), **figures}))
     return 1 if failures else 0
