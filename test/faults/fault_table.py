@@ -47,12 +47,20 @@ ROWS = [
      {STOPPED}),
     # Of the two pipes the first is ours, to see whether there are any; libuv ends the program for the other.
     ("engine", "pipe2", "", "", "", {STOPPED, ABORTED}),
+    # Nor is it prepared for an error of its own pipe, which none can have.
+    ("engine", "read|write", "", r"^pipe:", "", {UNSEEN, STOPPED, ABORTED}),
     # libuv ends the program when the kernel refuses what it has allowed before: as if it had been killed.
     ("engine", "epoll_ctl", "", "", "", {UNSEEN, STOPPED, ABORTED}),
     # Tried again without a control group; then it is an event, with its errno (D22).
     ("keeper", BIRTH, "", "", "", {UNSEEN, FAILED}),
     ("", "", "", "", "", {UNSEEN, STOPPED}),
 ]
+
+
+def is_waited_for(fault, path):
+    """A keeper that can never look at processes or control groups does not know what lives: it waits a minute
+    before it says so (KEEPER_PATIENCE_NS)."""
+    return fault.role == "keeper" and fault.for_ever and path.startswith(("/proc", "/sys/fs/cgroup"))
 
 
 def is_real(call, error):
