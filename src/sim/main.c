@@ -1,7 +1,7 @@
 /* main.c - sluice-sim: the engine, the keeper's machine and its client in a virtual world, one
  * scenario a seed, until a rule is broken.
  *
- *   sluice-sim [--seeds N] [--from S] [--minutes M]
+ *   sluice-sim [--seeds N] [--from S] [--minutes M] [--hash]
  *   sluice-sim --seed S [--trace] */
 #include "sim/sim_scenario.h"
 
@@ -18,17 +18,19 @@ struct options {
 	uint64_t minutes; /* 0 = no end */
 	bool is_single;
 	bool is_traced;
+	bool has_hash; /* tell what all logs and their states come to */
 };
 
 struct totals {
 	uint64_t scenarios, compared, lives, crashes, keeper_kills, power_cuts, faults, execs,
 	    undos, changes, parts, ticks;
 	int64_t virtual_ns;
+	struct sha256 hash;
 };
 
 static int usage(void)
 {
-	(void)fprintf(stderr, "usage: sluice-sim [--seeds N] [--from S] [--minutes M]\n"
+	(void)fprintf(stderr, "usage: sluice-sim [--seeds N] [--from S] [--minutes M] [--hash]\n"
 			      "       sluice-sim --seed S [--trace]\n");
 	return 2;
 }
@@ -40,6 +42,10 @@ static bool read_options(int argc, char **argv, struct options *options)
 
 		if (strcmp(argv[i], "--trace") == 0) {
 			options->is_traced = true;
+			continue;
+		}
+		if (strcmp(argv[i], "--hash") == 0) {
+			options->has_hash = true;
 			continue;
 		}
 		if (strcmp(argv[i], "--seeds") == 0)
@@ -77,6 +83,7 @@ static void add(struct totals *totals, const struct sim_result *result)
 	totals->parts += result->parts;
 	totals->ticks += result->ticks;
 	totals->virtual_ns += result->virtual_ns;
+	sha256_add(&totals->hash, result->hash, sizeof(result->hash));
 }
 
 static double seconds_since(int64_t start_ns)
@@ -103,6 +110,16 @@ static void print_totals(const struct totals *totals, double seconds)
 	    (double)totals->virtual_ns / (double)(86400 * NS_PER_S));
 }
 
+static void print_hash(struct totals *totals)
+{
+	uint8_t digest[SHA256_BYTES];
+	char hex[SHA256_HEX_BYTES + 1];
+
+	sha256_end(&totals->hash, digest);
+	sha256_hex(digest, hex);
+	(void)printf("hash %s\n", hex);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {.seeds = 0};
@@ -111,6 +128,7 @@ int main(int argc, char **argv)
 
 	if (!read_options(argc, argv, &options))
 		return usage();
+	sha256_start(&totals.hash);
 	for (uint64_t n = 0; n < options.seeds; n++) {
 		uint64_t seed = options.from + n;
 		struct sim_result result = {.has_failed = false};
@@ -133,5 +151,7 @@ int main(int argc, char **argv)
 			break;
 	}
 	print_totals(&totals, seconds_since(start_ns));
+	if (options.has_hash)
+		print_hash(&totals);
 	return 0;
 }

@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "lang/lang.h"
+#include "rundir/fold.h"
+#include "sim/sim_hash.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -383,6 +385,34 @@ static void sum_up(struct sim_run *run)
 		(void)snprintf(run->result.failure, sizeof(run->result.failure), "%s", failure);
 }
 
+/* X05: two replays of the log give the same state; with the chain of the log it is what the
+ * scenario comes to, in every build. */
+static void replay(struct sim_run *run)
+{
+	uint8_t digests[2][SHA256_BYTES] = {{0}};
+	struct str content = STR_NONE;
+	struct sha256 sha;
+
+	for (size_t i = 0; i < ARRAY_LEN(digests); i++) {
+		AUTO(rundir_drop) struct rundir *dir = NULL;
+		struct fold_run fold;
+		struct err err = ERR_INIT;
+
+		if (rundir_open(&run->reader.vfs, SIM_RUN_PATH, &dir, &err) != ERR_OK ||
+		    fold_read(dir, &run->limits, NULL, NULL, &fold, &err) != ERR_OK)
+			return; /* it was never born, or a weaker sync was paid for */
+		sim_hash_state(&fold.state, digests[i]);
+		fold_fini(&fold);
+	}
+	if (memcmp(digests[0], digests[1], SHA256_BYTES) != 0)
+		sim_check_fail(run->world.check, "S1.1", "two replays of the log differ");
+	(void)sim_disk_peek(run->world.disk, SIM_RUN_PATH "/events.jsonl", false, &content);
+	sha256_start(&sha);
+	sha256_add(&sha, digests[0], SHA256_BYTES);
+	sha256_add(&sha, content.ptr, content.len);
+	sha256_end(&sha, run->result.hash);
+}
+
 static struct sim_run *run_new(void)
 {
 	struct sim_run *run = mem_new(1, sizeof(*run));
@@ -418,6 +448,7 @@ void sim_scenario_run(uint64_t seed, bool is_traced, struct sim_result *ret_resu
 
 	run_init(run, seed, false, is_traced);
 	run_through(run);
+	replay(run);
 	sum_up(run);
 	*ret_result = run->result;
 	if (!ret_result->has_failed && sim_check_first_end(run->world.check)[0] &&

@@ -3,6 +3,8 @@
 #ifndef SIM_SIM_SCENARIO_H
 #define SIM_SIM_SCENARIO_H
 
+#include "base/hash.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,7 +22,8 @@ struct sim_result {
 	uint64_t ticks;
 	uint64_t lives; /* engines that were started */
 	int64_t virtual_ns;
-	bool is_compared; /* with the same scenario without accidents */
+	bool is_compared;           /* with the same scenario without accidents */
+	uint8_t hash[SHA256_BYTES]; /* of the log and of the state that it gives */
 };
 
 /* Run a scenario; with `is_traced` what happens goes to stdout. Deterministic. */
