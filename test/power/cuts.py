@@ -27,7 +27,7 @@ class Campaign:
         self.chance = random.Random(seed)
         self.resume_every = resume_every
         self.figures = {"images": 0, "resumed": 0, "lost_file_systems": 0, "records": 0, "flushes": 0,
-                        "told": 0, "effects": 0, "torn_tails": 0, "unborn": 0}
+                        "told": 0, "effects": 0, "torn_tails": 0, "refused_tails": 0, "unborn": 0}
         self.failures = []
         self.recorder = None
 
@@ -65,6 +65,7 @@ class Campaign:
         """At most so many images of one recording."""
         folder = Path(work_folder())
         world = PowerWorld(folder / "world", self.program, shape)
+        world.unordered = kind == "ext4-plain"
         try:
             recording, figures, final = self.record(world, folder, kind)
             told, witness = list(world.told), world.witness.read_text()
@@ -113,8 +114,9 @@ class Campaign:
             path = world.run_dir(run_id) / "events.jsonl"
             torn = path.exists() and not path.read_bytes().endswith(b"\n")
             self.figures["torn_tails"] += torn
+        self.figures["refused_tails"] += len(world.refused)
         world.new_boot()
-        if not figures:
+        if not figures or world.refused:
             return
         for run_id, lines in by_run.items():
             if lines:

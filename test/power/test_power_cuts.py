@@ -51,10 +51,12 @@ def test_d05_some_power_cuts_of_a_plain_run(sluice_program):
     judged(campaign("--images", 30, "--shape", "linear", "--seed", 9, program=sluice_program), 20)
 
 
-@pytest.mark.xfail(reason="open: 4 of 200 images without a journal lose lines that were told; docs/GUARANTEES.md, limits")
 @pytest.mark.slow
 def test_d05_nothing_is_missing_on_a_disk_without_a_journal(sluice_program):
-    """Where one sync does not bring along what others forgot: each directory must have had its own."""
-    figures = campaign("--images", 100, "--shape", "linear", "--shape", "cache", "--kind", "ext4-plain",
+    """Where one sync does not bring along what others forgot: each directory must have had its own. Nor is there an order
+    of data and size of a file: a batch that nobody was told of may be there with a block of zeros in it. Nobody can
+    tell that from damage, so it is refused (S11.4), and all that was told of stands before it."""
+    figures = campaign("--images", 200, "--shape", "linear", "--shape", "cache", "--kind", "ext4-plain",
                        program=sluice_program)
-    judged(figures, 150)
+    judged(figures, 300)
+    assert figures["refused_tails"] <= figures["images"] // 20, figures
