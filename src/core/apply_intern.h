@@ -83,6 +83,9 @@ apply_fn apply_stop_requested;
 apply_fn apply_override;
 apply_fn apply_projection_failed;
 
+/* apply_step.c: of an event with delay_ms, when what it announces is due. */
+struct retry_due apply_retry_due(const struct fold *f);
+
 /* apply_resume.c */
 apply_fn apply_resumed;
 

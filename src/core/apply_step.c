@@ -207,6 +207,18 @@ enum err_code apply_lost(const struct fold *f, struct err *err)
 	return ERR_OK;
 }
 
+struct retry_due apply_retry_due(const struct fold *f)
+{
+	int64_t delay_ms = event_int(f->event, EVENT_FIELD_DELAY_MS, 0);
+	int64_t boot_ms = event_int(f->event, EVENT_FIELD_BOOT_MS, 0);
+
+	return (struct retry_due){
+	    .boot_ms = boot_ms > 0 ? time_after(boot_ms, delay_ms) : 0,
+	    .delay_ms = delay_ms,
+	    .boot_id = f->run->boot_id,
+	};
+}
+
 enum err_code apply_retried(const struct fold *f, struct err *err)
 {
 	struct step_state *step = f->step;
@@ -228,6 +240,7 @@ enum err_code apply_retried(const struct fold *f, struct err *err)
 	step->retries++;
 	step->due_ms =
 	    time_after(f->event->time_utc_ms, event_int(f->event, EVENT_FIELD_DELAY_MS, 0));
+	step->retry_due = apply_retry_due(f);
 	return ERR_OK;
 }
 

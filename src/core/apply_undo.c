@@ -108,6 +108,7 @@ enum err_code apply_compensation_failed(const struct fold *f, struct err *err)
 		undo->is_retry = true;
 		undo->due_ms =
 		    time_after(f->event->time_utc_ms, event_int(f->event, EVENT_FIELD_DELAY_MS, 0));
+		undo->retry_due = apply_retry_due(f);
 	} else {
 		undo->is_failed = true;
 	}

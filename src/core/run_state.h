@@ -46,6 +46,13 @@ struct approver {
 	struct approver *next;
 };
 
+/* When a retry is due by the clock since boot, which nobody sets (S7.6). */
+struct retry_due {
+	int64_t boot_ms;    /* 0 = not known */
+	int64_t delay_ms;   /* the whole delay */
+	struct str boot_id; /* of the boot that boot_ms counts from */
+};
+
 /* One step, folded. */
 struct step_state {
 	enum step_state_id state;
@@ -82,9 +89,10 @@ struct step_state {
 	int64_t ended_ms;    /* of the last attempt; 0 while it runs */
 	int64_t duration_ms; /* sum over the attempts that ended */
 	int64_t due_ms;      /* UTC: when a retry is due or a wait expires; 0 = none */
-	struct str boot_id;  /* of the engine that started the last attempt */
-	struct str reason;   /* of the last failure, skip or wait */
-	struct str outputs;  /* JSON object; ptr NULL = none */
+	struct retry_due retry_due;
+	struct str boot_id; /* of the engine that started the last attempt */
+	struct str reason;  /* of the last failure, skip or wait */
+	struct str outputs; /* JSON object; ptr NULL = none */
 	struct str
 	    cached_from;    /* `run/step/attempt` whose success was taken; ptr NULL = executed */
 	struct str quality; /* JSON object: what its last attempt recorded; ptr NULL = none */
@@ -125,7 +133,8 @@ struct undo_state {
 	uint32_t
 	    left; /* steps of model->order that may still have to be undone; the last one has */
 	int64_t started_ms;
-	int64_t due_ms;         /* UTC */
+	int64_t due_ms; /* UTC */
+	struct retry_due retry_due;
 	struct str boot_id;     /* of the engine that started the last attempt */
 	enum error_class class; /* of the last failure; UNKNOWN when class_text has one */
 	struct str class_text;  /* as of a step */

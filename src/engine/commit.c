@@ -3,6 +3,7 @@
 #include "engine/engine_intern.h"
 
 #include "base/mem.h"
+#include "base/timefmt.h"
 
 static enum err_code add_effect(struct engine *engine, const struct event *event, struct err *err)
 {
@@ -31,10 +32,20 @@ static void resolve_refs(const struct engine *engine, struct event *event)
 		event_put_text(event, EVENT_FIELD_CONTEXT_UPDATES, buf_view(&engine->updates_text));
 }
 
+/* What is to follow after a delay has the time since boot, for whoever takes the run over (S7.6).
+ */
+static void note_boot_time(const struct engine *engine, struct event *event)
+{
+	if (event->type == EVENT_STEP_RETRIED ||
+	    (event->type == EVENT_COMPENSATION_FAILED && event_has(event, EVENT_FIELD_DELAY_MS)))
+		event_put_int(event, EVENT_FIELD_BOOT_MS, engine->now_ns / NS_PER_MS);
+}
+
 enum err_code engine_record(struct engine *engine, struct event *event, struct err *err)
 {
 	BUG_IF(engine->commit.state == COMMIT_POISONED);
 	engine->commit.state = COMMIT_OPEN;
+	note_boot_time(engine, event);
 	if (event_check(event, err) != ERR_OK)
 		return err_while(err, "an event of our own is not legal");
 	if (log_add(engine->log, event, err) != ERR_OK)

@@ -126,6 +126,20 @@ static int64_t left_ns(const struct engine *engine, int64_t due_ms)
 	return left_ms > 0 ? ns_of_ms(left_ms) : 0;
 }
 
+/* In the same boot by the clock since boot, which nobody sets; in another one by the difference of
+ * wall times. Never below 0, and never longer than the whole delay (S7.6). */
+static int64_t retry_left_ms(const struct engine *engine, const struct retry_due *due,
+			     int64_t due_ms)
+{
+	bool is_same_boot = due->boot_ms && str_eq(due->boot_id, engine->ports.boot_id);
+	int64_t left_ms =
+	    is_same_boot ? due->boot_ms - engine->now_ns / NS_PER_MS : due_ms - engine->now_ms;
+
+	if (left_ms > due->delay_ms)
+		left_ms = due->delay_ms;
+	return left_ms > 0 ? left_ms : 0;
+}
+
 /* Deadlines go on over a restart: max(0, wall difference), never longer than they were (S7.6). */
 static enum err_code arm_timers(struct engine *engine, struct err *err)
 {
@@ -136,16 +150,19 @@ static enum err_code arm_timers(struct engine *engine, struct err *err)
 	for (uint32_t i = 0; i < run->model->steps_count; i++) {
 		const struct step_state *step = &run->steps[i];
 		enum timer_kind kind = step->is_retry ? TIMER_RETRY : TIMER_WAIT;
+		int64_t wait_ns =
+		    step->is_retry ? ns_of_ms(retry_left_ms(engine, &step->retry_due, step->due_ms))
+				   : left_ns(engine, step->due_ms);
 
 		if (!step->is_retry && !(step->state == STEP_WAITING && step->due_ms))
 			continue;
-		if (engine_arm_timer(engine, kind, i,
-				     time_after(engine->now_ns, left_ns(engine, step->due_ms)),
-				     err) != ERR_OK)
+		if (engine_arm_timer(engine, kind, i, time_after(engine->now_ns, wait_ns), err) !=
+		    ERR_OK)
 			return err->code;
 	}
 	if (run->undo.is_retry &&
-	    undo_arm_timer(engine, run->undo.due_ms - engine->now_ms, err) != ERR_OK)
+	    undo_arm_timer(engine, retry_left_ms(engine, &run->undo.retry_due, run->undo.due_ms),
+			   err) != ERR_OK)
 		return err->code;
 	/* A run that a person resumes gets its time anew; one that crashed keeps what is left. */
 	if (run->is_resuming || run_left_ns > timeout_ns)

@@ -164,6 +164,29 @@ def test_d27_a_resume_on_another_day_keeps_deadlines_and_order(sluice, clock, ju
         sluice(verb, *([sluice.id] if verb not in ("list", "stats") else []), code=0)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("jump", [-10 * DAY, -3600, 3600, 10 * 365 * DAY])
+@pytest.mark.parametrize("what", ["a step", "a compensation"])
+def test_d27_a_delay_that_no_engine_saw_the_end_of_is_neither_lost_nor_hastened(sluice, clock, what, jump):
+    """S7.6: the wall clock is set while nobody owns the run."""
+    again = {"retry": {"max_attempts": 2, "initial": "2s", "max": "2s", "jitter": "0%", "backoff": "constant"}}
+    fails_once = "[ $SLUICE_ATTEMPT != 0 ] || exit 75"
+    steps = {"a": {"run": fails_once, **again}} if what == "a step" else {
+        "a": {"run": "true", "compensate": {"run": fails_once, **again}}, "b": {"run": "exit 1", "on_failure": "compensate"}}
+    event = "step.retried" if what == "a step" else "compensation.failed"
+    engine = sluice.start("run", sluice.pipeline(steps), "--run-id", sluice.id)
+    sluice.wait_event(event, "a")
+    begin = time.monotonic()
+    sluice.cut(engine)
+    until(lambda: not sluice.keepers(), of="the keeper's end")
+    clock(jump)
+    result = sluice("resume", sluice.id, timeout=30)
+    assert result.code == (0 if what == "a step" else 1), result
+    log = sluice.log(ended="succeeded" if what == "a step" else "rolled_back")
+    assert log.of(event, "a")[0]["boot_ms"] > 0
+    assert time.monotonic() - begin > 1.5, "the delay was waited for"
+
+
 @pytest.mark.parametrize("jump, ended", [(-10 * DAY, False), (2 * DAY, True)])
 def test_d27_an_approval_with_a_deadline_over_a_clock_that_was_set(sluice, clock, jump, ended):
     """The deadline is a time that is written down: a person's clock decides it, never before its time."""
