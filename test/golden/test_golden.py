@@ -24,6 +24,7 @@ def test_d30_a_run_of_an_earlier_version_says_what_it_said_and_goes_on(sluice_pr
         assert got[what] == answer, what
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", GOLDEN, ids=NAMES)
 def test_d30_without_what_can_be_made_again_it_says_the_same(sluice, golden):
     """S12: the log, the frozen definition and the blobs are enough."""

@@ -16,6 +16,11 @@ STEPS = {"a": 'printf \'{"outputs":{"text":"%s"}}\' $(head -c 20000 /dev/zero | 
          "b": "echo b >>ran; [ -e ok ]", "c": "echo c >>ran"}
 
 
+def marked(kinds):
+    """A few of them before each commit, the rest with all tests."""
+    return [kind if kind in ("gone", "a link", "a pipe") else pytest.param(kind, marks=pytest.mark.slow) for kind in kinds]
+
+
 def replace(path, kind, aside):
     """Put something else under the name; answers the bytes that must stay as they are elsewhere, or None."""
     if kind == "another owner":
@@ -77,7 +82,7 @@ def need(kind):
 
 
 @pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", marked(KINDS))
 def test_d31_a_file_that_is_something_else_is_refused_or_made_again_and_never_followed(half, file, kind):
     need(kind)
     path, aside = half.run_dir() / file, half.root / "aside"
