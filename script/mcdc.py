@@ -227,7 +227,7 @@ class Function:
         sums = {}
         inner = [(use, true, false) for _, use, true, false in self.inner if use and self.counts(use)]
         for place, true, false in self.branches + inner:
-            if self.is_ours(place) and not self.source.is_switch(place):
+            if self.is_ours(place) and self.source.text(place) and not self.source.is_switch(place):
                 known = sums.get(place.key(), (place, 0, 0))
                 sums[place.key()] = (place, known[1] + true, known[2] + false)
         labels = None

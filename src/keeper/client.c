@@ -366,7 +366,7 @@ static enum err_code frames_take(struct keeper_client *client, struct err *err)
 		if (taken == WIRE_MORE)
 			break;
 		if (taken == WIRE_SHORT)
-			return mem_err(err);
+			return mem_err(err); /* not reached: only a START needs memory */
 		if (taken == WIRE_BROKEN)
 			return err_set(err, ERR_CORRUPT,
 				       "the keeper sent something else than frames");
@@ -488,7 +488,7 @@ static enum err_code resolve(struct keeper_client *client, struct err *err)
 			report =
 			    (struct exec_report){.kind = EXEC_LEFTOVERS, .pid = flight->left_pid};
 		if (flight_report(client, (uint32_t)i, report, err) != ERR_OK)
-			return err->code;
+			return err->code; /* not reached: there is room for every end */
 	}
 	return ERR_OK;
 }
@@ -516,6 +516,7 @@ static enum err_code settle_by_keeper(struct keeper_client *client, int64_t end_
 	enum err_code code;
 
 	greet(client);
+	/* not reached: broken or tabled, as both are left in the middle */
 	while (!is_broken && client->phase != PHASE_TABLED &&
 	       client->link.ops->now(client->link.self) < end_ns) {
 		if (!flush(client, &code, err))
@@ -537,7 +538,7 @@ static enum err_code settle_by_keeper(struct keeper_client *client, int64_t end_
 
 		if (flight->path && !flight->is_known &&
 		    flight_report(client, (uint32_t)i, report, err) != ERR_OK)
-			return err->code;
+			return err->code; /* not reached: there is room for every end */
 	}
 	return ERR_OK;
 }

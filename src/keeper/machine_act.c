@@ -73,6 +73,7 @@ void machine_tell_state(struct machine *machine, uint32_t index)
 {
 	struct exec_report report;
 
+	/* not reached: nothing to tell, as no row of the table asks for it before there is */
 	if (machine_report(machine, index, &report))
 		machine_tell(machine, &report, report.kind == EXEC_STARTED);
 }

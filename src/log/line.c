@@ -376,7 +376,7 @@ static bool read_stamp(struct reading *r)
 			return false;
 		stamp_write(minute_ms, again);
 		if (memcmp(zero, again, STAMP_BYTES) != 0) /* no day of the calendar */
-			return false;
+			return false; /* not reached: stamp_read knows the calendar too */
 		memo->minute_ms = minute_ms;
 		memcpy(memo->minute, text, LINE_MINUTE_BYTES);
 	}

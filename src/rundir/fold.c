@@ -34,7 +34,7 @@ static enum err_code begin(struct folding *folding, const struct event *created,
 	struct fold_run *fold = folding->fold;
 	struct str folder = event_text(created, EVENT_FIELD_CWD);
 
-	if (created->type != EVENT_RUN_CREATED)
+	if (created->type != EVENT_RUN_CREATED) /* not reached: the log refuses such a beginning */
 		return err_set(err, ERR_CORRUPT, "the log does not begin with run.created");
 	if (rundir_frozen(folding->dir, event_text(created, EVENT_FIELD_DEFINITION_HASH), &frozen,
 			  err) != ERR_OK ||

@@ -135,7 +135,7 @@ static void take_frame(struct driver *driver)
 	    .log = "x",
 	    .cwd = "/",
 	    .timeout_ns = below(random, 2) ? S : 0,
-	    .silence_ns = (int64_t)below(random, 4) * S,
+	    .silence_ns = (int64_t)below(random, 4) * S / 10,
 	    .grace_ns = (int64_t)below(random, 3) * 4 * S,
 	    .output_limit_bytes = below(random, 3) * 32,
 	};
@@ -158,6 +158,7 @@ static void take_any(struct driver *driver)
 	    .errno_value = below(random, 3) ? 0 : EFBIG,
 	    .pid = 7,
 	    .is_left = below(random, 2),
+	    .is_oom = below(random, 2),
 	    .size_bytes = below(random, 64),
 	};
 
@@ -310,7 +311,7 @@ static void wild_say(struct wild *wild)
 {
 	uint64_t *random = &wild->random;
 	struct exec_report report = {
-	    .kind = (enum exec_report_kind)below(random, EXEC_ABSENT + 1),
+	    .kind = (enum exec_report_kind)below(random, EXEC_REFUSED + 1),
 	    .token = token_any(random),
 	    .pid = 5,
 	};
@@ -473,17 +474,18 @@ static char word[] = "true";
 static char *argv[] = {word, NULL};
 static char *envp[] = {NULL};
 
+/* Longer than any path of a step. */
+static char long_text[RECORD_PATH_BYTES + 2];
+
 static struct exec_start start_any(uint64_t *random)
 {
-	static char long_path[RECORD_PATH_BYTES + 2];
 	struct exec_start start = {
 	    .token = token_any(random), .argv = argv, .envp = envp, .cwd = "/", .log = "a.log"};
 
 	if (below(random, 50) == 0)
 		start.stdin_text = STR("x"); /* no older keeper can do it */
-	memset(long_path, 'x', sizeof(long_path) - 1);
 	if (below(random, 50) == 0)
-		start.token.path = below(random, 2) ? STR("") : str_of(long_path);
+		start.token.path = below(random, 2) ? STR("") : str_of(long_text);
 	return start;
 }
 
@@ -518,7 +520,7 @@ static void client_drive(uint64_t seed, unsigned rare, uint64_t fail_nth)
 		bool same_boot[2] = {seed % 2, seed % 5 != 0};
 
 		if (below(&wild.random, 20) == 0)
-			tokens[1].path.len = 0;
+			tokens[1].path = seed % 2 ? STR("") : str_of(long_text);
 		started += 2;
 		(void)!client_recover(client, tokens, same_boot, 2, &err);
 	}
@@ -552,6 +554,7 @@ static void client_drive(uint64_t seed, unsigned rare, uint64_t fail_nth)
 static void s8_3_whatever_the_link_does_a_token_ends_once(void **state)
 {
 	(void)state;
+	memset(long_text, 'x', sizeof(long_text) - 1);
 	for (uint64_t seed = 1; seed <= 20000; seed++)
 		client_drive(seed, seed % 4 ? 30 : 0, 0);
 }
@@ -713,6 +716,77 @@ static void a_stream_that_finds_no_memory_is_a_failure_of_its_output(void **stat
 	assert_true(told >= 2);
 }
 
+/* --- frames --- */
+
+static void each_thing_that_version_1_could_not_say_makes_it_version_2(void **state)
+{
+	static const struct exec_user user = {.uid = 1};
+	static const struct resource_limit limit = {.value = 1};
+	static const char *const hands[] = {"h"};
+	struct exec_start plain = {.argv = argv, .envp = envp, .cwd = "/", .log = "a.log"};
+	struct exec_start one;
+
+	(void)state;
+	assert_int_equal(wire_start_version(&plain), 1);
+	one = plain;
+	one.log_err = "b.log";
+	assert_int_equal(wire_start_version(&one), 2);
+	one = plain;
+	one.stdin_path = "in";
+	assert_int_equal(wire_start_version(&one), 2);
+	one = plain;
+	one.stdin_text = STR("");
+	assert_int_equal(wire_start_version(&one), 2);
+	one = plain;
+	one.user = &user;
+	assert_int_equal(wire_start_version(&one), 2);
+	one = plain;
+	one.limits = &limit;
+	one.limits_count = 1;
+	assert_int_equal(wire_start_version(&one), 2);
+	one = plain;
+	one.hands = hands;
+	one.hands_count = 1;
+	assert_int_equal(wire_start_version(&one), 2);
+	one = plain;
+	one.allows_orphans = true;
+	assert_int_equal(wire_start_version(&one), 2);
+}
+
+static void a_frame_that_finds_no_memory_is_not_broken(void **state)
+{
+	static const struct exec_user user = {.uid = 1};
+	struct exec_start start = {.token = {.path = STR("a"), .role = EXEC_ROLE_RUN},
+				   .argv = argv,
+				   .envp = envp,
+				   .cwd = "/",
+				   .log = "a.log",
+				   .log_err = "b.log",
+				   .user = &user};
+	AUTO(buf_fini) struct buf out = BUF_INIT;
+	unsigned told = 0;
+
+	(void)state;
+	wire_start(&out, &start);
+	for (uint64_t nth = 1; nth < 6; nth++) {
+		struct wire_frame frame;
+		size_t used;
+		enum wire_take taken;
+
+		mem_fail_at(nth, 0);
+		taken = wire_decode(buf_view(&out), &frame, &used);
+		mem_fail_at(0, 0);
+		assert_true(taken == WIRE_GOT || taken == WIRE_SHORT);
+		told += taken == WIRE_SHORT;
+		if (taken == WIRE_GOT)
+			wire_frame_fini(&frame);
+	}
+	assert_int_equal(told, 3);
+	client_free(NULL);
+	mask_free(NULL);
+	machine_free(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -725,6 +799,8 @@ int main(void)
 	    cmocka_unit_test(a_record_that_says_what_none_can_is_none),
 	    cmocka_unit_test(tokens_are_told_apart_by_all_they_have),
 	    cmocka_unit_test(a_table_of_many_tokens_loses_none),
+	    cmocka_unit_test(each_thing_that_version_1_could_not_say_makes_it_version_2),
+	    cmocka_unit_test(a_frame_that_finds_no_memory_is_not_broken),
 	    cmocka_unit_test(a_mask_without_memory_is_none_and_hides_nothing_less),
 	    cmocka_unit_test(a_stream_that_finds_no_memory_is_a_failure_of_its_output),
 	};

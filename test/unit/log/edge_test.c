@@ -129,6 +129,12 @@ static void a_line_of_a_newer_version_is_an_object_of_known_heads(void **unused)
 	    {"{\"event_id\":\"evt_1\",\"event_type\":\"a.b\",\"run_id\":\"r\",\"timestamp_utc\":"
 	     "\"2026-09-21T12:13:14.015Z\",\"actor\":\"x\",\"attempt\":\"none\"}",
 	     ERR_CORRUPT},
+	    {"{\"event_id\":\"evt_1\",\"event_type\":\"a.b\",\"run_id\":\"r\",\"timestamp_utc\":"
+	     "\"2026-09-21T12:13:14.015Z\",\"actor\":\"x\",\"attempt\":0,\"exit_code\":1.5}",
+	     ERR_OK},
+	    {"{\"event_id\":\"evt_1\",\"event_type\":\"a.b\",\"run_id\":\"r\",\"timestamp_utc\":"
+	     "\"2026-09-21T12:13:14.015Z\",\"actor\":\"x\",\"attempt\":1.5}",
+	     ERR_CORRUPT},
 	    {"{\"event_id\":\"evt_1\",\"event_type\":\"a.b\"}", ERR_CORRUPT},
 	    {"[1,2]", ERR_CORRUPT},
 	    {"{\"a\":", ERR_CORRUPT},
@@ -155,6 +161,10 @@ static void a_line_that_finds_no_memory_is_not_damaged(void **unused)
 	buf_text(&body, "\"\\u0041\"");
 	for (int i = 0; i < 20; i++)
 		buf_text(&body, "]}");
+	buf_text(&body, ",\"evidence\":{\"k\":0");
+	for (int i = 0; i < 300; i++)
+		buf_fmt(&body, ",\"k%d\":%d", i, i);
+	buf_byte(&body, '}');
 	(void)line_of(&line, buf_view(&body));
 	for (uint64_t nth = 1; nth < 12; nth++) {
 		enum err_code code, newer;
