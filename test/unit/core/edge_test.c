@@ -425,6 +425,39 @@ static void a_selection_is_an_object_with_steps(void **state)
 	}
 }
 
+static void a_part_of_steps_that_are_none_is_refused(void **state)
+{
+	AUTO(fixture_close) struct fixture f;
+	struct selection selection;
+	uint8_t marks[2] = {0, 1};
+	uint8_t is_given[2] = {0};
+
+	(void)state;
+	fixture_open(&f, "a; b needs=a");
+	assert_ok(selection_read(STR("{\"only\":\"nowhere\"}"), &selection, &f.err), &f.err);
+	assert_int_equal(selection_mark(f.model, &selection, marks, &f.err), ERR_NOT_FOUND);
+	err_reset(&f.err);
+	assert_int_not_equal(selection_check(f.model, marks, is_given, &f.err), ERR_OK);
+	is_given[0] = 1;
+	err_reset(&f.err);
+	assert_ok(selection_check(f.model, marks, is_given, &f.err), &f.err);
+	is_given[0] = 0;
+	marks[0] = 1;
+	assert_ok(selection_check(f.model, marks, is_given, &f.err), &f.err);
+}
+
+static void s14_a_dry_run_knows_that_it_is_one(void **state)
+{
+	AUTO(fixture_close) struct fixture f;
+
+	(void)state;
+	fixture_open(&f, "a");
+	assert_null(context_param(&f.run, STR("__dry_run__")).ptr);
+	f.run.is_dry = true;
+	assert_text(context_param(&f.run, STR("__dry_run__")), "true");
+	assert_null(context_param(&f.run, STR("day")).ptr);
+}
+
 static void a_traceparent_is_read_to_the_letter(void **state)
 {
 	static const char *const wrong[] = {
@@ -498,6 +531,8 @@ int main(void)
 	    cmocka_unit_test(states_are_asked_for_by_name),
 	    cmocka_unit_test(times_and_limits_are_those_of_a_command_or_a_call),
 	    cmocka_unit_test(a_selection_is_an_object_with_steps),
+	    cmocka_unit_test(a_part_of_steps_that_are_none_is_refused),
+	    cmocka_unit_test(s14_a_dry_run_knows_that_it_is_one),
 	    cmocka_unit_test(a_traceparent_is_read_to_the_letter),
 	    cmocka_unit_test(quality_without_records_has_no_rate),
 	};

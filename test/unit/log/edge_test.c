@@ -483,6 +483,54 @@ static void a_lock_that_lost_its_name_is_taken_again_but_not_for_ever(void **unu
 	temp_dir_remove(&dir);
 }
 
+/* --- callers --- */
+
+static void what_no_log_can_begin_with_leaves_none(void **unused)
+{
+	struct temp_dir dir;
+	struct event event;
+	struct log *log = NULL;
+	struct err err = ERR_INIT;
+
+	(void)unused;
+	temp_dir_make(&dir);
+	fixture_created(&event);
+	assert_int_equal(
+	    log_create(&vfs_os, dir.fd, STR("no id"), &fixture_limits, &event, &log, &err),
+	    ERR_USAGE);
+	event_put_text(&event, EVENT_FIELD_PARAMS, STR("{"));
+	err_reset(&err);
+	assert_int_not_equal(
+	    log_create(&vfs_os, dir.fd, STR(FIXTURE_RUN), &fixture_limits, &event, &log, &err),
+	    ERR_OK);
+	assert_false(temp_dir_has(&dir, LOG_FILE));
+	assert_int_equal(mkdirat(dir.fd, RUN_LOCK_FILE, 0700), 0);
+	err_reset(&err);
+	assert_int_equal(run_lock_take(&vfs_os, dir.fd, &(struct run_lock){-1}, &err), ERR_CORRUPT);
+	temp_dir_remove(&dir);
+}
+
+static void a_log_is_read_for_nobody_and_by_other_limits(void **unused)
+{
+	struct limits limits = fixture_limits;
+	struct log_reading reading;
+	struct temp_dir dir;
+	struct event event;
+	struct err err = ERR_INIT;
+	AUTO(buf_fini) struct buf scratch = BUF_INIT;
+
+	(void)unused;
+	temp_dir_make(&dir);
+	fixture_log(&dir, 3);
+	assert_int_equal(log_read(&vfs_os, dir.fd, &limits, 0, NULL, NULL, &reading, &err), ERR_OK);
+	assert_int_equal(reading.head.seq, 3);
+	limits.line_bytes = 64;
+	assert_int_equal(log_read(&vfs_os, dir.fd, &limits, 0, NULL, NULL, &reading, &err), ERR_OK);
+	assert_int_equal(reading.end, LOG_END_DAMAGED);
+	assert_int_equal(log_decode(STR("no line"), &scratch, &event, &err), ERR_CORRUPT);
+	temp_dir_remove(&dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -497,6 +545,8 @@ int main(void)
 	    cmocka_unit_test(a_bound_within_the_window_is_kept),
 	    cmocka_unit_test(two_lines_of_a_newer_version_are_one_problem),
 	    cmocka_unit_test(a_newer_format_with_lines_that_are_unlike_ours),
+	    cmocka_unit_test(what_no_log_can_begin_with_leaves_none),
+	    cmocka_unit_test(a_log_is_read_for_nobody_and_by_other_limits),
 	    cmocka_unit_test(numbers_of_a_lock_that_are_none_are_not_believed),
 	    cmocka_unit_test(a_lock_whose_owner_cannot_be_read_is_a_lock),
 	    cmocka_unit_test(a_lock_that_lost_its_name_is_taken_again_but_not_for_ever),
