@@ -36,7 +36,7 @@ def many(sluice):
 
 
 @pytest.mark.parametrize("harm", ["delete", "empty", "garbage", "nothing"])
-def test_s12_the_records_are_those_that_the_runs_wrote(many, harm):
+def test_d32_s12_the_records_are_those_that_the_runs_wrote(many, harm):
     path = many.home / "runs.jsonl"
     before = records(many)
     if harm == "delete":
@@ -147,7 +147,7 @@ def kept(sluice, run):
     return {name: (sluice.home / "runs" / run / name).read_bytes() for name in ("checkpoint.json", "audit.jsonl")}
 
 
-def test_s9_4_all_makes_what_runs_keep_beside_their_logs_anew(many):
+def test_d32_s9_4_all_makes_what_runs_keep_beside_their_logs_anew(many):
     before = {run: kept(many, run) for run in ("good", "fixed", "gate", "ask")}
     for run, files in before.items():
         for name in files:

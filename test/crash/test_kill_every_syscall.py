@@ -34,25 +34,25 @@ def whole(sweep_of, name, part):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("name", ["linear-run", "linear-resume", "linear-keeper"])
-def test_engine_and_keeper_killed_at_some_system_calls(sweep_of, name):
+def test_d01_p18_engine_and_keeper_killed_at_some_system_calls(sweep_of, name):
     some(sweep_of, name, QUICK)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(SLICES))
-def test_engine_killed_at_every_system_call(sweep_of, part):
+def test_d01_engine_killed_at_every_system_call(sweep_of, part):
     whole(sweep_of, f"{WHOLE}-run", part)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(SLICES))
-def test_resume_killed_at_every_system_call_and_the_resume_of_it_too(sweep_of, part):
+def test_d03_resume_killed_at_every_system_call_and_the_resume_of_it_too(sweep_of, part):
     whole(sweep_of, f"{WHOLE}-resume", part)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(SLICES))
-def test_keeper_killed_at_every_system_call(sweep_of, part):
+def test_p18_keeper_killed_at_every_system_call(sweep_of, part):
     whole(sweep_of, f"{WHOLE}-keeper", part)
 
 
@@ -64,7 +64,7 @@ def test_rollback_killed_at_every_system_call_undoes_each_step_once(sweep_of, pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in named("run", "resume", "keeper") if not name.startswith(WHOLE)])
-def test_engines_and_keepers_of_other_shapes_killed_at_some_system_calls(sweep_of, name):
+def test_d01_p18_engines_and_keepers_of_other_shapes_killed_at_some_system_calls(sweep_of, name):
     some(sweep_of, name)
 
 

@@ -25,13 +25,13 @@ def storm(place, sluice_program):
 
 
 @pytest.mark.quick
-def test_some_random_kills(storm):
+def test_d04_some_random_kills(storm):
     sweep(range(SEED, SEED + min(RUNS, 12)), storm.one)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
-def test_random_kills(storm, part):
+def test_d04_x01_random_kills(storm, part):
     sweep(range(SEED + part, SEED + RUNS, PARTS), storm.one)
 
 
@@ -46,7 +46,7 @@ def told(sluice):
     return ledger
 
 
-def test_the_ledger_itself_finds_a_second_execution(sluice, told):
+def test_x01_the_ledger_itself_finds_a_second_execution(sluice, told):
     """Guards the guard."""
     log = sluice.log()
     whole = told.witness.read_text()
@@ -59,7 +59,7 @@ def test_the_ledger_itself_finds_a_second_execution(sluice, told):
 @pytest.mark.parametrize("statement", [
     "DELETE FROM ledger", "DELETE FROM ledger WHERE token LIKE '% b 0'", "INSERT INTO ledger VALUES ('{} c 0')",
     "INSERT INTO late VALUES ('{} a 0')"])
-def test_the_ledger_itself_finds_rows_that_are_missing_or_too_many(sluice, told, statement):
+def test_x01_the_ledger_itself_finds_rows_that_are_missing_or_too_many(sluice, told, statement):
     with sqlite3.connect(told.database) as db:
         db.execute(statement.format(sluice.id))
     db.close()

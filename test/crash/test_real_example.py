@@ -115,5 +115,5 @@ def test_the_example_killed_three_times(tmp_path, sluice_program, undisturbed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(SEED, SEED + KILLS))
-def test_the_example_killed_at_random(tmp_path, sluice_program, undisturbed, seed):
+def test_d04_the_example_killed_at_random(tmp_path, sluice_program, undisturbed, seed):
     killed(tmp_path / "run", sluice_program, undisturbed, seed)

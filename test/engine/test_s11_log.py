@@ -158,7 +158,7 @@ def test_the_receipt_is_printed_at_the_end(sluice):
 
 @pytest.mark.parametrize("change, code", [
     ({"event_type": "step.invented"}, 11), ({"event_type": "x-mine", "data": {"a": 1}}, 0)])
-def test_s11_5_events_that_this_version_does_not_know(half, change, code):
+def test_d30_s11_5_events_that_this_version_does_not_know(half, change, code):
     log = half.log()
     extra = {**{k: log.events[-1][k] for k in ("event_type", "run_id", "timestamp_utc", "actor", "attempt")}, **change}
     raw = forge(half.id, [*log.events, extra] if code else [*log.events[:4], extra, *log.events[4:]])
@@ -169,7 +169,7 @@ def test_s11_5_events_that_this_version_does_not_know(half, change, code):
     half("events", half.id, code=(0, 11) if code else 0)
 
 
-def test_s11_5_a_newer_format(half):
+def test_d30_s11_5_a_newer_format(half):
     log = half.log()
     events = [{**log.events[0], "format": 2}, *log.events[1:]]
     raw = forge(half.id, events)
@@ -340,7 +340,7 @@ def test_s11_7_verify_and_events_json_agree_with_the_file(half):
     assert not rest and list(chain(half.id, lines))[-1] in half("verify", half.id, code=0).stdout
 
 
-def test_s11_2_every_prefix_of_a_log_is_a_legal_log(sluice):
+def test_d02_s11_2_every_prefix_of_a_log_is_a_legal_log(sluice):
     """Cut at every line end: deciding on the recovered state yields what is missing."""
     sluice.go({"a": 'echo n=1 >"$SLUICE_OUTPUT"', "g": {"gate": "hard", "run": "true"},
                "r": {"run": "[ $SLUICE_ATTEMPT = 1 ] || exit 75", "retry": {"max_attempts": 2, "initial": "1ms"}},
@@ -424,7 +424,7 @@ def test_s11_8_a_directory_without_a_whole_first_line_is_no_run(half):
         assert half.raw() == bad
 
 
-def test_a_copied_run_directory_is_a_run(half):
+def test_d36_a_copied_run_directory_is_a_run(half):
     subprocess.run(["cp", "-r", half.run_dir(), half.root / half.id], check=True)
     half("verify", half.root / half.id, code=0)
     half("resume", half.root / half.id, code=0)

@@ -84,7 +84,7 @@ def test_s9_4_a_log_with_another_history_is_refused(sluice):
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage", b"{}", b'{"format":1,"run_id":"other","seq":9}', None, "cut", "flip"])
-def test_s9_4_a_checkpoint_that_is_missing_or_damaged_is_made_anew(sluice, damage):
+def test_d32_s9_4_a_checkpoint_that_is_missing_or_damaged_is_made_anew(sluice, damage):
     sluice.go(STEPS, code=1)
     path = sluice.run_dir() / "checkpoint.json"
     text = path.read_bytes()

@@ -42,12 +42,12 @@ def judged(figures, least):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", all_shapes())
-def test_d05_a_power_cut_takes_nothing_that_anybody_was_told_of(sluice_program, shape):
+def test_d05_x03_a_power_cut_takes_nothing_that_anybody_was_told_of(sluice_program, shape):
     figures = campaign("--images", IMAGES, "--shape", shape, "--seed", 5, program=sluice_program)
     judged(figures, IMAGES * 9 // 10)
 
 
-def test_d05_some_power_cuts_of_a_plain_run(sluice_program):
+def test_d05_x03_some_power_cuts_of_a_plain_run(sluice_program):
     judged(campaign("--images", 30, "--shape", "linear", "--seed", 9, program=sluice_program), 20)
 
 

@@ -50,9 +50,39 @@ def test_the_rules_of_a_promise_are_rules(title, body):
         assert not item or f"**{rule}**" in CONTRACT or re.search(rf"^{item}\. \*\*", CONTRACT, re.M), rule
 
 
+def files_with(fault):
+    """The files, below test/, that have a test with the id in its name."""
+    name = re.compile(rf"(?:^def test_|^static void )(?:\w+_)?{fault.lower()}_\w+\(", re.M)
+    files = [*(ROOT / "test").rglob("*.py"), *(ROOT / "test").rglob("*_test.c")]
+    return {str(path.relative_to(ROOT / "test")) for path in files if name.search(path.read_text())}
+
+
+def faults(text):
+    return {row[0]: set(re.findall(r"`([\w/.]+)`", row[1]))
+            for row in re.findall(r"^\| ([DPXS]\d\d) \|.*\| ([^|]*) \|$", text, re.M)}
+
+
+@pytest.mark.parametrize("fault", faults(DOCUMENT))
+def test_a_fault_names_the_files_that_make_it(fault):
+    there = files_with(fault)
+    if fault.startswith("S"):  # rules of the contract have the same letter
+        there &= faults(DOCUMENT)[fault]
+    row = ", ".join(f"`{path}`" for path in sorted(there))
+    assert there and faults(DOCUMENT)[fault] == there, f"the row of {fault} should name {row}"
+
+
+def test_every_id_in_the_name_of_a_test_is_explained():
+    names = re.compile(r"(?:^def test_|^static void )(?:\w+_)?([dpx]\d\d)_\w+\(", re.M)
+    for path in [*(ROOT / "test").rglob("*.py"), *(ROOT / "test").rglob("*_test.c")]:
+        unknown = {name.upper() for name in names.findall(path.read_text())} - set(faults(DOCUMENT))
+        assert not unknown, f"{path}: {unknown}"
+
+
 def test_the_check_can_fail():
     assert promises("## A\n\n### P\n\ntext\n")[0] == ("P", "\n\ntext\n")
     assert not named("no test\n")
     assert missing([("test/structure/test_guarantees.py", "nothing_of_the_kind")])
     assert missing([("test/no_such_file.py", "a")])
     assert not missing([("test/structure/test_guarantees.py", "the_check_can_fail")])
+    assert faults("| D99 | f | w | `a/b.py`, `c_test.c` |\n") == {"D99": {"a/b.py", "c_test.c"}}
+    assert not files_with("D99") and files_with("P01")
