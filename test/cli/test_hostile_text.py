@@ -95,7 +95,7 @@ def test_every_verb_is_put_to_the_test():
 
 
 @pytest.mark.parametrize("words", QUERIES, ids=" ".join)
-def test_s20_what_is_shown_of_a_hostile_run_is_harmless(hostile, words):
+def test_what_is_shown_of_a_hostile_run_is_harmless(hostile, words):
     shows = words[0] in ("summary", "events", "plan") and "--tail" not in words or words == ["logs", "h"]
     words = [hostile.file if word == "FILE" else word for word in words]
     for env in (DUMB, {"NO_COLOR": ""}):
@@ -131,7 +131,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("index", range(len(WRONG)))
-def test_s20_a_refusal_shows_hostile_words_harmless(hostile, index):
+def test_a_refusal_shows_hostile_words_harmless(hostile, index):
     words = [hostile.file if word == "FILE" else word for word in WRONG[index]]
     code, seen = hostile.on_terminal(*words)
     harmless(seen)

@@ -39,13 +39,13 @@ steps:
     ["summary", "r", "--json"], ["list"], ["list", "--json"], ["list", "-o", "csv"],
     ["verify", "r"], ["resume", "r"], ["run", "p.yaml"], ["run", "-v", "p.yaml"], ["plan", "p.yaml"],
 ], ids=" ".join)
-def test_s20_no_verb_passes_control_bytes_to_a_terminal(hostile, words):
+def test_no_verb_passes_control_bytes_to_a_terminal(hostile, words):
     for env in ({}, {"NO_COLOR": "1"}):
         _, seen = hostile.on_terminal(*words, env=env)
         assert harmless(seen), seen
 
 
-def test_s20_hostile_output_is_shown_escaped(hostile):
+def test_hostile_output_is_shown_escaped(hostile):
     _, seen = hostile.on_terminal("logs", "r", "talk")
     text = seen.decode()
     for part in SHOWN:

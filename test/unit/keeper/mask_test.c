@@ -58,7 +58,7 @@ static void in_pieces(struct mask *mask, struct str whole, size_t piece_max, str
 	mask_end(mask, out);
 }
 
-static void s15_any_pieces_give_what_the_whole_gives(void **state)
+static void any_pieces_give_what_the_whole_gives(void **state)
 {
 	struct str secrets[] = {STR("aab"), STR("aabaab"), STR("baa"), STR("abababab"),
 				STR("bbbbbbbbbb")};
@@ -99,7 +99,7 @@ static void expect(const struct str *secrets, size_t count, const char *from, co
 	buf_fini(&out);
 }
 
-static void s15_the_common_forms_of_a_secret_are_masked(void **state)
+static void the_common_forms_of_a_secret_are_masked(void **state)
 {
 	struct str quoted[] = {STR("pa\"ss/w\nord")};
 	struct str plain[] = {STR("pass word&1")};
@@ -173,8 +173,8 @@ static void nothing_to_mask_changes_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(s15_any_pieces_give_what_the_whole_gives),
-	    cmocka_unit_test(s15_the_common_forms_of_a_secret_are_masked),
+	    cmocka_unit_test(any_pieces_give_what_the_whole_gives),
+	    cmocka_unit_test(the_common_forms_of_a_secret_are_masked),
 	    cmocka_unit_test(a_secret_within_base64_is_masked_at_every_offset),
 	    cmocka_unit_test(short_secrets_are_masked_as_they_are_only),
 	    cmocka_unit_test(nothing_to_mask_changes_nothing),
