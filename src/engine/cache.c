@@ -219,6 +219,7 @@ static enum err_code key_make(struct engine *engine, uint32_t step, const struct
 struct loading {
 	struct cache *cache;
 	struct str run_id;
+	size_t before; /* so many successes are of other runs */
 	struct decide_artifact artifacts[DECIDE_EVENTS_MAX]; /* of the attempt that is being read */
 	size_t artifacts_count;
 	struct str quality;
@@ -314,6 +315,17 @@ static enum err_code load_success(struct loading *loading, const struct event *e
 	return ERR_OK;
 }
 
+/* What was undone, be it only in part, stands for nothing any more. */
+static void drop_undone(struct loading *loading, const struct event *event)
+{
+	struct str id = event_text(event, EVENT_FIELD_STEP_ID);
+
+	for (size_t i = loading->before; i < loading->cache->count; i++) {
+		if (str_eq(loading->cache->list[i]->step_id, id))
+			loading->cache->list[i]->key = STR_NONE; /* fits no key */
+	}
+}
+
 static enum err_code load_event(void *arg, const struct event *event, struct str line,
 				struct err *err)
 {
@@ -327,6 +339,8 @@ static enum err_code load_event(void *arg, const struct event *event, struct str
 		loading->quality = keep(loading->cache, event_text(event, EVENT_FIELD_DATA));
 	} else if (event->type == EVENT_STEP_SUCCEEDED && event_has(event, EVENT_FIELD_CACHE_KEY)) {
 		return load_success(loading, event, err);
+	} else if (event->type == EVENT_COMPENSATION_STARTED) {
+		drop_undone(loading, event);
 	}
 	return ERR_OK;
 }
@@ -350,7 +364,6 @@ static enum err_code load_run(struct engine *engine, struct str run_id, struct e
 	AUTO(mem_drop) struct loading *loading = NULL;
 	struct log_reading reading = {.end = LOG_END_DAMAGED};
 	struct err own = ERR_INIT;
-	size_t before = cache->count;
 
 	if (map_get(&cache->sources, run_id) != MAP_NONE)
 		return ERR_OK;
@@ -359,6 +372,7 @@ static enum err_code load_run(struct engine *engine, struct str run_id, struct e
 		return mem_err(err);
 	cache->is_short = false;
 	loading->cache = cache;
+	loading->before = cache->count;
 	loading->run_id = run_id; /* of the index, which lives as long */
 	if (map_add(&cache->sources, run_id, 0, err) != ERR_OK)
 		return err->code;
@@ -370,7 +384,7 @@ static enum err_code load_run(struct engine *engine, struct str run_id, struct e
 		return mem_err(err);
 	if (reading.end == LOG_END_WHOLE || reading.end == LOG_END_TORN)
 		return ERR_OK;
-	for (size_t i = before; i < cache->count; i++)
+	for (size_t i = loading->before; i < cache->count; i++)
 		cache->list[i]->key = STR_NONE; /* fits no key */
 	return ERR_OK;
 }

@@ -259,3 +259,15 @@ def test_a_cached_step_says_so_as_it_succeeds(sluice):
     path = sluice.pipeline({"a": {"run": "true", "cache": True, "inputs": []}})
     assert "(cached)" not in sluice("run", path, "--run-id", "r1", code=0).stderr
     assert "a succeeded (cached)\n" in sluice("run", path, "--run-id", "r2", code=0).stderr
+
+
+def test_s10_2_what_was_undone_is_not_taken(sluice):
+    steps = {"a": {"run": "echo x >>ran", "cache": True, "inputs": [], "compensate": {"run": "echo x >>undone"}},
+             "b": {"run": "test -e works", "on_failure": "compensate"}}
+    again(sluice, steps, "r1", code=None)
+    assert (sluice.root / "undone").exists() and sluice.log("r1").of("step.compensated", "a")
+    (sluice.root / "works").touch()
+    again(sluice, steps, "r2")
+    assert ran(sluice) == 2 and cached(sluice, "r2") is None
+    again(sluice, steps, "r3")
+    assert ran(sluice) == 2 and cached(sluice, "r3") == "r2/a/0"
