@@ -23,7 +23,7 @@ struct options {
 
 struct totals {
 	uint64_t scenarios, compared, lives, crashes, keeper_kills, power_cuts, faults, execs,
-	    undos, changes, parts, ticks;
+	    undos, changes, parts, agains, taken, ticks;
 	int64_t virtual_ns;
 	struct sha256 hash;
 };
@@ -81,6 +81,8 @@ static void add(struct totals *totals, const struct sim_result *result)
 	totals->undos += result->undos;
 	totals->changes += result->changes;
 	totals->parts += result->parts;
+	totals->agains += result->agains;
+	totals->taken += result->taken;
 	totals->ticks += result->ticks;
 	totals->virtual_ns += result->virtual_ns;
 	sha256_add(&totals->hash, result->hash, sizeof(result->hash));
@@ -96,7 +98,8 @@ static void print_totals(const struct totals *totals, double seconds)
 	(void)printf(
 	    "%llu scenarios in %.1f s (%.0f a second), %llu compared with a run without accidents\n"
 	    "%llu engines, %llu crashes, %llu keepers killed, %llu power cuts, %llu disk faults\n"
-	    "%llu runs of a part, %llu definitions changed\n"
+	    "%llu runs of a part, %llu definitions changed, %llu second runs, %llu successes taken "
+	    "from the first\n"
 	    "%llu commands and %llu compensations executed, %llu ticks, %.1f days of virtual "
 	    "time\n",
 	    (unsigned long long)totals->scenarios, seconds,
@@ -105,6 +108,7 @@ static void print_totals(const struct totals *totals, double seconds)
 	    (unsigned long long)totals->crashes, (unsigned long long)totals->keeper_kills,
 	    (unsigned long long)totals->power_cuts, (unsigned long long)totals->faults,
 	    (unsigned long long)totals->parts, (unsigned long long)totals->changes,
+	    (unsigned long long)totals->agains, (unsigned long long)totals->taken,
 	    (unsigned long long)totals->execs, (unsigned long long)totals->undos,
 	    (unsigned long long)totals->ticks,
 	    (double)totals->virtual_ns / (double)(86400 * NS_PER_S));

@@ -36,6 +36,8 @@ void sim_check_free(struct sim_check *check)
 	if (!check)
 		return;
 	mem_free(check->acks);
+	mem_free(check->origins);
+	buf_fini(&check->log);
 	mem_free(check);
 }
 
@@ -129,6 +131,8 @@ void sim_check_exec(struct sim_check *check, uint32_t step, uint32_t attempt, bo
 	}
 	if (attempt < ATTEMPTS_MAX)
 		check->executed[step][attempt] = 1;
+	if (check->plan->steps[step].is_cached)
+		sim_check_note_origin(check, step, attempt);
 }
 
 void sim_check_undo(struct sim_check *check, uint32_t step, uint32_t attempt, bool is_alive_beside)
@@ -153,7 +157,8 @@ void sim_check_undo(struct sim_check *check, uint32_t step, uint32_t attempt, bo
 
 void sim_check_definition(struct sim_check *check, uint32_t step, bool is_next)
 {
-	bool is_due = check->facts.is_changed && check->plan->steps[step].is_changed;
+	bool is_due = (check->plan->is_next || check->facts.is_changed) &&
+		      check->plan->steps[step].is_changed;
 
 	if (is_next != is_due)
 		sim_check_fail(check, "S9.3", "%s is executed by the %s definition",

@@ -29,6 +29,13 @@ void sim_check_fail(struct sim_check *check, const char *rule, const char *forma
 /* "S8.2: text", NULL while all rules hold. */
 const char *sim_check_failure(const struct sim_check *check);
 
+/* sim_check_cache.c: this run is over for good; later ones may take what its log has by now. */
+void sim_check_keep(struct sim_check *check);
+/* The run may take from an earlier one, whose oracle lives as long and is borrowed. */
+void sim_check_follow(struct sim_check *check, const struct sim_check *earlier);
+/* How many successes were taken, by the log. */
+uint64_t sim_check_taken(const struct sim_check *check);
+
 /* A process is about to be made for an attempt: its intent must be durable, it must not have run
  * before, nothing of the step may be alive, no failed gate may stand above it (S1.2, S1.4,
  * S8.2). */

@@ -34,6 +34,10 @@ struct fact {
 	bool is_undo_due;       /* it must: nobody has to decide anything about it */
 	uint32_t undos;         /* compensation.started */
 	uint32_t undo_failures; /* in this rollback */
+	uint32_t successes;
+	uint64_t outputs; /* a hash of those of its last success */
+	uint64_t figures; /* of the quality of the attempt that runs */
+	uint64_t updates; /* and of its context updates; 0 = it made none */
 };
 
 /* What the durable lines say of the run. */
@@ -54,6 +58,14 @@ struct facts {
 	bool is_rolling_back; /* run.rollback_started, at some time */
 	bool is_undo_over;    /* in this rollback a compensation failed for good */
 	uint32_t undoing;     /* the step whose compensation runs, STEP_NONE */
+	uint64_t taken;       /* successes of an earlier run that stand for a step */
+};
+
+/* What a command got. */
+struct origin {
+	uint32_t step, attempt;
+	uint64_t definition;            /* the step's text and the parameter */
+	uint64_t inputs[SIM_STEPS_MAX]; /* from each step above; 0 = cannot be told */
 };
 
 /* A line that an observer was told. */
@@ -77,6 +89,10 @@ struct sim_check {
 	uint8_t
 	    meant[SEQ_MAX]; /* by the number of an override: for which definition it was given */
 	enum sim_meant meaning; /* of overrides that were not seen yet */
+	struct origin *origins; /* of all that was executed */
+	size_t origins_count, origins_capacity;
+	struct buf log;                  /* sim_check_keep */
+	const struct sim_check *earlier; /* NULL = there was no run before */
 	bool is_vague; /* the log lost a tail: not all that was executed is known any more */
 	bool has_failed;
 	char failure[400];
@@ -96,6 +112,16 @@ bool sim_check_is_to_undo(const struct sim_check *check, uint32_t step);
 
 /* sim_check_step.c: take in a line about a step; a line of any other kind changes nothing. */
 void sim_check_read_step(struct sim_check *check, uint32_t step, const struct sim_line *line);
+
+/* sim_check_step.c: by what it did the attempt may have succeeded. */
+bool sim_check_may_succeed(const struct sim_plan *plan, uint32_t step, uint32_t attempt);
+
+/* sim_check_cache.c: a command is executed, with what it gets by the log. */
+void sim_check_note_origin(struct sim_check *check, uint32_t step, uint32_t attempt);
+/* What a success hands on. */
+void sim_check_note_values(struct sim_check *check, uint32_t step, const struct sim_line *line);
+/* A success that is another's: of equal definition and inputs, whole, and not undone. */
+void sim_check_read_taken(struct sim_check *check, uint32_t step, const struct sim_line *line);
 
 /* sim_check_run.c: take in the next line of the log. */
 void sim_check_read(struct sim_check *check, const struct sim_line *line);

@@ -67,6 +67,7 @@ static void on_started(struct sim_check *check, uint32_t step, const struct sim_
 	fact->is_gate_closed = false; /* it is asked again */
 	fact->is_passed = false;
 	fact->is_judged = false;
+	fact->figures = 0;
 	fact->attempt = line->attempt;
 	fact->started++;
 	fact->state = 'R';
@@ -92,7 +93,7 @@ static bool ends(struct sim_check *check, uint32_t step, const struct sim_line *
 }
 
 /* Could the attempt have succeeded, by what it did? */
-static bool may_succeed(const struct sim_plan *plan, uint32_t step, uint32_t attempt)
+bool sim_check_may_succeed(const struct sim_plan *plan, uint32_t step, uint32_t attempt)
 {
 	const struct sim_step *def = &plan->steps[step];
 	struct sim_act act;
@@ -133,6 +134,18 @@ void sim_check_approvals(struct sim_check *check, uint32_t step, uint32_t attemp
 			       attempt, approvals, def->approvals);
 }
 
+static void check_own_success(struct sim_check *check, uint32_t step, const struct sim_line *line)
+{
+	const struct sim_step *def = &check->plan->steps[step];
+
+	if (!sim_check_may_succeed(check->plan, step, line->attempt))
+		sim_check_fail(check, "S1.3", "%s.%u succeeded, and did not", def->id,
+			       line->attempt);
+	if (!def->is_noop && !check->is_vague && !check->executed[step][line->attempt])
+		sim_check_fail(check, "S1.3", "%s.%u succeeded without having run", def->id,
+			       line->attempt);
+}
+
 static void on_succeeded(struct sim_check *check, uint32_t step, const struct sim_line *line)
 {
 	const struct sim_step *def = &check->plan->steps[step];
@@ -144,12 +157,11 @@ static void on_succeeded(struct sim_check *check, uint32_t step, const struct si
 	fact->is_gate_bad = false;
 	fact->is_gate_closed = false;
 	sim_check_approvals(check, step, line->attempt);
-	if (!may_succeed(check->plan, step, line->attempt))
-		sim_check_fail(check, "S1.3", "%s.%u succeeded, and did not", def->id,
-			       line->attempt);
-	if (!def->is_noop && !check->is_vague && !check->executed[step][line->attempt])
-		sim_check_fail(check, "S1.3", "%s.%u succeeded without having run", def->id,
-			       line->attempt);
+	sim_check_note_values(check, step, line);
+	if (line->cached_from.len)
+		sim_check_read_taken(check, step, line);
+	else
+		check_own_success(check, step, line);
 	if (def->has_quality && !fact->is_judged)
 		sim_check_fail(check, "S5.5", "%s.%u succeeded, and its figures are not recorded",
 			       def->id, line->attempt);
@@ -268,6 +280,7 @@ static void on_judged(struct sim_check *check, uint32_t step, const struct sim_l
 	struct fact *fact = &check->facts.steps[step];
 
 	fact->is_judged = fact->is_running && line->attempt == fact->attempt;
+	fact->figures = hash_text(1, sim_scan_object(line->text, "data"));
 }
 
 static void on_approved(struct sim_check *check, uint32_t step, const struct sim_line *line)

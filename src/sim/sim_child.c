@@ -73,7 +73,7 @@ static void write_result(struct sim_world *world, const struct sim_child *child)
 
 	if (!child->act.result[0])
 		return;
-	(void)snprintf(path, sizeof(path), SIM_RUN_PATH "/out/%s%s.%u.json",
+	(void)snprintf(path, sizeof(path), "%s/out/%s%s.%u.json", world->run_path,
 		       world->plan->steps[child->step].id, child->is_undo ? ".comp" : "",
 		       child->number);
 	buf_text(&text, child->act.result);
@@ -84,7 +84,8 @@ static void write_result(struct sim_world *world, const struct sim_child *child)
 			buf_clear(&text);
 			buf_text(&text, "{\"outputs\":{\"ok\":true,\"pad\":\"");
 			for (size_t i = 0; i < LARGE_BYTES; i++)
-				buf_byte(&text, (char)('a' + (i + child->number) % 26));
+				buf_byte(&text,
+					 (char)('a' + (i + child->number + child->act.salt) % 26));
 			buf_text(&text, "\"}}");
 		}
 	}

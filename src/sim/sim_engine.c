@@ -257,7 +257,7 @@ bool sim_engine_start(struct sim_run *run)
 	struct engine_start start = {
 	    .model = run->model,
 	    .source = buf_view(&run->yaml),
-	    .run_id = STR(SIM_RUN_ID),
+	    .run_id = str_of(run->world.run_id),
 	    .params = params,
 	    .seed = run->plan.seed,
 	    .trace_id = STR("0123456789abcdef0123456789abcdef"),
@@ -268,7 +268,7 @@ bool sim_engine_start(struct sim_run *run)
 	enum err_code code;
 
 	BUG_IF(!params);
-	params[0] = STR("3");
+	params[0] = str_of(run->plan.limit);
 	put_given(run, &given);
 	start.given = buf_view(&given);
 	sim_trace(&run->world, "an engine gives birth to the run");
@@ -352,7 +352,7 @@ bool sim_engine_resume(struct sim_run *run, bool overrides, bool changes)
 	struct str gates[SIM_STEPS_MAX];
 	struct err err = ERR_INIT;
 	size_t bad = bad_gates(run, gates);
-	struct engine_resume resume = {.path = SIM_RUN_PATH, .observer = {on_line, run}};
+	struct engine_resume resume = {.path = run->world.run_path, .observer = {on_line, run}};
 	enum err_code code;
 
 	resume.resume.person = (struct decide_person){STR("anna"), STR("accepted"), 1000, 77};
@@ -403,7 +403,7 @@ bool sim_engine_rollback(struct sim_run *run)
 {
 	struct engine_ports ports = ports_of(run, &run->world.engine);
 	struct engine_rollback rollback = {
-	    .path = SIM_RUN_PATH,
+	    .path = run->world.run_path,
 	    .person = {STR("bert"), STR("undo it"), 1000, 78},
 	    .observer = {on_line, run},
 	};
@@ -448,7 +448,7 @@ static void compare_with_replay(struct sim_run *run)
 	struct fold_run fold;
 	struct err err = ERR_INIT;
 
-	if (rundir_open(&run->reader.vfs, SIM_RUN_PATH, &dir, &err) != ERR_OK ||
+	if (rundir_open(&run->reader.vfs, run->world.run_path, &dir, &err) != ERR_OK ||
 	    fold_read(dir, &run->limits, NULL, NULL, &fold, &err) != ERR_OK) {
 		sim_check_fail(run->world.check, "S11.4", "a reader cannot read: %s", err.text);
 		return;
@@ -576,7 +576,7 @@ bool sim_engine_decide(struct sim_run *run, const struct engine_ask *wanted)
 	ask.arg = &answer;
 	sim_trace(&run->world, "somebody decides on a run that nobody owns");
 	proc_begin(run);
-	code = engine_open_idle(&ports, SIM_RUN_PATH, &run->engine, &err);
+	code = engine_open_idle(&ports, run->world.run_path, &run->engine, &err);
 	if (code == ERR_OK)
 		code = engine_ask(run->engine, &ask, &err);
 	if (code == ERR_OK)
@@ -595,7 +595,7 @@ void sim_engine_intrude(struct sim_run *run)
 {
 	struct sim_proc proc;
 	struct engine_ports ports = ports_of(run, &proc);
-	struct engine_resume resume = {.path = SIM_RUN_PATH};
+	struct engine_resume resume = {.path = run->world.run_path};
 	struct engine *engine = NULL;
 	enum engine_resumed resumed;
 	struct err err = ERR_INIT;

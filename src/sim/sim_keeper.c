@@ -55,8 +55,10 @@ static bool is_armed(const struct sim_world *world, const struct exec_token *tok
 {
 	struct str content = STR_NONE;
 	struct record record;
+	char path[64];
 
-	if (!sim_disk_peek(world->disk, SIM_RUN_PATH "/attempts.log", false, &content))
+	(void)snprintf(path, sizeof(path), "%s/attempts.log", world->run_path);
+	if (!sim_disk_peek(world->disk, path, false, &content))
 		return false;
 	for (size_t at = content.len / RECORD_BYTES * RECORD_BYTES; at > 0; at -= RECORD_BYTES) {
 		if (record_decode((const unsigned char *)content.ptr + at - RECORD_BYTES,

@@ -245,7 +245,7 @@ static void child_text(const struct sim_world *world, const struct sim_child *ch
 	    .attempt = child->number,
 	};
 
-	token_text(STR(SIM_RUN_ID), &token, text);
+	token_text(str_of(world->run_id), &token, text);
 }
 
 /* Kill once; true when something that was meant lives on. */

@@ -12,6 +12,8 @@
 #define STREAM_ACT   2
 #define STREAM_UNDO  3
 #define STREAM_MORE  4
+#define STREAM_CACHE 5
+#define STREAM_AGAIN 6
 
 /* ------------------------------------------------------------------------------- the shape */
 
@@ -185,11 +187,47 @@ static void make_more(struct sim_plan *plan, uint64_t seed)
 	plan->selected = sim_rand_below(&rand, plan->steps_count);
 }
 
+static void make_cache(struct sim_plan *plan, uint64_t seed)
+{
+	struct sim_rand rand = sim_rand_fork(seed, STREAM_CACHE);
+
+	if (!sim_rand_chance(&rand, 130))
+		return;
+	for (uint32_t i = 0; i < plan->steps_count; i++) {
+		struct sim_step *step = &plan->steps[i];
+
+		step->is_cached = !step->is_noop && sim_rand_chance(&rand, 800);
+		plan->has_cache = plan->has_cache || step->is_cached;
+	}
+}
+
+void sim_plan_again(struct sim_plan *plan)
+{
+	struct sim_rand rand = sim_rand_fork(plan->seed, STREAM_AGAIN);
+	uint32_t edited_per_mille = sim_rand_chance(&rand, 300) ? 200 : 0;
+	uint32_t salted_per_mille = sim_rand_chance(&rand, 500) ? 400 : 0;
+	bool is_better = sim_rand_chance(&rand, 300);
+
+	plan->has_next = false;
+	plan->is_next = sim_rand_chance(&rand, 250);
+	plan->limit = sim_rand_chance(&rand, 150) ? "4" : "3";
+	for (uint32_t i = 0; i < plan->steps_count; i++) {
+		struct sim_step *step = &plan->steps[i];
+
+		if (sim_rand_chance(&rand, edited_per_mille))
+			step->grace_ns += NS_PER_S;
+		if (sim_rand_chance(&rand, salted_per_mille))
+			step->salt = 1000;
+		if (is_better)
+			step->bad_attempts = 0;
+	}
+}
+
 void sim_plan_make(struct sim_plan *plan, uint64_t seed)
 {
 	struct sim_rand rand = sim_rand_fork(seed, STREAM_SHAPE);
 
-	*plan = (struct sim_plan){.seed = seed};
+	*plan = (struct sim_plan){.seed = seed, .limit = "3"};
 	plan->steps_count = 1 + sim_rand_below(&rand, SIM_STEPS_MAX);
 	if (sim_rand_chance(&rand, 400))
 		plan->steps_count = 1 + sim_rand_below(&rand, 4);
@@ -198,6 +236,7 @@ void sim_plan_make(struct sim_plan *plan, uint64_t seed)
 		make_step(&rand, plan, i);
 	make_undos(plan, seed);
 	make_more(plan, seed);
+	make_cache(plan, seed);
 	if (sim_rand_chance(&rand, 120))
 		plan->timeout_ns = sim_rand_between(&rand, 2, 300) * NS_PER_S;
 	if (sim_rand_chance(&rand, 60))
@@ -285,6 +324,8 @@ static void put_command(const struct sim_step *step, bool is_next, struct buf *o
 		buf_text(out, "    output_limit: 64KiB\n");
 	if (step->has_result)
 		buf_text(out, "    outputs: {ok: {type: bool, required: true}, n: {type: int}}\n");
+	if (step->is_cached)
+		buf_text(out, "    inputs: []\n    cache: true\n");
 	if (step->has_quality)
 		buf_fmt(out, "    quality: {min_valid_rate: 0.9, severity: %s}\n",
 			step->is_quality_soft ? "soft" : "hard");
@@ -309,6 +350,18 @@ static void put_undo(const struct sim_step *step, struct buf *out)
 		    undo->max_attempts);
 }
 
+void sim_plan_step_yaml(const struct sim_plan *plan, uint32_t index, bool is_next, struct buf *out)
+{
+	const struct sim_step *step = &plan->steps[index];
+
+	buf_fmt(out, "  %s:\n", step->id);
+	put_command(step, is_next, out);
+	put_order(plan, step, out);
+	put_gate(step, out);
+	put_policy(plan, step, out);
+	put_undo(step, out);
+}
+
 void sim_plan_yaml(const struct sim_plan *plan, bool is_next, struct buf *out)
 {
 	static const char *const syncs[] = {"always", "interval:50ms", "never"};
@@ -319,16 +372,8 @@ void sim_plan_yaml(const struct sim_plan *plan, bool is_next, struct buf *out)
 	if (plan->timeout_ns)
 		buf_fmt(out, "timeout: %llds\n", (long long)(plan->timeout_ns / NS_PER_S));
 	buf_text(out, "steps:\n");
-	for (uint32_t i = 0; i < plan->steps_count; i++) {
-		const struct sim_step *step = &plan->steps[i];
-
-		buf_fmt(out, "  %s:\n", step->id);
-		put_command(step, is_next, out);
-		put_order(plan, step, out);
-		put_gate(step, out);
-		put_policy(plan, step, out);
-		put_undo(step, out);
-	}
+	for (uint32_t i = 0; i < plan->steps_count; i++)
+		sim_plan_step_yaml(plan, i, is_next, out);
 }
 
 /* ------------------------------------------------------------------------------ an attempt */
@@ -419,7 +464,8 @@ void sim_plan_act(const struct sim_plan *plan, uint32_t index, uint32_t attempt,
 		(void)snprintf(
 		    act->result, sizeof(act->result),
 		    "{\"outputs\":{\"ok\":true,\"n\":%u},\"context_updates\":{\"last_%s\":%u}}",
-		    attempt, step->id, attempt);
+		    attempt + step->salt, step->id, attempt + step->salt);
+	act->salt = step->salt;
 	act->has_large_result = step->has_result && sim_rand_chance(&rand, 50);
 	if (attempt < step->bad_attempts) {
 		act->deed = step->deed;

@@ -70,6 +70,8 @@ struct sim_step {
 	bool has_quality; /* a threshold for the figures of its result */
 	bool is_quality_soft;
 	bool is_changed; /* by the second definition */
+	bool is_cached;
+	uint32_t salt; /* its results are others than in the run before */
 };
 
 /* Which part of the pipeline is run (S9.5): `selected` and what it needs, or it and all below. */
@@ -86,7 +88,10 @@ struct sim_plan {
 	enum sim_sync sync;
 	enum sim_part part;
 	uint32_t selected;
-	bool has_next; /* somebody may give the run a second definition (S9.3) */
+	bool has_next;     /* somebody may give the run a second definition (S9.3) */
+	bool is_next;      /* it has that one from its birth */
+	bool has_cache;    /* of some steps an earlier success may be taken */
+	const char *limit; /* the value of its parameter */
 };
 
 /* What one attempt does. */
@@ -106,10 +111,16 @@ struct sim_act {
 	uint64_t bytes_per_s;  /* of output */
 	char result[512];      /* its result file; empty = none */
 	bool has_large_result; /* padded beyond what an event may hold */
+	uint32_t salt;         /* of that padding */
 };
 
 /* All that the seed means for the pipeline; the same for the same seed. */
 void sim_plan_make(struct sim_plan *plan, uint64_t seed);
+/* Make it that of a second run, which may take from the first: the same, or of other parameters, of
+ * the second definition, of other texts of some steps, of other results. */
+void sim_plan_again(struct sim_plan *plan);
+/* Append what the pipeline file says of a step. */
+void sim_plan_step_yaml(const struct sim_plan *plan, uint32_t step, bool is_next, struct buf *out);
 /* Append the pipeline as a pipeline file; with is_next the second definition. */
 void sim_plan_yaml(const struct sim_plan *plan, bool is_next, struct buf *out);
 /* What an attempt of a step will do, however often it is asked. */

@@ -1,6 +1,7 @@
 /* sim_run.h - one scenario under way: shared by the files that drive it.
  *
  *   sim_scenario.c   what happens in which order, and the verdict
+ *   sim_again.c      a second run, which may take from the first
  *   sim_engine.c     an engine's life: ports, executor, start, tick, death
  *   sim_people.c     those who approve, reject, stop, override */
 #ifndef SIM_SIM_RUN_H
@@ -51,6 +52,21 @@ struct sim_run {
 	int64_t person_ns; /* when somebody looks next */
 	struct sim_result result;
 };
+
+/* sim_scenario.c: whatever lives of the run is killed; the storage stays. */
+void sim_run_leave(struct sim_run *run);
+
+/* sim_again.c */
+/* After how many turns the first run is given up, UINT64_MAX = it goes on until it rests. */
+uint64_t sim_again_turns(uint64_t seed);
+/* Has the first run something that a second may take? */
+bool sim_again_is_wanted(const struct sim_run *first);
+/* Nobody goes on with the first run; the index of its successes may be damaged. */
+void sim_again_end_first(struct sim_run *run);
+/* Disk and time are now those of the second run. */
+void sim_again_take_over(struct sim_run *run, struct sim_run *first);
+/* The figures of both. */
+void sim_again_add(const struct sim_result *first, struct sim_result *result);
 
 /* sim_engine.c */
 /* Give birth or take over; false when there is no engine afterwards. */

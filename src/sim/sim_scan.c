@@ -63,8 +63,29 @@ bool sim_scan_line(struct str content, size_t *at, struct sim_line *ret_line)
 	    .has_delay = value_of(text, "delay_ms").len > 0,
 	    .hash = value_of(text, "definition_hash"),
 	    .has_changes = value_of(text, "changes").len > 0,
+	    .cached_from = value_of(text, "cached_from"),
 	};
 	return true;
+}
+
+struct str sim_scan_object(struct str line, const char *name)
+{
+	char key[40];
+	size_t begin;
+	size_t end;
+	int depth = 0;
+
+	(void)snprintf(key, sizeof(key), "\"%s\":{", name);
+	begin = str_find(line, key, 0);
+	if (begin == SIZE_MAX)
+		return STR_NONE;
+	begin += strlen(key) - 1;
+	for (end = begin; end < line.len; end++) {
+		depth += (line.ptr[end] == '{') - (line.ptr[end] == '}');
+		if (depth == 0)
+			break;
+	}
+	return str_cut(line, begin, end + 1);
 }
 
 /* H(n) from H(n-1) and a line; false when the line does not carry it. */

@@ -25,10 +25,15 @@ struct sim_line {
 	bool has_delay;  /* another attempt follows */
 	struct str hash; /* definition_hash */
 	bool has_changes;
+	struct str cached_from;
 };
 
 /* The line that begins at *at; *at moves behind its newline. False when there is no whole one. */
 bool sim_scan_line(struct str content, size_t *at, struct sim_line *ret_line);
+
+/* What follows `"name":` of an object without braces in its texts, with its own; empty when there
+ * is none. */
+struct str sim_scan_object(struct str line, const char *name);
 
 /* Check sequence and chain (S11.1) of all whole lines: NULL when they are right, else what is
  * wrong. *ret_bytes: the end of the last whole line. */

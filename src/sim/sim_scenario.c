@@ -15,6 +15,7 @@
 #define STREAM_DISK 12
 #define STREAM_BACK 13
 #define STREAM_NEXT 14
+#define SECOND      100 /* streams of a second run */
 #define TURNS_MAX   400000
 #define LIVES_MAX   120
 #define VIRTUAL_MAX (40 * INT64_C(86400) * NS_PER_S)
@@ -172,12 +173,19 @@ static void accidents(struct sim_run *run)
 
 /* -------------------------------------------------------------------------- between two engines */
 
+static bool log_peek(const struct sim_run *run, struct str *ret_content)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "%s/events.jsonl", run->world.run_path);
+	return sim_disk_peek(run->world.disk, path, false, ret_content);
+}
+
 static bool is_born(const struct sim_run *run)
 {
 	struct str content = STR_NONE;
 
-	return sim_disk_peek(run->world.disk, SIM_RUN_PATH "/events.jsonl", false, &content) &&
-	       str_has(content, '\n');
+	return log_peek(run, &content) && str_has(content, '\n');
 }
 
 static void let_time_pass(struct sim_run *run)
@@ -297,20 +305,41 @@ static void load(struct sim_run *run, bool is_next, struct buf *yaml, struct mod
 	diags_fini(&diags);
 }
 
-static void run_init(struct sim_run *run, uint64_t seed, bool is_calm, bool is_traced)
+/* `first`: the run before on the same disk, NULL = there was none. */
+static void world_init(struct sim_run *run, uint64_t seed, struct sim_run *first)
 {
-	struct sim_rand fate = sim_rand_fork(seed, STREAM_FATE);
+	struct sim_world *world = &run->world;
+
+	world->plan = &run->plan;
+	world->rand = sim_rand_fork(seed, STREAM_RUN + (first ? SECOND : 0));
+	world->run_id = first ? "r2" : "r";
+	(void)snprintf(world->run_path, sizeof(world->run_path), SIM_HOME "/runs/%s",
+		       world->run_id);
+	if (first) {
+		sim_again_take_over(run, first);
+	} else {
+		world->pid_last = 100;
+		sim_clock_init(&world->clock);
+		world->disk = sim_disk_new(sim_mix(seed, STREAM_DISK));
+	}
+	world->check =
+	    sim_check_new(&run->plan, world->disk, world->run_path, str_of(world->run_id));
+	if (first)
+		sim_check_follow(world->check, first->world.check);
+}
+
+static void run_init(struct sim_run *run, uint64_t seed, bool is_calm, bool is_traced,
+		     struct sim_run *first)
+{
+	struct sim_rand fate = sim_rand_fork(seed, STREAM_FATE + (first ? SECOND : 0));
 	struct sim_world *world = &run->world;
 
 	sim_plan_make(&run->plan, seed);
+	if (first)
+		sim_plan_again(&run->plan);
 	limits_default(&run->limits);
-	world->plan = &run->plan;
-	world->rand = sim_rand_fork(seed, STREAM_RUN);
+	world_init(run, seed, first);
 	world->is_traced = is_traced;
-	world->pid_last = 100;
-	sim_clock_init(&world->clock);
-	world->disk = sim_disk_new(sim_mix(seed, STREAM_DISK));
-	world->check = sim_check_new(&run->plan, world->disk, SIM_RUN_PATH, STR(SIM_RUN_ID));
 	sim_proc_start(&run->reader, world->disk);
 	run->reader.is_spared = true;
 	run->is_calm = is_calm;
@@ -320,36 +349,43 @@ static void run_init(struct sim_run *run, uint64_t seed, bool is_calm, bool is_t
 		choose_rollbacks(run, seed);
 		choose_changes(run, seed);
 	}
-	load(run, false, &run->yaml, &run->model);
+	load(run, run->plan.is_next, &run->yaml, &run->model);
 	if (run->changes)
 		load(run, true, &run->next_yaml, &run->next);
 	if (is_traced)
 		(void)printf("%.*s", STR_ARG(buf_view(&run->yaml)));
 }
 
-static void run_fini(struct sim_run *run)
+void sim_run_leave(struct sim_run *run)
 {
 	struct sim_world *world = &run->world;
 
 	world->engine.is_dead = true;
 	engine_free(run->engine);
-	model_free(run->model);
-	model_free(run->next);
-	buf_fini(&run->yaml);
-	buf_fini(&run->next_yaml);
+	run->engine = NULL;
 	if (world->keeper.state != SIM_KEEPER_NONE)
 		sim_keeper_kill(world);
 	for (size_t i = 0; i < SIM_CONNS_MAX; i++) {
 		if (world->conns[i].is_used && world->conns[i].has_engine_end)
 			sim_conn_close_engine(world, &world->conns[i]);
 	}
-	sim_check_free(world->check);
-	sim_disk_free(world->disk);
 }
 
-static void run_through(struct sim_run *run)
+static void run_fini(struct sim_run *run)
 {
-	for (uint64_t turns = 0; !run->is_over && !sim_run_has_failed(run); turns++) {
+	sim_run_leave(run);
+	model_free(run->model);
+	model_free(run->next);
+	buf_fini(&run->yaml);
+	buf_fini(&run->next_yaml);
+	sim_check_free(run->world.check);
+	sim_disk_free(run->world.disk);
+}
+
+static void run_through(struct sim_run *run, uint64_t turns_max)
+{
+	for (uint64_t turns = 0; turns < turns_max && !run->is_over && !sim_run_has_failed(run);
+	     turns++) {
 		if (turns > TURNS_MAX || run->world.clock.now_ns > VIRTUAL_MAX) {
 			sim_check_fail(run->world.check, "hang", "the run does not come to an end");
 			break;
@@ -378,6 +414,7 @@ static void sum_up(struct sim_run *run)
 	run->result.execs = sim_check_execs(run->world.check);
 	run->result.undos = sim_check_undos(run->world.check);
 	run->result.changes = sim_check_is_changed(run->world.check);
+	run->result.taken = sim_check_taken(run->world.check);
 	run->result.parts = run->plan.part != SIM_PART_ALL;
 	run->result.virtual_ns = run->world.clock.now_ns;
 	run->result.has_failed = failure != NULL;
@@ -398,7 +435,7 @@ static void replay(struct sim_run *run)
 		struct fold_run fold;
 		struct err err = ERR_INIT;
 
-		if (rundir_open(&run->reader.vfs, SIM_RUN_PATH, &dir, &err) != ERR_OK ||
+		if (rundir_open(&run->reader.vfs, run->world.run_path, &dir, &err) != ERR_OK ||
 		    fold_read(dir, &run->limits, NULL, NULL, &fold, &err) != ERR_OK)
 			return; /* it was never born, or a weaker sync was paid for */
 		sim_hash_state(&fold.state, digests[i]);
@@ -406,7 +443,7 @@ static void replay(struct sim_run *run)
 	}
 	if (memcmp(digests[0], digests[1], SHA256_BYTES) != 0)
 		sim_check_fail(run->world.check, "S1.1", "two replays of the log differ");
-	(void)sim_disk_peek(run->world.disk, SIM_RUN_PATH "/events.jsonl", false, &content);
+	(void)log_peek(run, &content);
 	sha256_start(&sha);
 	sha256_add(&sha, digests[0], SHA256_BYTES);
 	sha256_add(&sha, content.ptr, content.len);
@@ -426,8 +463,8 @@ static void compare(uint64_t seed, const struct sim_run *rough, struct sim_resul
 {
 	struct sim_run *calm = run_new();
 
-	run_init(calm, seed, true, false);
-	run_through(calm);
+	run_init(calm, seed, true, false, NULL);
+	run_through(calm, UINT64_MAX);
 	sum_up(calm);
 	result->is_compared = true;
 	if (calm->result.has_failed || strcmp(sim_check_first_end(calm->world.check),
@@ -442,12 +479,29 @@ static void compare(uint64_t seed, const struct sim_run *rough, struct sim_resul
 	mem_free(calm);
 }
 
+/* Another run over the same storage, which takes what it may from the first. */
+static void run_again(uint64_t seed, struct sim_run *first, struct sim_result *result)
+{
+	struct sim_run *run = run_new();
+
+	sim_again_end_first(first);
+	run_init(run, seed, false, first->world.is_traced, first);
+	run_through(run, UINT64_MAX);
+	replay(run);
+	sum_up(run);
+	run->result.is_compared = result->is_compared;
+	sim_again_add(result, &run->result);
+	*result = run->result;
+	run_fini(run);
+	mem_free(run);
+}
+
 void sim_scenario_run(uint64_t seed, bool is_traced, struct sim_result *ret_result)
 {
 	struct sim_run *run = run_new();
 
-	run_init(run, seed, false, is_traced);
-	run_through(run);
+	run_init(run, seed, false, is_traced, NULL);
+	run_through(run, run->plan.has_cache ? sim_again_turns(seed) : UINT64_MAX);
 	replay(run);
 	sum_up(run);
 	*ret_result = run->result;
@@ -455,6 +509,8 @@ void sim_scenario_run(uint64_t seed, bool is_traced, struct sim_result *ret_resu
 	    !sim_check_has_stop(run->world.check) && sim_plan_is_determined(&run->plan) &&
 	    !sim_check_has_lost(run->world.check) && !run->is_damage_allowed)
 		compare(seed, run, ret_result);
+	if (!ret_result->has_failed && sim_again_is_wanted(run))
+		run_again(seed, run, ret_result);
 	run_fini(run);
 	mem_free(run);
 }

@@ -19,6 +19,8 @@ struct sim_result {
 	uint64_t undos;   /* compensations that were executed */
 	uint64_t changes; /* runs that went on by another definition */
 	uint64_t parts;   /* runs of a part of their pipeline */
+	uint64_t agains;  /* second runs over the same storage */
+	uint64_t taken;   /* successes that they took from the first */
 	uint64_t ticks;
 	uint64_t lives; /* engines that were started */
 	int64_t virtual_ns;

@@ -1,6 +1,7 @@
 /* sim_world.h - everything outside of an engine: disk, clocks, the keeper, commands, connections.
  *
- * One world holds one run. The engine that is under test is driven by sim_run.c; the world goes on
+ * One world holds one run; a second run may follow in a world of its own with the same disk. The
+ * engine that is under test is driven by sim_run.c; the world goes on
  * by itself whenever time is let pass, also inside a call of the engine that waits for its
  * keeper. */
 #ifndef SIM_SIM_WORLD_H
@@ -16,8 +17,6 @@
 #define SIM_CHILDREN_MAX 64
 #define SIM_CONNS_MAX    12
 #define SIM_HOME         "/sim"
-#define SIM_RUN_ID       "r"
-#define SIM_RUN_PATH     SIM_HOME "/runs/" SIM_RUN_ID
 
 /* A virtual command: its main process, and what else it made. */
 struct sim_child {
@@ -81,6 +80,8 @@ struct sim_keeper {
 };
 
 struct sim_world {
+	const char *run_id;
+	char run_path[32];
 	const struct sim_plan *plan;
 	struct sim_rand rand; /* delays, cuts of streams, accidents */
 	struct sim_clock clock;
