@@ -400,4 +400,21 @@ BUGS = [
     Bug("what-did-not-change-runs-again", "S9.3: what else succeeded stays", "src/core/apply_change.c",
         "		if (lists->is_changed[i] || lists->is_added[i])\n			graph_mark",
         "		if (lists->is_changed[i] || f->next)\n			graph_mark"),
+
+    # --- what is taken from an earlier run
+    Bug("what-was-undone-is-taken", "S10.2: what was undone stands for nothing", "src/engine/cache.c",
+        "		if (str_eq(loading->cache->list[i]->step_id, id))",
+        "		if (!id.ptr && str_eq(loading->cache->list[i]->step_id, id))"),
+    Bug("the-index-of-the-cache-is-believed", "cache: what the index says is checked in the log", "src/engine/cache.c",
+        "	if (cached->key.ptr && str_eq(cached->key, key) &&",
+        "	if (cached->key.ptr &&"),
+    Bug("the-key-is-without-inputs", "cache: parameters and outputs that it gets are in the key", "src/engine/cache.c",
+        "		if (!is_own(sorted[i]))",
+        "		if (!is_own(sorted[i]) && str_starts(str_of(sorted[i]), \"PATH=\"))"),
+    Bug("the-key-is-without-the-definition", "cache: the step's definition is in the key", "src/engine/cache.c",
+        "	add_text(sha, STR(KEY_VERSION));\n	add_text(sha, buf_view(&text));\n",
+        "	add_text(sha, STR(KEY_VERSION));\n"),
+    Bug("what-was-tolerated-is-taken", "cache: what passed with a warning is never taken", "src/engine/cache.c",
+        "	if (!result->is_ok || result->verdict == VERDICT_FAILED || result->quality_reason.len)",
+        "	if (!result->is_ok)"),
 ]
