@@ -79,6 +79,63 @@ def test_a_bug_is_there_only_while_it_is_looked_at(tmp_path):
             assert there is None and file.read_text() == "one two two\n"
 
 
+class StandIn(run.Worker):
+    """A worker on a copy of one file, a script that is its own test."""
+
+    def __init__(self, folder):
+        self.tree, self.build, self.keep, self.threads, self.seeds = folder, folder / "build", folder, 1, 1
+        (folder / "test.sh").write_text("true\n")
+
+    def run(self, words, check=False, in_memory=False, limit=run.CLEAN_S):
+        return (0, "") if words[0] == "ninja" else super().run(words, check, in_memory, limit)
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "command", lambda *_: ["/bin/sh", tmp_path / "test.sh"])
+    monkeypatch.setattr(run, "sweep", lambda: None)
+    monkeypatch.setattr(run, "LEAST_S", 2)
+    return StandIn(tmp_path)
+
+
+def hunted(worker, text, clean=0):
+    _, state, words, _ = worker.hunt((Bug("x", "y", "test.sh", "true\n", text), clean))
+    return state, words
+
+
+@pytest.mark.slow
+def test_a_bug_that_hangs_is_found_when_the_test_ends_without_it(stand_in):
+    state, words = hunted(stand_in, "sleep 1000\n")
+    assert state == "failed" and re.match("it does not end in 2 s, and in .* without the bug", words)
+    assert (stand_in.tree / "test.sh").read_text() == "true\n"
+    assert hunted(stand_in, "exit 1\n")[0] == "failed"
+    assert hunted(stand_in, "exit 0\n")[0] == "passed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("later, why", [("sleep 1000", "it does not end in 1 s"), ("exit 3", "it ended with 3")])
+def test_a_bug_that_hangs_on_a_busy_machine_is_not_found(stand_in, monkeypatch, later, why):
+    """The machine becomes busy while the bug is there: from then on the test does not pass without it either."""
+    monkeypatch.setattr(run, "LEAST_S", 1)
+    path = stand_in.tree / "test.sh"
+    path.write_text(f"test -e {stand_in.tree}/busy && {later}\ntrue\n")
+    state, words = hunted(stand_in, f"touch {stand_in.tree}/busy; sleep 1000\n")
+    assert state == "hung" and "does not end in 1 s, and nor does it pass now" in words and why in words
+
+
+@pytest.mark.parametrize("clean, limit", [(0, 120), (12, 120), (13, 130), (100, 1000)])
+def test_a_bug_has_ten_times_as_long_as_the_test_without_it(tmp_path, monkeypatch, clean, limit):
+    limits = []
+    worker = StandIn(tmp_path)
+    monkeypatch.setattr(worker, "run", lambda words, limit=None, **_: (limits.append(limit) if limit else None, (0, ""))[1])
+    assert hunted(worker, "false\n", clean)[0] == "passed" and limits == [limit]
+
+
+def test_without_a_bug_the_time_of_the_test_alone_counts(stand_in):
+    by, state, words, seconds = stand_in.look(SIM)
+    assert (by, state, words) == (SIM, "passed", "") and seconds < run.CLEAN_S
+
+
 def test_a_copy_follows_the_source(tmp_path):
     run.sync(tmp_path)
     kept, changed, old = tmp_path / "src/LAYERS", tmp_path / "src/log/log.c", tmp_path / "src/log/old.c"
