@@ -13,7 +13,7 @@ SEED_SECONDS = 120
 FAILURES_MAX = 10
 FAILED = re.compile(r"^FAILED seed (\d+): (.*)$", re.M)
 COUNTED = re.compile(r"(\d+) (scenarios|compared|engines|crashes|keepers killed|power cuts|disk faults|commands"
-                     r"|compensations|ticks)\b")
+                     r"|compensations|ticks|second runs|successes taken)\b")
 
 
 def known_seeds(path=KNOWN):

@@ -64,3 +64,11 @@ def test_the_campaign_prints_one_line_of_figures(tmp_path):
     assert done.returncode == 0 and not figures["failures"]
     assert figures["family"] == "sim" and figures["seed"] == 3
     assert figures["cases"] == 20 + len(known_seeds(KNOWN))
+
+
+def test_second_runs_take_successes_of_the_first(tmp_path):
+    if not PROGRAM.exists():
+        pytest.skip("there is no sluice-sim in build/")
+    hunt = Hunt(PROGRAM, tmp_path, tmp_path / "none", jobs=1)
+    hunt.range(0, 100)
+    assert not hunt.failures and hunt.figures["second_runs"] > 0 and hunt.figures["successes_taken"] > 0
