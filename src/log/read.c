@@ -222,7 +222,7 @@ static enum err_code overlong(struct reader *r, struct err *err)
 	bool more = true;
 
 	while (more) {
-		if (r->have && memchr(r->bytes, '\n', r->have))
+		if (memchr(r->bytes, '\n', r->have))
 			return err_set(err, ERR_CORRUPT, "line %llu: it is over line_bytes=%llu",
 				       (unsigned long long)r->reading.head.seq + 1,
 				       (unsigned long long)r->plan->limits->line_bytes);
@@ -231,7 +231,7 @@ static enum err_code overlong(struct reader *r, struct err *err)
 		if (window_fill(r, &more, err) != ERR_OK)
 			return err->code;
 	}
-	if (r->have && memchr(r->bytes, '\n', r->have))
+	if (memchr(r->bytes, '\n', r->have))
 		return err_set(err, ERR_CORRUPT, "line %llu: it is over line_bytes=%llu",
 			       (unsigned long long)r->reading.head.seq + 1,
 			       (unsigned long long)r->plan->limits->line_bytes);
