@@ -115,8 +115,6 @@ static void pump_free(struct pump *pump)
 
 static void child_free(struct child *child)
 {
-	if (!child)
-		return;
 	for (int i = 0; i < STREAMS; i++) {
 		fd_close(&child->log_fds[i]);
 		pump_free(child->pumps[i]);

@@ -75,24 +75,21 @@ static void conn_poll_out(struct host *host, struct conn *conn, bool on)
 }
 
 /* The peer is gone or cannot be understood. */
-static void conn_lost(struct host *host, uint32_t id)
+static void conn_lost(struct host *host, struct conn *conn)
 {
-	struct conn *conn = conn_find(host, id);
+	uint32_t id = conn->id;
 
-	if (conn)
-		conn_drop(host, conn);
+	conn_drop(host, conn);
 	host_input(host, &(struct machine_input){
 			     .kind = MACHINE_IN_CLOSED, .now_ns = host_now(), .conn = id});
 }
 
 static void conn_send(struct host *host, struct conn *conn)
 {
-	uint32_t id = conn->id;
-
 	/* Over its limit (OUT_BYTES_MAX), or memory was short: something is missing in it. Whoever
 	 * connects anew is told all. */
 	if (conn->out.failed != ERR_OK) {
-		conn_lost(host, id);
+		conn_lost(host, conn);
 		return;
 	}
 	while (conn->out_sent < conn->out.len) {
@@ -106,7 +103,7 @@ static void conn_send(struct host *host, struct conn *conn)
 			return;
 		}
 		if (sent < 0) {
-			conn_lost(host, id);
+			conn_lost(host, conn);
 			return;
 		}
 		conn->out_sent += (size_t)sent;
@@ -181,7 +178,7 @@ static bool conn_decode(struct host *host, uint32_t id)
 	size_t at = 0;
 	struct conn *conn = conn_find(host, id);
 
-	while (conn && !conn->is_closing) {
+	while (conn) {
 		struct wire_frame frame;
 		size_t used;
 		enum wire_take taken =
@@ -192,7 +189,7 @@ static bool conn_decode(struct host *host, uint32_t id)
 			continue;
 		}
 		if (taken == WIRE_BROKEN) {
-			conn_lost(host, id);
+			conn_lost(host, conn);
 			return false;
 		}
 		if (taken == WIRE_MORE) {
@@ -223,7 +220,7 @@ static void conn_read(struct host *host, uint32_t id)
 		if (!conn)
 			return;
 		if (!room) {
-			conn_lost(host, id);
+			conn_lost(host, conn);
 			return;
 		}
 		got = recv(conn->fd, room, READ_BYTES, MSG_DONTWAIT);
@@ -232,7 +229,7 @@ static void conn_read(struct host *host, uint32_t id)
 		if (got < 0 && errno == EAGAIN)
 			return;
 		if (got <= 0) {
-			conn_lost(host, id);
+			conn_lost(host, conn);
 			return;
 		}
 		buf_added(&conn->in, (size_t)got);
@@ -467,13 +464,13 @@ static void conn_ready(struct host *host, uint32_t id, uint32_t events)
 
 static void event_take(struct host *host, const struct epoll_event *event)
 {
-	struct signalfd_siginfo infos[8];
+	struct signalfd_siginfo info;
 	uint64_t data = event->data.u64;
 
 	switch ((enum host_ready)(data & 0xff)) {
 	case READY_SIGNAL:
-		while (read(host->signal_fd, infos, sizeof(infos)) == (ssize_t)sizeof(infos))
-			continue;
+		/* There is one at most: SIGCHLD does not queue (signal(7)). */
+		(void)!read(host->signal_fd, &info, sizeof(info));
 		child_reap(host);
 		break;
 	case READY_LISTENER:
@@ -496,7 +493,7 @@ static void dir_look(struct host *host)
 		return;
 	host_input(host, &(struct machine_input){.kind = MACHINE_IN_GONE, .now_ns = host_now()});
 	while (host->conns_count) /* there is nothing left that an engine could own */
-		conn_lost(host, host->conns[0].id);
+		conn_lost(host, &host->conns[0]);
 }
 
 static int wait_ms(const struct host *host, int64_t now_ns, int64_t gone_ns)

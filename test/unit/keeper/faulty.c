@@ -176,6 +176,25 @@ enum err_code __wrap_socket_peer(int fd, struct socket_peer *peer, struct err *e
 	return ERR_OK;
 }
 
+/* A tree that no signal ends, one that cannot be told, or no answer. */
+enum err_code __real_proc_tree_pass(const struct proc_tree *tree, int signal, proc_visit_fn *visit,
+				    void *arg, size_t *count, size_t *unclear, struct err *err);
+enum err_code __wrap_proc_tree_pass(const struct proc_tree *tree, int signal, proc_visit_fn *visit,
+				    void *arg, size_t *count, size_t *unclear, struct err *err);
+enum err_code __wrap_proc_tree_pass(const struct proc_tree *tree, int signal, proc_visit_fn *visit,
+				    void *arg, size_t *count, size_t *unclear, struct err *err)
+{
+	const struct fault *fault = due("proc_tree_pass");
+
+	if (!fault)
+		return __real_proc_tree_pass(tree, signal, visit, arg, count, unclear, err);
+	if (fault->number == EIO)
+		return told(err, "proc_tree_pass");
+	*count = fault->number == EPERM;
+	*unclear = fault->number == EAGAIN;
+	return ERR_OK;
+}
+
 /* Five words, whatever the first one asks. */
 int __real_prctl(int act, ...);
 int __wrap_prctl(int act, ...);

@@ -9,7 +9,7 @@
 
 /* The n-th such call (1 = the next) fails with this number. `memory` is the n-th allocation,
  * `clock_gettime` goes ahead by so many seconds, `socket_peer` says another user for EPERM and no
- * process for ESRCH. */
+ * process for ESRCH, `proc_tree_pass` finds one for EPERM and is unclear for EAGAIN. */
 struct fault {
 	const char *call;
 	int number;

@@ -186,6 +186,36 @@ static void what_lies_before_the_first_record_of_this_boot_is_passed_over(void *
 	buf_fini(&log);
 }
 
+static enum err_code refuse(void *arg, const struct record *record, struct err *err)
+{
+	(void)arg;
+	(void)record;
+	return err_set(err, ERR_MEMORY, "no memory");
+}
+
+/* Time does not go back: behind a record of this boot is none of another one. */
+static void a_record_of_an_earlier_boot_behind_one_of_this_is_damage(void **state)
+{
+	struct record record = sample(1);
+	struct buf log = BUF_INIT;
+	struct err err = ERR_INIT;
+	size_t seen = 0;
+	size_t count = 0;
+
+	(void)state;
+	log_make(&log, 3);
+	record.boot = BOOT + 1;
+	record_encode(&record, (unsigned char *)log.ptr + RECORD_BYTES);
+	assert_int_equal(record_walk(buf_view(&log), BOOT, count_one, &seen, &count, &err),
+			 ERR_CORRUPT);
+	assert_int_equal(seen, 1);
+	err_reset(&err);
+	assert_int_equal(record_walk(buf_view(&log), BOOT, refuse, NULL, &count, &err), ERR_MEMORY);
+	err_reset(&err);
+	assert_int_equal(record_walk(buf_view(&log), BOOT + 2, refuse, NULL, &count, &err), ERR_OK);
+	buf_fini(&log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +224,7 @@ int main(void)
 	    cmocka_unit_test(a_torn_last_record_is_the_end),
 	    cmocka_unit_test(damage_before_the_end_is_reported),
 	    cmocka_unit_test(what_lies_before_the_first_record_of_this_boot_is_passed_over),
+	    cmocka_unit_test(a_record_of_an_earlier_boot_behind_one_of_this_is_damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

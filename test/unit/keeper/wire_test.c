@@ -204,6 +204,77 @@ static void a_damaged_start_of_version_2_is_a_frame_or_none(void **state)
 	buf_fini(&out);
 }
 
+/* Whatever an engine of another mind may send: hands outside of the run, names that are none, a
+ * file of its own without a user, something behind the end. */
+static void a_start_that_asks_for_too_much_is_no_frame(void **state)
+{
+	static const struct exec_user user = {1000, 100, NULL, 0};
+	static char long_name[300];
+	static const struct {
+		const char *hand;
+		const char *log_err;
+		bool has_user;
+		const char *rest;
+		enum wire_take taken;
+	} rows[] = {
+	    {"out/a", NULL, true, "", WIRE_GOT},   {"", NULL, true, "", WIRE_BROKEN},
+	    {"/etc", NULL, true, "", WIRE_BROKEN}, {"a/", NULL, true, "", WIRE_BROKEN},
+	    {"a//b", NULL, true, "", WIRE_BROKEN}, {"a/../b", NULL, true, "", WIRE_BROKEN},
+	    {"a", NULL, false, "", WIRE_BROKEN},   {"a", "../b", true, "", WIRE_BROKEN},
+	    {"a", "b.err", true, "", WIRE_GOT},    {"a", long_name, true, "", WIRE_BROKEN},
+	    {"a", NULL, true, "x", WIRE_BROKEN},   {NULL, NULL, false, "x", WIRE_BROKEN},
+	    {NULL, "b.err", false, "", WIRE_GOT},
+	};
+
+	(void)state;
+	memset(long_name, 'n', sizeof(long_name) - 1);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buf out = BUF_INIT;
+		char *argv[] = {text("x"), NULL};
+		char *envp[] = {NULL};
+		struct exec_start start = {.token = {.path = STR("a"), .role = EXEC_ROLE_RUN},
+					   .argv = argv,
+					   .envp = envp,
+					   .cwd = "/",
+					   .log = "a.log",
+					   .log_err = rows[i].log_err,
+					   .user = rows[i].has_user ? &user : NULL,
+					   .hands = &rows[i].hand,
+					   .hands_count = rows[i].hand != NULL};
+		struct wire_frame frame = {.arrays = NULL};
+		size_t used;
+		size_t len;
+
+		wire_start(&out, &start);
+		buf_text(&out, rows[i].rest);
+		len = out.len - 4;
+		for (size_t byte = 0; byte < 4; byte++)
+			out.ptr[byte] = (char)(len >> 8 * byte);
+		assert_int_equal(wire_decode(buf_view(&out), &frame, &used), rows[i].taken);
+		wire_frame_fini(&frame);
+		buf_fini(&out);
+	}
+}
+
+/* The last list cut short: nothing is left where its count should be. */
+static void a_start_that_ends_in_a_list_is_no_frame(void **state)
+{
+	struct buf out = BUF_INIT;
+	struct wire_frame frame = {.arrays = NULL};
+	size_t used;
+
+	(void)state;
+	rich_put(&out);
+	for (size_t len = out.len - 5; len > 1; len--) {
+		for (size_t byte = 0; byte < 4; byte++)
+			out.ptr[byte] = (char)(len >> 8 * byte);
+		(void)wire_decode(str_from(out.ptr, len + 4), &frame, &used);
+		wire_frame_fini(&frame);
+		frame = (struct wire_frame){.arrays = NULL};
+	}
+	buf_fini(&out);
+}
+
 static void a_cut_frame_asks_for_more(void **state)
 {
 	struct buf out = BUF_INIT;
@@ -302,6 +373,8 @@ int main(void)
 	    cmocka_unit_test(what_version_2_added_comes_back_as_it_was),
 	    cmocka_unit_test(a_start_without_it_is_one_of_version_1),
 	    cmocka_unit_test(a_damaged_start_of_version_2_is_a_frame_or_none),
+	    cmocka_unit_test(a_start_that_asks_for_too_much_is_no_frame),
+	    cmocka_unit_test(a_start_that_ends_in_a_list_is_no_frame),
 	    cmocka_unit_test(a_cut_frame_asks_for_more),
 	    cmocka_unit_test(a_log_name_that_leaves_its_folder_is_no_frame),
 	    cmocka_unit_test(mutated_frames_do_no_harm),

@@ -1,4 +1,5 @@
 /* witness_test.c - what attempts.log has seen of the log (S9.4). */
+#include "base/mem.h"
 #include "keeper/record.h"
 #include "keeper/witness.h"
 #include "sys/vfs_mem.h"
@@ -110,6 +111,19 @@ static void a_torn_record_is_passed_over(void **state)
 	assert_int_equal(seen(world), 5);
 }
 
+static void without_memory_nothing_is_said(void **state)
+{
+	struct world *world = *state;
+	uint64_t epoch = 99;
+	struct err err = ERR_INIT;
+
+	put(world, RECORD_ARMED, 5, BOOT);
+	mem_fail_at(1, 0);
+	assert_int_equal(witness_read(&world->vfs, world->dir, BOOT, &epoch, &err), ERR_MEMORY);
+	mem_fail_at(0, 0);
+	assert_int_equal(epoch, 99);
+}
+
 static void what_is_no_plain_file_is_damage(void **state)
 {
 	static const char *const names[] = {KEEPER_LOG_FILE, KEEPER_LOCK_FILE};
@@ -146,6 +160,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(records_of_another_boot_are_no_evidence, set_up,
 					    tear_down),
 	    cmocka_unit_test_setup_teardown(a_torn_record_is_passed_over, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(without_memory_nothing_is_said, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(what_is_no_plain_file_is_damage, set_up, tear_down),
 	    cmocka_unit_test(a_log_that_ends_before_the_epoch_was_cut),
 	};

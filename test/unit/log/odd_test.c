@@ -326,6 +326,34 @@ static void a_newer_line_that_finds_no_memory_is_not_damaged(void **unused)
 	temp_dir_remove(&dir);
 }
 
+static void a_room_that_failed_once_is_used_again(void **unused)
+{
+	AUTO(buf_fini) struct buf scratch = BUF_INIT;
+	struct fixture_chain chain;
+	struct event event;
+	struct err err = ERR_INIT;
+	char head[256];
+	char text[512];
+
+	(void)unused;
+	fixture_chain_start(&chain);
+	(void)snprintf(text, sizeof(text), "%s,\"step_id\":\"a\",\"reason\":\"a\\u00e4\"",
+		       fixture_head(1, "step.failed", head));
+	fixture_chain_add(&chain, text);
+	mem_fail_at(1, 0);
+	assert_int_equal(
+	    log_decode(str_from(chain.text.ptr, chain.text.len - 1), &scratch, &event, &err),
+	    ERR_MEMORY);
+	mem_fail_at(0, 0);
+	assert_int_equal(scratch.len, 0);
+	err_reset(&err);
+	assert_int_not_equal(
+	    log_decode(str_from(chain.text.ptr, chain.text.len - 1), &scratch, &event, &err),
+	    ERR_MEMORY);
+	assert_int_equal(scratch.failed, ERR_OK);
+	fixture_chain_fini(&chain);
+}
+
 /* A line over the limit that ends many windows later: at each place of them. */
 static void a_line_over_the_limit_is_damage_wherever_it_ends(void **unused)
 {
@@ -371,6 +399,7 @@ int main(void)
 	    cmocka_unit_test(an_event_without_its_fields_is_damage_in_our_format_alone),
 	    cmocka_unit_test(a_torn_end_behind_a_newer_line_is_newer),
 	    cmocka_unit_test(a_newer_line_that_finds_no_memory_is_not_damaged),
+	    cmocka_unit_test(a_room_that_failed_once_is_used_again),
 	    cmocka_unit_test(a_line_over_the_limit_is_damage_wherever_it_ends),
 	};
 
