@@ -547,6 +547,7 @@ void child_forget(struct host *host, uint32_t attempt)
 	if (attempt >= host->children_capacity || !host->children[attempt])
 		return; /* it was refused before there was anything */
 	child = TAKE(host->children[attempt], NULL);
+	/* not reached: another attempt's, as numbers come round no sooner than all were used */
 	if (child->pid && child_by_pid(child->pid) == attempt + 1)
 		pid_set(child->pid, 0);
 	if (!child->keeps_slot)
@@ -657,11 +658,13 @@ static void tree_input(struct host *host, uint32_t attempt, bool is_left)
 
 static bool is_sweeping(enum keeper_state state)
 {
+	/* not reached: STUCK_REST, as that is a minute after a KILL that ends nothing */
 	return state == KEEPER_SWEEPING || state == KEEPER_CLEARING || state == KEEPER_STUCK_REST;
 }
 
 void child_tree(struct host *host, uint32_t attempt)
 {
+	/* not reached: another state, as nothing but this answer ends a sweep */
 	if (is_sweeping(machine_state(host->machine, attempt)))
 		tree_input(host, attempt, tree_is_left(host, attempt));
 }
@@ -673,7 +676,7 @@ static void sweeps_look(struct host *host)
 		uint32_t attempt;
 
 		if (i >= machine_live(host->machine))
-			continue; /* an earlier one was the last of several */
+			continue; /* not reached: one answer ends one attempt */
 		attempt = machine_live_at(host->machine, i);
 		if (is_sweeping(machine_state(host->machine, attempt)) &&
 		    !tree_is_left(host, attempt))
@@ -756,6 +759,8 @@ void child_reap(struct host *host)
 				has_children = pid == 0;
 				break;
 			}
+			/* not reached: reaped already, as numbers come round no sooner than all
+			 * were used */
 			if (!child_by_pid(pid) ||
 			    child_of(host, child_by_pid(pid) - 1)->is_reaped) {
 				has_strays = true;

@@ -332,7 +332,7 @@ static enum err_code take_tick(struct machine *machine, const struct machine_inp
 	/* No act of a tick removes an attempt, so the list is stable here. */
 	for (size_t i = 0; i < machine->lives_count; i++) {
 		if (tick_one(machine, machine->lives[i], looks, input, err) != ERR_OK)
-			return err->code;
+			return err->code; /* not reached: the table has a row for each */
 	}
 	for (size_t i = 0; i < machine->lives_count; i++) {
 		const struct attempt *attempt = machine_at(machine, machine->lives[i]);

@@ -71,6 +71,7 @@ struct record machine_record(const struct machine *machine, uint32_t index, enum
 	    .slot = RECORD_NO_SLOT,
 	};
 
+	/* not reached: SPAWNED of one that does not live, as it is asked for at its start */
 	if (attempt->live && kind == RECORD_SPAWNED) {
 		record.born_from_ns = attempt->live->asked_ns;
 		record.born_to_ns = attempt->live->spawned_ns;
@@ -84,6 +85,7 @@ struct record machine_record(const struct machine *machine, uint32_t index, enum
 	record.core = attempt->core;
 	record.errno_value = attempt->errno_value;
 	record.duration_ns = attempt->duration_ns;
+	/* not reached: over, as it lives until its end is written */
 	if (attempt->live) {
 		record.user_us = attempt->live->user_us;
 		record.system_us = attempt->live->system_us;

@@ -260,7 +260,7 @@ static void conn_output(struct host *host, const struct machine_output *output)
 	struct conn *conn = conn_find(host, output->conn);
 
 	if (!conn)
-		return; /* it broke, the machine hears of it next */
+		return; /* not reached: only a CLOSE sends, and nothing follows it */
 	if (output->kind == MACHINE_OUT_HELLO) {
 		hello_put(host, conn, output->version);
 	} else if (output->kind == MACHINE_OUT_NO) {
@@ -390,6 +390,7 @@ static void lock_publish(const struct host *host)
 	char line[512];
 	int len = snprintf(line, sizeof(line), "%d %s\n", (int)getpid(), host->socket_path);
 
+	/* not reached: no room for the line, as the path of a socket has 107 bytes at most */
 	if (len > 0 && len < (int)sizeof(line) && ftruncate(HOST_FD_LOCK, 0) == 0)
 		(void)!pwrite(HOST_FD_LOCK, line, (size_t)len, 0); /* a full disk: no hint */
 }

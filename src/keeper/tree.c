@@ -64,6 +64,7 @@ static bool is_command(const struct host *host, int32_t pid)
 {
 	uint32_t value = child_by_pid(pid);
 
+	/* not reached: reaped already, as numbers come round no sooner than all were used */
 	return value && !child_of(host, value - 1)->is_reaped;
 }
 
@@ -159,7 +160,8 @@ void tree_signal(struct host *host, uint32_t attempt, enum machine_signal signal
 		if (signal == MACHINE_TERM)
 			(void)kill(-child->pid, SIGCONT);
 	}
-	/* What left the group is found by a pass over all processes: one for all attempts. */
+	/* What left the group is found by a pass over all processes: one for all attempts.
+	 * (not reached: told already, and TERM: that is sent once, before KILL) */
 	if (!child->is_told || signal == MACHINE_KILL)
 		child->told = signal;
 	child->is_told = true;
@@ -173,6 +175,7 @@ static uint32_t owner_in(const struct host *host, const struct proc_table *table
 	size_t at = index;
 	uint32_t owner = NOBODYS;
 
+	/* not reached: the end of the chain, as is_below followed it to us */
 	for (int i = 0; i < CHAIN_MAX && at != SIZE_MAX; i++) {
 		const struct proc_stat *stat = &table->items[at];
 
@@ -191,6 +194,7 @@ static uint32_t owner_in(const struct host *host, const struct proc_table *table
 /* Only what descends from us can be anybody's. */
 static bool is_below(const struct host *host, const struct proc_table *table, size_t index)
 {
+	/* not reached: CHAIN_MAX, unless the table, which is not of one moment, has a circle */
 	for (int i = 0; i < CHAIN_MAX && index != SIZE_MAX; i++) {
 		if (table->items[index].parent == host->pid)
 			return true;
@@ -239,6 +243,7 @@ void tree_signals_run(struct host *host)
 	for (size_t i = 0; i < machine_live(host->machine); i++) {
 		uint32_t attempt = machine_live_at(host->machine, i);
 
+		/* not reached: without a child, as what found no memory for one does not live */
 		if (attempt < host->children_capacity && host->children[attempt])
 			host->children[attempt]->is_told = false;
 	}
@@ -251,6 +256,7 @@ void tree_end(struct host *host)
 	if (host->has_orphans)
 		return; /* which of them they are cannot be told from what hides: they may all live
 			   on */
+	/* not reached: the last round, as that is two seconds after a KILL that ends nothing */
 	for (int round = 0; round < END_ROUNDS; round++) {
 		pid_t pid = waitpid(-1, NULL, WNOHANG);
 

@@ -456,8 +456,8 @@ static enum wire_take take_rest(struct cursor *in, struct wire_frame *frame)
 {
 	enum wire_take taken;
 
-	if (in->is_bad || !in->left)
-		return in->is_bad ? WIRE_BROKEN : WIRE_GOT; /* of version 1 */
+	if (!in->left)
+		return WIRE_GOT; /* of version 1 */
 	frame->more = mem_new(1, sizeof(*frame->more));
 	if (!frame->more)
 		return WIRE_SHORT;

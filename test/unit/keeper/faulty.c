@@ -104,6 +104,8 @@ void faulty_read(int dir)
 
 static const struct fault *due(const char *call)
 {
+	const struct fault *found = NULL;
+
 	for (size_t i = 0; i < plan_count; i++) {
 		if (strcmp(plan[i].call, call) != 0)
 			continue;
@@ -111,10 +113,11 @@ static const struct fault *due(const char *call)
 		if (seen[i] != plan[i].nth && !(plan[i].for_ever && seen[i] > plan[i].nth))
 			continue;
 		fired[i] = true;
-		errno = plan[i].number;
-		return &plan[i];
+		found = &plan[i];
 	}
-	return NULL;
+	if (found)
+		errno = found->number;
+	return found;
 }
 
 static enum err_code told(struct err *err, const char *call)

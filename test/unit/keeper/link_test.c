@@ -102,6 +102,12 @@ static void s8_5_what_a_killed_keeper_leaves_is_swept(void **state)
 	    {{"cgroup_open", ENOENT, 1, true}},
 	    {{"proc_tree_pass", EIO, 1, false}},
 	    {{"vfs_read_all", EIO, 1, false}},
+	    {{"memory", 0, 1, false}},
+	    {{"memory", 0, 2, false}},
+	    {{"memory", 0, 3, false}},
+	    {{"memory", 0, 4, false}},
+	    {{"memory", 0, 5, false}},
+	    {{"memory", 0, 6, false}},
 	    {{"clock_gettime", 11, 4, false}},
 	    {{"clock_gettime", 11, 3, false}},
 	    {{"proc_tree_pass", EAGAIN, 1, true}},
@@ -311,17 +317,18 @@ static bool is_closed(int fd)
 	return got < 0;
 }
 
-static void s8_2_whoever_says_something_else_is_let_go_and_the_rest_goes_on(void **state)
+static void strangers_come(unsigned nth)
 {
 	AUTO(buf_fini) struct buf old = BUF_INIT;
 	AUTO(buf_fini) struct buf noise = BUF_INIT;
 	struct exec_token token = token_of(&jobs[0]);
+	const struct fault fault = {"send", EAGAIN, nth, false};
 	struct world world;
 	int fds[HOST_CONNS + 2];
 	int fd;
 
-	(void)state;
 	world_make(&world);
+	faulty_write(world.dir.fd, &fault, nth ? 1 : 0);
 	world.epoch = 5;
 	assert_ok(client_open(&world), &world.err);
 	assert_ok(job_start(&world, &jobs[7]), &world.err);
@@ -354,6 +361,45 @@ static void s8_2_whoever_says_something_else_is_let_go_and_the_rest_goes_on(void
 	assert_ok(carry(&world, 1U << 7), &world.err);
 	assert_sound(&world, 1U << 7);
 	assert_int_equal(world.end[7].cause, EXEC_CAUSE_CANCELLED);
+	world_drop(&world);
+}
+
+static void s8_2_whoever_says_something_else_is_let_go_and_the_rest_goes_on(void **state)
+{
+	(void)state;
+	for (unsigned nth = 0; nth < 4; nth++)
+		strangers_come(nth);
+}
+
+/* The newest engine asks for the same end in two ways at once. */
+static void two_cancels_in_one_breath_are_one_end(void **state)
+{
+	const struct fault fault = {"cgroup_own_open", 0, 1, true};
+	struct exec_token token = token_of(&jobs[8]);
+	AUTO(buf_fini) struct buf frames = BUF_INIT;
+	struct world world;
+	int fd;
+
+	(void)state;
+	world_make(&world);
+	faulty_write(world.dir.fd, &fault, 1);
+	assert_ok(client_open(&world), &world.err);
+	assert_ok(job_start(&world, &jobs[8]), &world.err);
+	ran_await(&world);
+	client_free(world.client);
+	world.client = NULL;
+	wire_hello(&frames, WIRE_VERSION, 50);
+	wire_cancel(&frames, &token, false);
+	wire_cancel(&frames, &token, true);
+	fd = stranger(&world);
+	say(fd, &frames, 0, frames.len);
+	socket_wait(fd, 100000000);
+	socket_close(&fd);
+	world.epoch = 60;
+	jobs_recover(&world, 1U << 8);
+	assert_sound(&world, 1U << 8);
+	assert_int_equal(world.end[8].kind, EXEC_ENDED);
+	assert_int_equal(world.end[8].cause, EXEC_CAUSE_CANCELLED);
 	world_drop(&world);
 }
 
@@ -402,7 +448,7 @@ static void s8_4_a_group_that_was_killed_is_not_waited_for(void **state)
 	}
 }
 
-/* S6.4: a cancel that cannot wait overtakes one that can. */
+/* A cancel that cannot wait overtakes one that can. */
 static void a_cancel_at_once_overtakes_one_that_waits(void **state)
 {
 	const struct fault fault = {"cgroup_own_open", 0, 1, true};
@@ -511,6 +557,7 @@ static int tests(void)
 	    cmocka_unit_test(s8_3_a_second_keeper_starts_nothing_again),
 	    cmocka_unit_test(s8_1_a_log_that_is_there_is_gone_on_with_or_refused),
 	    cmocka_unit_test(s8_4_a_group_that_was_killed_is_not_waited_for),
+	    cmocka_unit_test(two_cancels_in_one_breath_are_one_end),
 	    cmocka_unit_test(a_cancel_at_once_overtakes_one_that_waits),
 	    cmocka_unit_test(s8_5_a_lost_token_is_lost_for_the_next_keeper_too),
 	    cmocka_unit_test(s8_3_a_keeper_with_damaged_records_does_not_begin),

@@ -30,12 +30,13 @@ const struct job jobs[JOBS] = {
     {"hides", 0, "env -u SLUICE_TOKEN setsid sleep .02 & exit 0"},
     {"leaves", LEAVES, "sleep .02 & exit 0"},
     {"long", IS_CANCELLED, "exec sleep 60"},
-    {"stubborn", IS_CANCELLED, "trap '' TERM; setsid sleep 60; sleep 60"},
+    {"stubborn", IS_CANCELLED,
+     "trap '' TERM; setsid sh -c 'env -u SLUICE_TOKEN sleep 60; :'; sleep 60"},
     {"none", IS_ABSENT, ""},
     {"loud", IS_PUMPED | IS_BOUND, "head -c 1500000 /dev/zero; exit 0"},
     {"folder", HAS_HAND | IS_FOLDER, ":"},
     {"pipe", HAS_HAND | IS_PIPE, ":"},
-    {"foreign", 0, "SLUICE_TOKEN=of/another setsid sleep .02 & exit 0"},
+    {"foreign", 0, "SLUICE_TOKEN=of/another setsid sleep .03 & sleep .01; exit 0"},
     {"family", IS_CANCELLED, "env -u SLUICE_TOKEN setsid sh -c 'sleep 60; :' & exec sleep 60"},
     {"dumps", 0, "ulimit -c 1; kill -SEGV $$"},
     {"left", LEAVES | IS_CANCELLED, "(trap '' TERM; sleep .05; sleep .05) & exec sleep 60"},
@@ -65,6 +66,7 @@ void world_make(struct world *world)
 	*world = (struct world){.err = ERR_INIT};
 	temp_dir_make(&world->dir);
 	temp_dir_write(&world->dir, "hand", "x", 1);
+	assert_int_equal(mkdirat(world->dir.fd, "box", 0700), 0);
 	assert_int_equal(mkfifoat(world->dir.fd, "pipe", 0600), 0);
 }
 
@@ -98,7 +100,7 @@ void world_drop(struct world *world)
 enum err_code job_start(struct world *world, const struct job *job)
 {
 	static const struct str masks[] = {{"secret", 6}};
-	const char *const hands[] = {job->traits & IS_FOLDER ? "."
+	const char *const hands[] = {job->traits & IS_FOLDER ? "box"
 				     : job->traits & IS_PIPE ? "pipe"
 							     : "hand"};
 	const struct exec_user user = {.uid = getuid(), .gid = getgid()};
@@ -131,6 +133,7 @@ enum err_code job_start(struct world *world, const struct job *job)
 		start.user = &user;
 	}
 	if (job->traits & IS_LIMITED) {
+		start.timeout_ns = INT64_MAX - 1;
 		start.limits = limits;
 		start.limits_count = ARRAY_LEN(limits);
 	}
