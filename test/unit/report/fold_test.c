@@ -3,6 +3,10 @@
 #include "fixture.h"
 
 #include "base/mem.h"
+#include "log/run_lock.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 static struct made made;
 
@@ -212,6 +216,32 @@ static void an_owner_is_refused_a_log_with_an_illegal_event(void **unused)
 	assert_true(str_eq(buf_view(&before), buf_view(&after)));
 }
 
+/* S11.6: who owns it, and how far it is durable, has to be known before it is read. */
+static void a_lock_that_cannot_be_read_is_no_free_one(void **unused)
+{
+	struct fold_run fold = {.model = NULL};
+	struct err err = ERR_INIT;
+
+	(void)unused;
+	made_failed_run(&made);
+	made_release(&made);
+	assert_int_equal(unlinkat(rundir_fd(made.dir), RUN_LOCK_FILE, 0), 0);
+	assert_int_equal(mkdirat(rundir_fd(made.dir), RUN_LOCK_FILE, 0700), 0);
+	assert_int_not_equal(read_fold(&fold, &err), ERR_OK);
+	assert_true(err.text[0]);
+}
+
+static void a_log_that_is_damaged_from_its_beginning_is_no_run(void **unused)
+{
+	struct fold_run fold = {.model = NULL};
+	struct err err = ERR_INIT;
+
+	(void)unused;
+	made_release(&made);
+	made_write(&made, LOG_FILE, STR("this is no line\n"));
+	assert_int_equal(read_fold(&fold, &err), ERR_CORRUPT);
+}
+
 /* Fail the 1st, 2nd, ... allocation: an error each time, nothing leaks (ASan), nothing is wrong. */
 static void every_allocation_may_fail(void **unused)
 {
@@ -253,6 +283,10 @@ int main(void)
 					    teardown),
 	    cmocka_unit_test_setup_teardown(an_owner_is_refused_a_log_with_an_illegal_event, setup,
 					    teardown),
+	    cmocka_unit_test_setup_teardown(a_lock_that_cannot_be_read_is_no_free_one, setup,
+					    teardown),
+	    cmocka_unit_test_setup_teardown(a_log_that_is_damaged_from_its_beginning_is_no_run,
+					    setup, teardown),
 	    cmocka_unit_test_setup_teardown(every_allocation_may_fail, setup, teardown),
 	};
 
