@@ -15,7 +15,7 @@ from support.checker import is_kept
 from support.sluice import ROOT, Sluice, until
 
 EXAMPLE = ROOT / "examples/deliverable"
-KILLS = int(os.environ.get("SLUICE_KILLS_EXAMPLE", "50"))
+KILLS = int(os.environ.get("SLUICE_KILLS_EXAMPLE", "25"))
 SEED = int(os.environ.get("SLUICE_SEED", "1"))
 GATE = "publish_internal"
 

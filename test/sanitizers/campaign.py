@@ -3,7 +3,7 @@ what uses threads under ThreadSanitizer.
 
 usage: campaign.py [--minutes M] [--seed S] [--share] [--only memory|threads] [--jobs N]
 
-`--share`: the part of the black-box tests that script/test has time for (four minutes at most), and one pass of
+`--share`: the part of the black-box tests that script/test has time for (two and a half minutes at most), and one pass of
 the threads. Else all black-box tests that are not marked slow, in an order that the seed gives, and then passes of the
 threads until the time is over. A black-box test that has not begun when its part of the time (four fifths) is
 over is left out. Prints one line of JSON at its end; exit 1 when something failed; what was said is kept in
@@ -32,7 +32,7 @@ BUILDS = {"memory": ("build/asan", "address,undefined"), "threads": ("build/tsan
 # What reads foreign bytes, and what is wrong in every way.
 SHARE = ["test/cli/test_torn_notes.py", "test/cli/test_bad_input.py", "test/cli/test_wrong_words.py",
          "test/engine/test_s5_gates.py"]
-SHARE_SECONDS = 240
+SHARE_SECONDS = 150
 FOLDERS = ["test/cli", "test/engine", "test/security", "test/surgery", "test/conform"]
 # src/exec/call and src/sys/worker carry functions out; src/api/run_host and the handle are shared by threads.
 THREADS = ["call", "kind", "host", "executor", "conform", "outside"]
