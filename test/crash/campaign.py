@@ -6,9 +6,7 @@ usage: campaign.py [--minutes M] [--seed S] [--sweep NAME]... [--storms N]
 The points of all sweeps come in an order that follows from the seed, for three quarters of the time or until all are
 done; kills at random moments have the rest. Prints one line of JSON at its end; exit 1 when something failed.
 Worlds that show a failure are kept in build/campaign/."""
-import argparse
 import collections
-import json
 import random
 import signal
 import sys
@@ -20,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import kill_sweep  # noqa: E402
 from kill_storm import Storm  # noqa: E402
+from support.family import Closing, options  # noqa: E402
 from support.sluice import install  # noqa: E402
 
 CHUNK = 25
@@ -27,9 +26,7 @@ MOST_FAILURES = 50
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=1)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = options(__doc__)
     parser.add_argument("--sweep", action="append", choices=list(kill_sweep.sweeps()), help="only these, and no storms")
     parser.add_argument("--storms", type=int, help="so many runs with kills at random moments, and no sweeps")
     return parser.parse_args()
@@ -84,19 +81,16 @@ class Campaign:
 def main():
     args = arguments()
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # and its worlds go with it
-    begun = time.monotonic()
-    end = begun + args.minutes * 60
+    closing = Closing("crash", args.seed)
+    end = closing.until(args.minutes)
     with kill_sweep.ground("/tmp") as place:
         campaign = Campaign(place, args.seed)
         if args.storms is None:
-            campaign.sweeps(args.sweep or list(kill_sweep.sweeps()), end if args.sweep else begun + args.minutes * 45)
+            campaign.sweeps(args.sweep or list(kill_sweep.sweeps()), end if args.sweep else closing.until(args.minutes * 3 / 4))
         if not args.sweep:
             campaign.storms(args.storms, float("inf") if args.storms is not None else end)
     figures = campaign.figures
-    print(json.dumps({"family": "crash", "cases": figures["points"] + figures["runs"] + len(campaign.failures),
-                      "failures": campaign.failures, "seed": args.seed, "seconds": round(time.monotonic() - begun, 1),
-                      **figures}))
-    return 1 if campaign.failures else 0
+    return closing.tell(figures["points"] + figures["runs"] + len(campaign.failures), campaign.failures, **figures)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,7 @@ every place that allocates, in runs, resumes, keepers and commands that read. In
 until the time is over or each was tried once. Prints one line of JSON at its end; exit 1 when something failed.
 Failing calls are kept in build/campaign/faults.txt, one a line, for --only. With SLUICE_BIN and SLUICE_BUILD of a
 build with sanitizers, leaks of the engine are found, too."""
-import argparse
 import collections
-import json
 import random
 import sys
 import tempfile
@@ -22,15 +20,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import fault_table  # noqa: E402
 import memory_world  # noqa: E402
 from fault_world import Fault, all_faults, fail_once, record_run, why_not  # noqa: E402
+from support.family import Closing, options  # noqa: E402
 from support.sluice import ROOT, install  # noqa: E402
 
 KEPT = ROOT / "build/campaign/faults.txt"
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=1)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = options(__doc__)
     parser.add_argument("--cases", type=int, help="no more than so many")
     parser.add_argument("--program", help="sluice, with its keeper beside it")
     parser.add_argument("--part", choices=["calls", "memory"], help="without it both")
@@ -95,25 +92,22 @@ def sweep_calls(args, folder, program, until):
 
 def main():
     args = arguments()
-    begun = time.monotonic()
+    closing = Closing("faults", args.seed)
     why = why_not()
-    line = {"family": "faults", "cases": 0, "failures": [], "seed": args.seed, "seconds": 0}
     if why:
-        print(json.dumps({**line, "skipped": why}))
-        return 0
+        return closing.tell(0, [], skipped=why)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         program = args.program or install(Path(folder) / "bin")
         figures, failures = collections.Counter(), []
         if args.part != "memory":
             share = 1 if args.part else 2 / 3
-            figures, failures = sweep_calls(args, folder, program, begun + args.minutes * 60 * share)
+            figures, failures = sweep_calls(args, folder, program, closing.until(args.minutes * share))
         if args.part != "calls" and not args.only and memory_world.library():
-            found, wrong = sweep_memory(args, folder, program, begun + args.minutes * 60)
+            found, wrong = sweep_memory(args, folder, program, closing.until(args.minutes))
             figures["cases"] += found["allocations"]
             figures, failures = {**figures, **found}, failures + wrong
-    print(json.dumps({**line, "seconds": round(time.monotonic() - begun, 1), "failures": failures,
-                      "errors": len(fault_table.ERRORS), **figures}))
-    return 1 if failures else 0
+    cases = figures.pop("cases", 0)
+    return closing.tell(cases, failures, errors=len(fault_table.ERRORS), **figures)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,16 @@ Builds them with clang, AddressSanitizer and UndefinedBehaviorSanitizer into bui
 its share of the minutes, or for so many seconds; `--jobs` at a time. First inputs are test/fuzz/corpus/NAME,
 words of a format test/fuzz/dict/NAME; what is found goes to build/corpus/NAME and is used again. Prints one
 line of JSON at its end; exit 1 when something failed. Inputs that show a failure are kept in build/campaign/."""
-import argparse
-import json
 import os
 import re
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support.family import Closing, options  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build/fuzz"
@@ -23,10 +24,8 @@ SANITIZERS = {"UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1", "ASAN_OPTIO
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=5, help="for all of them together")
+    parser = options(__doc__, minutes=5, seed=0)  # minutes: for all of them together; seed 0: another one each time
     parser.add_argument("--seconds", type=int, help="for each, instead of minutes")
-    parser.add_argument("--seed", type=int, default=0, help="0 = another one each time")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("names", nargs="*", metavar="NAME")
     return parser.parse_args()
@@ -77,13 +76,11 @@ def run(name, seconds, seed):
 
 def main():
     args = arguments()
-    begun = time.monotonic()
+    closing = Closing("fuzz", args.seed)
     why = build()
     if why:
         print(why)
-        print(json.dumps({"family": "fuzz", "cases": 0, "failures": [{"build": "failed"}], "seed": args.seed,
-                          "seconds": round(time.monotonic() - begun, 1)}))
-        return 1
+        return closing.tell(0, [{"build": "failed"}])
     names = args.names or every()
     unknown = sorted(set(names) - set(every()))
     if unknown:
@@ -94,10 +91,8 @@ def main():
     with ThreadPoolExecutor(args.jobs) as pool:
         found = list(pool.map(lambda name: run(name, seconds, args.seed), names))
     failures = [failure for _, failure in found if failure]
-    print(json.dumps({"family": "fuzz", "cases": sum(one["runs"] for one, _ in found), "failures": failures,
-                      "seed": args.seed, "seconds": round(time.monotonic() - begun, 1),
-                      "targets": {name: one for name, (one, _) in zip(names, found)}}))
-    return 1 if failures else 0
+    return closing.tell(sum(one["runs"] for one, _ in found), failures,
+                        targets={name: one for name, (one, _) in zip(names, found)})
 
 
 if __name__ == "__main__":

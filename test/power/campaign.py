@@ -7,7 +7,6 @@ Takes shapes and file systems in turn until the time is over, or once when `--im
 Prints one line of JSON at its end; exit 1 when something failed. Images that show a failure are kept in
 build/campaign/."""
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -20,13 +19,12 @@ import disk  # noqa: E402
 from cuts import Campaign, all_shapes  # noqa: E402
 from shutdown import Shutdowns  # noqa: E402
 from power_shapes import cpu_seconds  # noqa: E402
+from support.family import Closing, options  # noqa: E402
 from support.sluice import install  # noqa: E402
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=1)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = options(__doc__)
     parser.add_argument("--shape", action="append", choices=all_shapes())
     parser.add_argument("--kind", action="append", choices=["ext4", "ext4-1k", "ext4-plain"])
     parser.add_argument("--images", type=int, help="of each shape; without it 800, again and again")
@@ -48,9 +46,8 @@ def shutdowns(campaign, most):
         family.close()
 
 
-def work(args, folder):
-    begun = time.monotonic()
-    until = begun + args.minutes * 60
+def work(args, closing, folder):
+    until = closing.until(args.minutes)
     program = args.program or install(Path(folder) / "bin")
     campaign = Campaign(program, args.seed, args.keep, args.resume_every)
     if args.shutdowns:
@@ -62,23 +59,20 @@ def work(args, folder):
         campaign.shapes(args.shape or all_shapes(), args.kind or ["ext4", "ext4-1k"], args.images or 800,
                         None if args.images else until)
         rounds += 1
-    print(json.dumps({"family": "power", "cases": campaign.figures["images"] + campaign.figures.get("shutdowns", 0), "failures": campaign.failures,
-                      "seed": args.seed, "seconds": round(time.monotonic() - begun, 1),
-                      "cpu_seconds": round(cpu_seconds(), 1), **campaign.figures}))
-    return 1 if campaign.failures else 0
+    return closing.tell(campaign.figures["images"] + campaign.figures.get("shutdowns", 0), campaign.failures,
+                        cpu_seconds=round(cpu_seconds(), 1), **campaign.figures)
 
 
 def main():
     args = arguments()
+    closing = Closing("power", args.seed)
     why = disk.missing() or disk.missing_recorder()
     if why:
-        print(json.dumps({"family": "power", "cases": 0, "failures": [], "seed": args.seed, "seconds": 0,
-                          "skipped": why}))
-        return 0
+        return closing.tell(0, [], skipped=why)
     if not args.inside:
         return disk.run_inside(sys.executable, *sys.argv, "--inside")
     with tempfile.TemporaryDirectory(prefix="power-") as folder:
-        return work(args, folder)
+        return work(args, closing, folder)
 
 
 if __name__ == "__main__":

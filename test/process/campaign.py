@@ -7,10 +7,8 @@ Each case is a run of some steps that leave processes behind in one way or anoth
 moments, brought to its end by resumes. Judged: each step ends as its command says, no attempt is executed twice, nothing
 lasts a negative time, and nothing of it lives on. Prints one line of JSON at its end; exit 1 when something failed.
 Worlds that show a failure are kept in build/campaign/."""
-import argparse
 import collections
 import contextlib
-import json
 import os
 import random
 import shutil
@@ -25,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from support.checker import Ledger  # noqa: E402
+from support.family import Closing, options  # noqa: E402
 from support.sluice import ROOT, Sluice, install, processes, until  # noqa: E402
 from test_clocks import DAY, SHIM  # noqa: E402
 
@@ -56,9 +55,7 @@ JUMPS = [-10 * DAY, -3600, -1, 1, 3600, DAY, 10 * 365 * DAY]
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=1)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = options(__doc__)
     parser.add_argument("--cases", type=int, help="so many, however long it takes")
     return parser.parse_args()
 
@@ -192,13 +189,11 @@ class Campaign:
 
 def main():
     args = arguments()
-    begun = time.monotonic()
+    closing = Closing("process", args.seed)
     with tempfile.TemporaryDirectory(prefix="process-") as place:
         campaign = Campaign(Path(place), args.seed)
         done = campaign.work(args.minutes, args.cases)
-    print(json.dumps({"family": "process", "cases": done, "failures": campaign.failures, "seed": args.seed,
-                      "seconds": round(time.monotonic() - begun, 1), **campaign.figures}))
-    return 1 if campaign.failures else 0
+    return closing.tell(done, campaign.failures, **campaign.figures)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ the threads. Else all black-box tests that are not marked slow, in an order that
 threads until the time is over. A black-box test that has not begun when its part of the time (four fifths) is
 over is left out. Prints one line of JSON at its end; exit 1 when something failed; what was said is kept in
 build/campaign/."""
-import argparse
-import json
 import os
 import random
 import re
@@ -18,6 +16,10 @@ import sys
 import time
 import xml.etree.ElementTree as xml
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support.family import Closing, options  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 KEEP = ROOT / "build/campaign"
@@ -39,9 +41,7 @@ THREADS = ["call", "kind", "host", "executor", "conform", "outside"]
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = options(__doc__, minutes=10)
     parser.add_argument("--share", action="store_true")
     parser.add_argument("--only", choices=sorted(BUILDS))
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
@@ -124,9 +124,9 @@ def threads(args, until):
 
 def main():
     args = arguments()
-    begun = time.monotonic()
+    closing = Closing("sanitizers", args.seed)
     KEEP.mkdir(parents=True, exist_ok=True)
-    until = begun + args.minutes * 60
+    until = closing.until(args.minutes)
     cases, failures, figures = 0, [], {}
     for which in ("memory", "threads"):
         if args.only not in (None, which):
@@ -146,9 +146,7 @@ def main():
         figures[which] = count
     for failure in failures:
         print(f"failed: {failure}")
-    print(json.dumps({"family": "sanitizers", "cases": cases, "failures": failures, "seed": args.seed,
-                      "seconds": round(time.monotonic() - begun, 1), **figures}))
-    return 1 if failures else 0
+    return closing.tell(cases, failures, **figures)
 
 
 if __name__ == "__main__":

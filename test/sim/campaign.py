@@ -5,24 +5,22 @@ usage: campaign.py [--minutes M] [--seed S] [--seeds N] [--jobs J] [--program SL
 Without --seeds as many as there is time for, beginning at S thousand millions. A seed that breaks a rule is
 added to test/sim/seeds.txt, and its trace is kept in build/campaign/. Prints one line of JSON at its end;
 exit 1 when a rule was broken."""
-import argparse
-import json
 import os
 import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from sim_hunt import PROGRAM, ROOT, Hunt  # noqa: E402
+from support.family import Closing, options  # noqa: E402
 
 SPAN = 1_000_000_000  # seeds of one --seed
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=1)
-    parser.add_argument("--seed", type=int, default=0)
+    parser = options(__doc__, seed=0)
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--program", default=PROGRAM)
@@ -32,15 +30,13 @@ def arguments():
 
 def main():
     args = arguments()
-    begun = time.monotonic()
+    closing = Closing("sim", args.seed)
     hunt = Hunt(args.program, args.keep, jobs=args.jobs)
     if args.seeds:
         hunt.run(args.seed * SPAN, args.seeds)
     else:
-        hunt.run(args.seed * SPAN, until=lambda: time.monotonic() > begun + 60 * args.minutes)
-    print(json.dumps({"family": "sim", "cases": hunt.figures.get("scenarios", 0), "failures": hunt.failures,
-                      "seed": args.seed, "seconds": round(time.monotonic() - begun, 1), **hunt.figures}))
-    return 1 if hunt.failures else 0
+        hunt.run(args.seed * SPAN, until=lambda: time.monotonic() > closing.until(args.minutes))
+    return closing.tell(hunt.figures.get("scenarios", 0), hunt.failures, **hunt.figures)
 
 
 if __name__ == "__main__":

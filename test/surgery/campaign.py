@@ -6,8 +6,6 @@ Each round makes a run of some shape and edits its log some thousands of times: 
 several at once; a sample is also given to the built program. Every edit must be found, with its line, or be nothing
 that was ever acknowledged. Prints one line of JSON at its end; exit 1 when something failed. Logs that show a failure are
 kept in build/campaign/."""
-import argparse
-import json
 import random
 import shutil
 import sys
@@ -20,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from judging import expected, objection, verdicts  # noqa: E402
 from shapes import SHAPES, long_log  # noqa: E402
+from support.family import Closing, options  # noqa: E402
 from support.sluice import ROOT, Sluice, install  # noqa: E402
 
 ROUND = 3000
@@ -27,9 +26,7 @@ MOST_FAILURES = 50
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=1)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = options(__doc__)
     parser.add_argument("--cases", type=int, help="so many, however long it takes")
     return parser.parse_args()
 
@@ -194,13 +191,11 @@ def number_of(world):
 
 def main():
     args = arguments()
-    begun = time.monotonic()
+    closing = Closing("surgery", args.seed)
     with tempfile.TemporaryDirectory(prefix="surgery-") as place:
         campaign = Campaign(Path(place), args.seed)
         done = campaign.work(args.minutes, args.cases)
-    print(json.dumps({"family": "surgery", "cases": done, "failures": campaign.failures, "seed": args.seed,
-                      "seconds": round(time.monotonic() - begun, 1), **campaign.figures}))
-    return 1 if campaign.failures else 0
+    return closing.tell(done, campaign.failures, **campaign.figures)
 
 
 if __name__ == "__main__":
