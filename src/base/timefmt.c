@@ -206,13 +206,13 @@ bool duration_read(struct str text, int64_t *ret_ns)
 	return true;
 }
 
-void duration_human(struct buf *out, int64_t ns)
+void duration_human(struct buf *out, int64_t ms)
 {
-	int64_t seconds = ns / NS_PER_S;
+	int64_t seconds = ms > 0 ? ms / 1000 : 0;
 
-	if (ns < 60 * NS_PER_S)
+	if (seconds < 60)
 		buf_fmt(out, "%lld.%02llds", (long long)seconds,
-			(long long)(ns % NS_PER_S / (NS_PER_S / 100)));
+			(long long)(ms > 0 ? ms % 1000 / 10 : 0));
 	else if (seconds < 3600)
 		buf_fmt(out, "%lldm %llds", (long long)(seconds / 60), (long long)(seconds % 60));
 	else if (seconds < 86400)

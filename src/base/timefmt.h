@@ -29,8 +29,8 @@ bool stamp_read(struct str text, int64_t *ret_utc_ms);
 
 /* "250ms" "30s" "10m" "2h" "1d" and sums as "1h30m"; a bare number is refused. */
 bool duration_read(struct str text, int64_t *ret_ns);
-/* For people: "1.25s", "12m 5s", "3h 2m". */
-void duration_human(struct buf *out, int64_t ns);
+/* For people: "1.25s", "12m 5s", "3h 2m". Less than nothing is nothing: clocks can go back. */
+void duration_human(struct buf *out, int64_t ms);
 /* The shortest exact form that duration_read takes. */
 void duration_exact(struct buf *out, int64_t ns);
 

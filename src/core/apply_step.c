@@ -74,8 +74,9 @@ static void end_attempt(const struct fold *f)
 	step->is_stillborn = false;
 	step->ended_ms = f->event->time_utc_ms;
 	if (did_run)
-		step->duration_ms +=
-		    event_int(f->event, EVENT_FIELD_DURATION_MS, elapsed > 0 ? elapsed : 0);
+		step->duration_ms =
+		    time_after(step->duration_ms, event_int(f->event, EVENT_FIELD_DURATION_MS,
+							    elapsed > 0 ? elapsed : 0));
 }
 
 static enum err_code check_attempt(const struct fold *f, struct err *err)

@@ -217,7 +217,7 @@ static enum err_code arm_step_timer(struct engine *engine, uint32_t step, struct
 {
 	const struct step_state *at = &engine->fold.state.steps[step];
 	enum timer_kind kind = at->is_retry ? TIMER_RETRY : TIMER_WAIT;
-	int64_t left_ms = at->due_ms - engine->fold.state.last_ms;
+	int64_t left_ms = time_after(at->due_ms, -engine->fold.state.last_ms);
 
 	if (!at->due_ms && kind == TIMER_WAIT)
 		return ERR_OK; /* waits without a deadline */
@@ -243,7 +243,8 @@ static enum err_code perform(struct engine *engine, const struct effect *effect,
 		return undo_start(engine, err);
 	case EFFECT_UNDO_TIMER:
 		return undo_arm_timer(
-		    engine, engine->fold.state.undo.due_ms - engine->fold.state.last_ms, err);
+		    engine, time_after(engine->fold.state.undo.due_ms, -engine->fold.state.last_ms),
+		    err);
 	case EFFECT_STOP_RUNNING:
 		return attempts_cancel_running(engine, false, err);
 	case EFFECT_CANCEL_ALL:

@@ -121,7 +121,7 @@ static bool lacks_completion(const struct run_state *run)
 
 static int64_t left_ns(const struct engine *engine, int64_t due_ms)
 {
-	int64_t left_ms = due_ms - engine->now_ms;
+	int64_t left_ms = time_after(due_ms, -engine->now_ms);
 
 	return left_ms > 0 ? ns_of_ms(left_ms) : 0;
 }
@@ -132,8 +132,8 @@ static int64_t retry_left_ms(const struct engine *engine, const struct retry_due
 			     int64_t due_ms)
 {
 	bool is_same_boot = due->boot_ms && str_eq(due->boot_id, engine->ports.boot_id);
-	int64_t left_ms =
-	    is_same_boot ? due->boot_ms - engine->now_ns / NS_PER_MS : due_ms - engine->now_ms;
+	int64_t left_ms = is_same_boot ? time_after(due->boot_ms, -(engine->now_ns / NS_PER_MS))
+				       : time_after(due_ms, -engine->now_ms);
 
 	if (left_ms > due->delay_ms)
 		left_ms = due->delay_ms;

@@ -275,32 +275,45 @@ static int64_t run_time(const struct compare_side *side)
 	return side->fold.state.is_completed ? side->fold.state.duration_ms : -1;
 }
 
+/* Thousandths of a that b is more. False when there are none: a took no time, or b is beyond all
+ * measure. */
+static bool change_permille(int64_t a_ms, int64_t b_ms, int64_t *ret_part)
+{
+	if (a_ms <= 0 || __builtin_mul_overflow(b_ms - a_ms, 1000, ret_part))
+		return false;
+	*ret_part /= a_ms;
+	return true;
+}
+
 /* "+1.25s (+12.5%)"; nothing when one of them is not known. */
 static void change_put(struct buf *out, int64_t a_ms, int64_t b_ms)
 {
-	int64_t change = b_ms - a_ms;
-	int64_t size = change < 0 ? -change : change;
+	char sign = b_ms < a_ms ? '-' : '+';
+	int64_t part;
 
 	if (a_ms < 0 || b_ms < 0)
 		return;
-	buf_byte(out, change < 0 ? '-' : '+');
-	duration_human(out, size * NS_PER_MS);
-	if (a_ms > 0)
-		buf_fmt(out, " (%c%lld.%lld%%)", change < 0 ? '-' : '+',
-			(long long)(size * 1000 / a_ms / 10), (long long)(size * 1000 / a_ms % 10));
+	buf_byte(out, sign);
+	duration_human(out, b_ms < a_ms ? a_ms - b_ms : b_ms - a_ms);
+	if (!change_permille(a_ms, b_ms, &part))
+		return;
+	part = part < 0 ? -part : part;
+	buf_fmt(out, " (%c%lld.%lld%%)", sign, (long long)(part / 10), (long long)(part % 10));
 }
 
 static void change_members(struct buf *out, int64_t a_ms, int64_t b_ms)
 {
+	int64_t part;
+
 	if (a_ms < 0 || b_ms < 0)
 		field_null(out, "duration_change_ms");
 	else
 		field_i64(out, "duration_change_ms", b_ms - a_ms);
-	if (a_ms <= 0 || b_ms < 0)
+	if (b_ms < 0 || !change_permille(a_ms, b_ms, &part))
 		field_null(out, "duration_change_percent");
 	else {
 		field_raw(out, "duration_change_percent", STR(""));
-		json_put_double(out, (double)((b_ms - a_ms) * 1000 / a_ms) / 10);
+		json_put_double(out, (double)part / 10);
 	}
 }
 

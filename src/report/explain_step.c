@@ -214,7 +214,7 @@ static void put_ending(struct buf *out, const struct trail_end *end)
 		buf_fmt(out, ", %s", strerror((int)end->system_errno));
 	if (end->duration_ms >= 0 && end->started > 0) {
 		buf_text(out, ", after ");
-		duration_human(out, end->duration_ms * NS_PER_MS);
+		duration_human(out, end->duration_ms);
 	}
 }
 
@@ -237,7 +237,7 @@ static void tell_end(const struct explaining *x, const struct trail_end *end, co
 		    STR_ARG(facts_view(x->facts, &ending)), STR_ARG(end->reason));
 	if (end->retried == 0)
 		return;
-	duration_human(&delay, end->delay_ms * NS_PER_MS);
+	duration_human(&delay, end->delay_ms);
 	ADD(x, 2, "retried", step, end->retried, "retried after %.*s: %s",
 	    STR_ARG(facts_view(x->facts, &delay)),
 	    end->is_lost ? "on_lost allows it"

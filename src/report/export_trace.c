@@ -209,12 +209,15 @@ static void run_span(struct str run_id, char hex[SPAN_HEX + 1])
 	hex[SPAN_HEX] = '\0';
 }
 
+/* OTLP's fixed64 ends in the year 2554, stamps in 9999: what is later is said as the end of it. */
 static void nano_put(struct buf *out, const char *name, int64_t utc_ms)
 {
+	static const uint64_t last_ms = UINT64_MAX / NS_PER_MS;
+	uint64_t ms = utc_ms > 0 ? (uint64_t)utc_ms : 0;
 	char number[24];
 
-	(void)snprintf(number, sizeof(number), "%lld",
-		       (long long)((utc_ms > 0 ? utc_ms : 0) * NS_PER_MS));
+	(void)snprintf(number, sizeof(number), "%llu",
+		       (unsigned long long)((ms < last_ms ? ms : last_ms) * NS_PER_MS));
 	field_str(out, name, str_of(number));
 }
 

@@ -90,7 +90,7 @@ static void run_note(const struct step_state *at, struct buf *out)
 		buf_fmt(out, ", %u attempts", at->attempts);
 	if (step_took_ms(at) >= 0 && at->state != STEP_PENDING) {
 		buf_text(out, ", ");
-		duration_human(out, at->duration_ms * NS_PER_MS);
+		duration_human(out, at->duration_ms);
 	}
 }
 

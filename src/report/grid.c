@@ -38,7 +38,7 @@ void grid_time(struct grid *grid, int64_t ms)
 	if (ms < 0)
 		buf_byte(&text, '-');
 	else
-		duration_human(&text, ms * NS_PER_MS);
+		duration_human(&text, ms);
 	buf_needs(&grid->text, &text);
 	grid_cell(grid, buf_view(&text));
 }

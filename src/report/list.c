@@ -286,7 +286,7 @@ static void row_put(struct buf *out, const struct list_row *row, const struct la
 	char stamp[STAMP_BYTES + 1];
 
 	if (duration_of(row) >= 0)
-		duration_human(&duration, duration_of(row) * NS_PER_MS);
+		duration_human(&duration, duration_of(row));
 	buf_needs(out, &duration);
 	stamp_write(row->started_ms, stamp);
 	if (row->started_ms == 0)

@@ -1,5 +1,6 @@
 /* stats_out.c - the forms of stats.h */
 #include "base/mem.h"
+#include "base/timefmt.h"
 #include "report/csv.h"
 #include "report/grid.h"
 #include "report/pretty.h"
@@ -107,7 +108,7 @@ static int64_t sum_of(const struct stats_values *values)
 	int64_t sum = 0;
 
 	for (size_t i = 0; i < values->count; i++)
-		sum += values->items[i];
+		sum = time_after(sum, values->items[i]);
 	return sum;
 }
 

@@ -1,4 +1,5 @@
 /* stats_prometheus.c - the figures of stats.h as Prometheus reads them */
+#include "base/timefmt.h"
 #include "report/stats.h"
 
 /* Label values are UTF-8 with \, " and newline escaped. */
@@ -66,7 +67,7 @@ static void summary(struct buf *out, const char *metric, struct str pipeline, st
 		end_seconds(out, stats_percentile(values, quantiles[i].percent));
 	}
 	for (size_t i = 0; i < values->count; i++)
-		sum += values->items[i];
+		sum = time_after(sum, values->items[i]);
 	buf_text(out, metric);
 	begin(out, "_sum", pipeline);
 	if (step.ptr)

@@ -273,7 +273,7 @@ static int64_t left_of_run(const struct live *live, int64_t now_ns)
 
 		open += is_open;
 		known += is_open && live->steps[i].usual_ms;
-		known_ms += is_open ? live->steps[i].usual_ms : 0;
+		known_ms = time_after(known_ms, is_open ? live->steps[i].usual_ms : 0);
 	}
 	if (!ends || known == 0 || known * 2 < open) {
 		mem_free(ends);
@@ -287,9 +287,9 @@ static int64_t left_of_run(const struct live *live, int64_t now_ns)
 
 		for (uint32_t n = 0; n < node->needs_count; n++)
 			begin = ends[node->needs[n]] > begin ? ends[node->needs[n]] : begin;
-		ends[index] = begin + left;
+		ends[index] = time_after(begin, left);
 		longest = ends[index] > longest ? ends[index] : longest;
-		sum += left;
+		sum = time_after(sum, left);
 	}
 	mem_free(ends);
 	sum /= live->concurrency ? live->concurrency : 1;
@@ -303,7 +303,7 @@ static void row_duration(struct row *row, enum style style, int64_t ms)
 {
 	AUTO(buf_fini) struct buf text = BUF_INIT;
 
-	duration_human(&text, ms * NS_PER_MS);
+	duration_human(&text, ms);
 	row_put(row, style, buf_view(&text));
 }
 

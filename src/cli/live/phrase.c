@@ -33,7 +33,7 @@ static void duration_put(struct buf *out, const struct said *said)
 	if (said->duration_ms < 0)
 		return;
 	buf_text(out, " in ");
-	duration_human(out, said->duration_ms * NS_PER_MS);
+	duration_human(out, said->duration_ms);
 }
 
 static void started_put(struct buf *out, const struct said *said)
@@ -62,7 +62,7 @@ static void failed_put(struct buf *out, const struct said *said)
 static void retried_put(struct buf *out, const struct said *said)
 {
 	buf_fmt(out, " retries as attempt %lld in ", (long long)said->attempt);
-	duration_human(out, (said->delay_ms > 0 ? said->delay_ms : 0) * NS_PER_MS);
+	duration_human(out, said->delay_ms);
 }
 
 static void waiting_put(struct buf *out, const struct said *said)
@@ -103,7 +103,7 @@ static void undo_failed_put(struct buf *out, const struct said *said)
 	if (said->delay_ms < 0)
 		return;
 	buf_text(out, ", again in ");
-	duration_human(out, said->delay_ms * NS_PER_MS);
+	duration_human(out, said->delay_ms);
 }
 
 static void rollback_put(struct buf *out, const struct said *said)

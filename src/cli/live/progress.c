@@ -188,7 +188,7 @@ static void active_put(struct row *row, const struct active *active, int64_t now
 {
 	AUTO(buf_fini) struct buf taken = BUF_INIT;
 
-	duration_human(&taken, now_ns > active->since_ns ? now_ns - active->since_ns : 0);
+	duration_human(&taken, (now_ns - active->since_ns) / NS_PER_MS);
 	row_fmt(row, STYLE_PLAIN, "  %s %-.*s  %.*s", active->is_waiting ? "?" : ">", ID_BYTES_MAX,
 		active->step, STR_ARG(buf_view(&taken)));
 	if (active->is_waiting)
