@@ -63,6 +63,18 @@ static const struct {
     [VFS_DIR] = {O_RDONLY | O_DIRECTORY, false, false},
 };
 
+/* It may be interrupted on a file system of the network or of a process: the file is open by then,
+ * and a VFS_NEW that was begun again would meet itself. */
+static int stat_open(int fd, struct stat *ret_st)
+{
+	int answer;
+
+	do {
+		answer = fstat(fd, ret_st);
+	} while (answer < 0 && errno == EINTR);
+	return answer;
+}
+
 static int os_open(void *self, int dir, const char *path, enum vfs_mode mode)
 {
 	int fd = beneath(dir, path, modes[mode].flags);
@@ -72,7 +84,7 @@ static int os_open(void *self, int dir, const char *path, enum vfs_mode mode)
 	(void)self;
 	if (fd < 0 || mode == VFS_DIR)
 		return fd;
-	if (fstat(fd, &st) < 0)
+	if (stat_open(fd, &st) < 0)
 		failed = errno;
 	else if (!S_ISREG(st.st_mode))
 		failed = ENXIO;

@@ -9,6 +9,7 @@ Failing calls are kept in build/campaign/faults.txt, one a line, for --only. Wit
 build with sanitizers, leaks of the engine are found, too."""
 import collections
 import random
+import re
 import sys
 import tempfile
 import time
@@ -51,10 +52,13 @@ def keep(fault, problem):
 
 def sweep_memory(args, folder, program, until):
     """(figures, failures): whole commands in turn, each at every place."""
-    sweeps = [(verb, lambda step, end, verb=verb: memory_world.sweep_verb(folder, program, verb, step, end))
-              for verb in memory_world.VERBS]
-    sweeps += [(name, lambda step, end, sweep=sweep: sweep(folder, program, step, end)) for name, sweep in (
-        ("run", memory_world.sweep_run), ("resume", memory_world.sweep_resume), ("keeper", memory_world.sweep_keeper))]
+    def in_folder(name, sweep, *words):
+        own = Path(folder) / re.sub(r"\W", "-", f"memory-{name}")
+        return name, lambda step, end: own.mkdir() or sweep(own, program, *words, step, end)
+
+    sweeps = [in_folder(verb, memory_world.sweep_verb, verb) for verb in memory_world.VERBS]
+    sweeps += [in_folder("run", memory_world.sweep_run), in_folder("resume", memory_world.sweep_resume),
+               in_folder("keeper", memory_world.sweep_keeper)]
     random.Random(args.seed).shuffle(sweeps)
     figures, failures = collections.Counter(), []
     for name, sweep in sweeps:

@@ -131,7 +131,7 @@ class Outcome(collections.namedtuple("Outcome", "code hit events errors stderr p
 def judge(world, fault, result, seen):
     """Everything that holds whatever fails. Answers the outcome."""
     hits = [one for one in seen if one.what != "seen"]
-    waits = bool(hits) and fault_table.is_waited_for(fault, hits[-1].path)
+    waits = fault_table.is_waited_for(fault, {one.path for one in hits})
     if result.code == OVER_LIMIT and not waits:
         raise Damage(f"hangs: {result.stderr[-400:]}")
     if result.code == TREE_LIVES_ON:

@@ -70,6 +70,18 @@ def test_d14_d22_what_a_failure_leads_to_and_says(calls, tmp_path, sluice_progra
     assert outcome.hit and outcome.code == code and words in outcome.stderr, outcome
 
 
+def test_d18_a_look_at_a_new_file_that_is_interrupted_is_made_again_without_the_file(calls, tmp_path, sluice_program):
+    """Whoever made the file again would find that it exists."""
+    world = FaultWorld(tmp_path / "seen", sluice_program)
+    _, seen = world.run_with()
+    world.close()
+    looks = [one for one in seen if (one.role, one.call) == ("engine", "newfstatat") and re.search(r"/\.new-[^/]+/\w", one.path)]
+    assert len({one.path for one in looks}) >= 2
+    for look in looks:
+        outcome = fail_once(tmp_path, sluice_program, Fault("engine", "newfstatat", "EINTR", look.n, False))
+        assert outcome.hit and outcome.code in (0, 10), (look, outcome)
+
+
 def test_s11_3_after_a_failed_sync_of_the_log_no_call_touches_it_again(calls, tmp_path, sluice_program):
     """D16: in the record of all calls, after the sync that failed."""
     for nth in range(2, calls["engine", "fdatasync"] + 1):
