@@ -9,6 +9,8 @@
  * go on). */
 static void reopen(struct run_state *run, struct step_state *step)
 {
+	if (step->is_retry) /* S7.1: what was announced and never started is the next one still */
+		step->attempt--;
 	set_flag(&step->is_held, false, &run->held);
 	set_flag(&step->is_retry, false, &run->retries_due);
 	set_flag(&step->is_gate_failed, false, &run->gates_barred);
@@ -75,6 +77,16 @@ enum err_code apply_reopen_marked(const struct fold *f, const uint8_t *marks, st
 			return err->code;
 	}
 	return ERR_OK;
+}
+
+/* A retry was to come when what the step needs had ended. Where that was opened, it comes first
+ * again, and the step begins anew behind it. */
+static void forget_early_retries(struct run_state *run)
+{
+	for (uint32_t i = 0; i < run->model->steps_count; i++) {
+		if (run->steps[i].is_retry && !step_is_ready(&run->steps[i]))
+			reopen(run, &run->steps[i]);
+	}
 }
 
 static enum err_code reopen_from(const struct fold *f, uint32_t from, struct err *err)
@@ -161,8 +173,10 @@ enum err_code apply_resumed(const struct fold *f, struct err *err)
 		run->undo.is_wanted = false;
 	}
 	run->outcome = OUTCOME_NONE;
-	if (was_at_rest || index != STEP_NONE || f->next)
+	if (was_at_rest || index != STEP_NONE || f->next) {
 		run_state_recount(run);
+		forget_early_retries(run);
+	}
 	if (keep_owner(f, err) != ERR_OK)
 		return err->code;
 	return apply_keep_params(f, event_text(f->event, EVENT_FIELD_PARAMS), err);

@@ -163,9 +163,10 @@ static void on_completed(struct sim_check *check, const struct sim_line *line)
 	check_undone(check, line);
 	for (uint32_t i = 0; i < check->plan->steps_count; i++) {
 		const struct fact *fact = &facts->steps[i];
-		/* The run's own deadline does not wait for what cannot be killed. */
-		bool may_live = (check->plan->timeout_ns || facts->is_rolling_back) &&
-				check->plan->steps[i].awkward_per_mille;
+		/* Neither the run's own deadline nor a stop waits for what cannot be killed. */
+		bool may_live =
+		    (check->plan->timeout_ns || facts->is_rolling_back || facts->is_stopping) &&
+		    check->plan->steps[i].awkward_per_mille;
 		bool is_open =
 		    (!facts->is_rolling_back && (fact->state == 'P' || fact->state == 'W')) ||
 		    (fact->state == 'R' && !may_live);

@@ -372,7 +372,8 @@ bool sim_engine_resume(struct sim_run *run, bool overrides, bool changes)
 	if (is_refused_rightly(run, code,
 			       (sim_check_is_undone(run->world.check) &&
 				sim_check_is_completed(run->world.check)) ||
-				   (changes && !may_change(run)),
+				   (changes && !may_change(run)) ||
+				   (overrides && bad_gates(run, gates) < bad), /* open already */
 			       &err))
 		return false;
 	if (!run->world.engine.is_dead && code == ERR_CORRUPT && run->is_damage_allowed) {

@@ -71,6 +71,25 @@ def test_s9_2_from_runs_a_step_and_all_downstream_again(sluice):
     assert log.of("run.resumed")[0]["from"] == "b" and log.steps["b"].started == [0, 1]
 
 
+def test_s7_3_a_retry_that_was_to_come_waits_for_what_the_resume_opened(sluice):
+    """S9.2, S3.2: the gate is asked again, and nothing is due until then: the run is blocked, and does not hang."""
+    path = sluice.pipeline({"gate": {"gate": "manual", "on_failure": "continue", "run": "exit 1"},
+                            "later": {"run": "[ -e ok ] || exit 75", "retry": {"max_attempts": 3, "initial": "60s"}}})
+    sluice("run", path, "--run-id", sluice.id, code=4)
+    sluice("approve", sluice.id, "gate", "--as", "ann", "--reason", "go", code=0)
+    engine = sluice.start("resume", sluice.id)
+    until(lambda: sluice.has_event("step.retried", "later"))
+    sluice("stop", sluice.id, code=0)
+    assert engine.wait(20) == 6
+    sluice("resume", sluice.id, code=4, timeout=20)
+    assert sluice.log(ended="blocked").of("run.state_changed")[-1]["reason"] == "waiting for approval"
+    (sluice.root / "ok").touch()
+    sluice("approve", sluice.id, "gate", "--as", "ann", "--reason", "again", code=0)
+    sluice("resume", sluice.id, code=5, timeout=20)
+    log = sluice.log(ended="failed")
+    assert log.steps["later"].started == [0, 1] and log.steps["later"].state == "succeeded"
+
+
 def test_s9_2_from_needs_that_all_it_needs_succeeded(sluice):
     sluice.go({"a": FLAKY, "b": "true", "c": "true"}, code=1)
     before = sluice.raw()

@@ -62,7 +62,7 @@ def cut(raw, chance):
 
 def tail(raw, chance):
     return raw + chance.choice((bytes(chance.randrange(1, 5000)), chance.randbytes(chance.randrange(1, 400)),
-                                raw[:chance.randrange(1, len(raw))], b'{"event_id":"evt_', b"\n", b"{}\n"))
+                                raw[:chance.randrange(len(raw)) + 1], b'{"event_id":"evt_', b"\n", b"{}\n"))
 
 
 def lines(raw, chance):
