@@ -33,7 +33,8 @@ int place_make(void **state)
 {
 	struct place *place = calloc(1, sizeof(*place));
 
-	(void)snprintf(place->path, sizeof(place->path), "/tmp/sluice-keeper-test-XXXXXX");
+	(void)snprintf(place->path, sizeof(place->path), "%s/sluice-keeper-test-XXXXXX",
+		       getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	if (!mkdtemp(place->path))
 		return -1;
 	place->dir = open(place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

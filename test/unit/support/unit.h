@@ -5,8 +5,10 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -27,6 +29,12 @@
 		if (!str_is(slice_, expected)) \
 			fail_msg("'%.*s' is not '%s'", STR_ARG(slice_), (expected)); \
 	} while (0)
+
+/* Will a share of a long sweep do? The whole is the default. */
+static inline bool is_quick(void)
+{
+	return getenv("SLUICE_TEST_QUICK") != NULL;
+}
 
 /* A generator with a fixed seed, so that a failure comes again (SplitMix64; Steele, Lea, Flood
  * 2014). */
