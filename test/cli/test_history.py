@@ -191,7 +191,7 @@ def other_tables(path):
 
 
 @pytest.mark.parametrize("harm", [garbage, cut, holes, other_version, other_tables])
-def test_s12_a_damaged_database_is_put_aside_and_made_anew(sluice, without, harm):
+def test_d33_s12_a_damaged_database_is_put_aside_and_made_anew(sluice, without, harm):
     go(sluice, GOOD, "good", 0)
     go(sluice, FAILING, "bad", 1)
     rows(sluice)

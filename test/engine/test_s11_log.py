@@ -169,7 +169,7 @@ def test_d30_s11_5_events_that_this_version_does_not_know(half, change, code):
     half("events", half.id, code=(0, 11) if code else 0)
 
 
-def test_d30_s11_5_a_newer_format(half):
+def test_d30_d37_s11_5_a_newer_format(half):
     log = half.log()
     events = [{**log.events[0], "format": 2}, *log.events[1:]]
     raw = forge(half.id, events)

@@ -16,7 +16,7 @@ def test_d30_there_is_a_golden_run_of_each_shape():
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=NAMES)
-def test_d30_a_run_of_an_earlier_version_says_what_it_said_and_goes_on(sluice_program, golden):
+def test_d30_d37_a_run_of_an_earlier_version_says_what_it_said_and_goes_on(sluice_program, golden):
     expected = json.loads((golden / "expected.json").read_text())
     got = json.loads(json.dumps(answers(sluice_program, golden / "run", f"golden-{golden.name}")))
     assert set(expected) <= set(got)

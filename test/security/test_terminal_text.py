@@ -8,9 +8,14 @@ import pathlib
 import random
 import re
 import shutil
+import sys
 import time
 
 import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cli"))
+
+from command import Sluice  # noqa: E402
 
 # What a terminal would obey: ESC, C1 in one byte and in UTF-8, BEL, BS, CR, DEL, turns of direction.
 HOSTILE = "\x1b]0;PWN\x07\x1b[2J\u009b31mPWN\u202ePWN\u2066\u200f\x08\x08\rPWN\x7f\x0b\x0c"
@@ -29,6 +34,11 @@ def harmless(seen, live=False):
     found = re.findall(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]", text)
     assert not found, (found, text)
     return text
+
+
+@pytest.fixture
+def sluice(tmp_path):
+    return Sluice(tmp_path)
 
 
 @pytest.fixture
@@ -88,14 +98,14 @@ QUERIES = [
 ]
 
 
-def test_every_verb_is_put_to_the_test():
+def test_s20_every_verb_is_put_to_the_test():
     verbs = re.findall(r"^VERB\((\w+)\)", (pathlib.Path(__file__).resolve().parents[2] / "src/cli/verb.def").read_text(), re.M)
     # On a terminal `top` is a screen: test_top.py reads that.
     assert set(verbs) - {words[0] for words in QUERIES} == {"top"}
 
 
 @pytest.mark.parametrize("words", QUERIES, ids=" ".join)
-def test_what_is_shown_of_a_hostile_run_is_harmless(hostile, words):
+def test_s20_what_is_shown_of_a_hostile_run_is_harmless(hostile, words):
     shows = words[0] in ("summary", "events", "plan") and "--tail" not in words or words == ["logs", "h"]
     words = [hostile.file if word == "FILE" else word for word in words]
     for env in (DUMB, {"NO_COLOR": ""}):
@@ -105,7 +115,7 @@ def test_what_is_shown_of_a_hostile_run_is_harmless(hostile, words):
         assert b"PWN" in seen or not shows, "it was not put to the test"
 
 
-def test_the_run_itself_is_shown_harmless(hostile):
+def test_s20_the_run_itself_is_shown_harmless(hostile):
     for env in (DUMB, {"TERM": "xterm", "NO_COLOR": ""}):
         for words in (["-v"], []):
             _, seen = hostile.on_terminal("run", *words, hostile.file, "--reason", HOSTILE, env=env)
@@ -131,7 +141,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("index", range(len(WRONG)))
-def test_a_refusal_shows_hostile_words_harmless(hostile, index):
+def test_s20_a_refusal_shows_hostile_words_harmless(hostile, index):
     words = [hostile.file if word == "FILE" else word for word in WRONG[index]]
     code, seen = hostile.on_terminal(*words)
     harmless(seen)
@@ -140,7 +150,7 @@ def test_a_refusal_shows_hostile_words_harmless(hostile, index):
 
 @pytest.mark.parametrize("env", ["SLUICE_SYNC", "SLUICE_COLOR", "SLUICE_HOME", "SLUICE_KEEPER", "SLUICE_CONFIG", "SLUICE_AS",
                                  "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "HOME", "PATH"])
-def test_hostile_variables_are_shown_harmless(hostile, env):
+def test_s20_hostile_variables_are_shown_harmless(hostile, env):
     for value in (HOSTILE, "/" + HOSTILE):
         for words in (["list"], ["doctor", "-v"], ["run", hostile.file], ["status", "h"]):
             _, seen = hostile.on_terminal(*words, env={env: value})
@@ -148,7 +158,7 @@ def test_hostile_variables_are_shown_harmless(hostile, env):
     shutil.rmtree(hostile.work / HOSTILE, ignore_errors=True)
 
 
-def test_a_hostile_settings_file_is_shown_harmless(hostile):
+def test_s20_a_hostile_settings_file_is_shown_harmless(hostile):
     for text in (YAML + ": 1\n", "color: " + YAML + "\n", "limits: {" + YAML + ": 1}\n", "gc: {keep: " + YAML + "}\n", HOSTILE,
                  "keeper: /" + HOSTILE, "keeper: " + json.dumps("/" + HOSTILE), "state_dir: " + json.dumps("/proc/" + HOSTILE)):
         path = hostile.write(f"c{HOSTILE.replace('/', '')}.conf", text)
@@ -157,7 +167,7 @@ def test_a_hostile_settings_file_is_shown_harmless(hostile):
             harmless(seen)
 
 
-def test_hostile_directories_and_records_are_shown_harmless(hostile):
+def test_s20_hostile_directories_and_records_are_shown_harmless(hostile):
     runs = hostile.home / "runs"
     for name in ("x" + HOSTILE.replace("/", ""), ".new-" + HOSTILE.replace("/", ""), HOSTILE.replace("/", "")):
         os.mkdir(runs / name)
@@ -177,7 +187,7 @@ def test_hostile_directories_and_records_are_shown_harmless(hostile):
 
 
 @pytest.mark.slow
-def test_logs_with_hostile_bytes_anywhere_are_shown_harmless(hostile):
+def test_s20_logs_with_hostile_bytes_anywhere_are_shown_harmless(hostile):
     """The files of a run with hostile bytes put in at random places: whatever is told, it is harmless."""
     rng = random.Random(20)
     run = hostile.home / "runs" / "h"
