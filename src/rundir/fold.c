@@ -188,6 +188,8 @@ static enum err_code read_all(struct folding *folding, struct err *err)
 	}
 	if (fold->model && fold->state.seq > 0)
 		return ERR_OK;
+	/* not reached: one of the two, as log_read itself says NOT_FOUND of a log that ends well
+	 * without a first line */
 	if (fold->reading.end == LOG_END_DAMAGED || fold->reading.end == LOG_END_NEWER) {
 		*err = fold->reading.problem;
 		return err->code;
