@@ -4,6 +4,8 @@
 
 #include "base/mem.h"
 
+#include <string.h>
+
 #define BELOW_CHANGED "{\"changed\":[\"b\"],\"added\":[],\"removed\":[]}"
 #define NOTHING       "{\"changed\":[],\"added\":[],\"removed\":[]}"
 
@@ -293,6 +295,58 @@ static void s9_3_an_override_whose_run_resumed_did_not_come_is_forgotten(void **
 	assert_int_equal(fixture_resume(&f, NULL, NULL), ERR_REFUSED);
 }
 
+/* An override of the failed gate `g`, under the definition of that hash. */
+static struct event override_under(const struct fixture *f, struct str hash)
+{
+	struct event event;
+
+	event_init(&event, EVENT_RUN_OVERRIDE_APPLIED);
+	event.seq = f->run.seq + 1;
+	event.time_utc_ms = f->now_ms;
+	event_put_text(&event, EVENT_FIELD_GATE, STR("g"));
+	event_put_text(&event, EVENT_FIELD_OVERRIDE_REASON, STR("looked at"));
+	event_put_text(&event, EVENT_FIELD_DEFINITION_HASH, hash);
+	return event;
+}
+
+static void s9_3_an_override_that_names_the_definition_of_the_run_counts_at_once(void **state)
+{
+	AUTO(fixture_close) struct fixture f;
+	struct event event;
+
+	(void)state;
+	fixture_open(&f, "g gate=hard; c");
+	fixture_start(&f);
+	fixture_fail(&f, "g", CLASS_HARD_GATE_FAILED);
+	event = override_under(&f, f.run.definition_hash);
+	assert_ok(event_check(&event, &f.err), &f.err);
+	assert_ok(apply(&f.run, &event, ERR_CORRUPT, &f.err), &f.err);
+	assert_int_equal(f.run.waived, 1);
+	assert_int_equal(f.run.overrides_open, 0);
+}
+
+static void d21_an_override_without_memory_is_told(void **state)
+{
+	static char hash[20000]; /* it takes memory of its own */
+	AUTO(fixture_close) struct fixture f;
+	struct event event;
+
+	(void)state;
+	memset(hash, '7', sizeof(hash));
+	fixture_open(&f, "g gate=hard; c");
+	fixture_start(&f);
+	fixture_fail(&f, "g", CLASS_HARD_GATE_FAILED);
+	event = override_under(&f, str_from(hash, sizeof(hash)));
+	mem_fail_at(1, 1);
+	assert_int_equal(apply(&f.run, &event, ERR_CORRUPT, &f.err), ERR_MEMORY);
+	mem_fail_at(0, 0);
+	assert_int_equal(f.run.overrides_open, 0);
+	err_reset(&f.err);
+	assert_ok(apply(&f.run, &event, ERR_CORRUPT, &f.err), &f.err);
+	assert_int_equal(f.run.overrides_open, 1);
+	assert_int_equal(f.run.waived, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +359,8 @@ int main(void)
 	    cmocka_unit_test(s9_3_an_override_for_another_definition_opens_no_gate_of_this_one),
 	    cmocka_unit_test(s9_3_an_override_counts_from_the_run_resumed_by_its_definition_on),
 	    cmocka_unit_test(s9_3_an_override_whose_run_resumed_did_not_come_is_forgotten),
+	    cmocka_unit_test(s9_3_an_override_that_names_the_definition_of_the_run_counts_at_once),
+	    cmocka_unit_test(d21_an_override_without_memory_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

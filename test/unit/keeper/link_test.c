@@ -85,11 +85,16 @@ static void keeper_kill(struct world *world)
 	keeper_await(world);
 }
 
+static void file_await(const struct world *world, const char *name)
+{
+	for (int i = 0; i < PATIENCE_MS && !temp_dir_has(&world->dir, name); i++)
+		(void)poll(NULL, 0, 1);
+}
+
 /* Until something of it runs. */
 static void ran_await(struct world *world)
 {
-	for (int i = 0; i < PATIENCE_MS && !temp_dir_has(&world->dir, "ran"); i++)
-		(void)poll(NULL, 0, 1);
+	file_await(world, "ran");
 	(void)poll(NULL, 0, 30);
 }
 
@@ -371,6 +376,107 @@ static void s8_2_whoever_says_something_else_is_let_go_and_the_rest_goes_on(void
 		strangers_come(nth);
 }
 
+/* Count the reports on a connection until there are `expected`, or the other end closes it. */
+static unsigned reports_read(int fd, unsigned expected)
+{
+	AUTO(buf_fini) struct buf in = BUF_INIT;
+	unsigned count = 0;
+	size_t at = 0;
+
+	for (int i = 0; i < PATIENCE_MS && count < expected; i++) {
+		struct wire_frame frame;
+		size_t used = 0;
+		ssize_t got = socket_receive(fd, buf_room(&in, 65536), 65536);
+
+		if (got < 0)
+			break;
+		if (got == 0)
+			socket_wait(fd, 1000000);
+		buf_added(&in, (size_t)got);
+		while (wire_decode(str_from(in.ptr + at, in.len - at), &frame, &used) == WIRE_GOT) {
+			count += frame.type == WIRE_REPORT;
+			at += used;
+			wire_frame_fini(&frame);
+		}
+	}
+	return count;
+}
+
+/* An engine that asks for more than it reads is waited for, and gets every answer. */
+static void s8_2_an_engine_that_reads_late_misses_nothing(void **state)
+{
+	enum { ASKED = 12000 };
+	struct world world;
+	AUTO(buf_fini) struct buf frames = BUF_INIT;
+	static char sh[] = "sh";
+	char *argv[] = {sh, NULL};
+	struct exec_start again = {
+	    .token = token_of(&jobs[7]), .argv = argv, .envp = argv, .cwd = "/", .log = "long.log"};
+	int fd;
+
+	(void)state;
+	world_make(&world);
+	assert_ok(client_open(&world), &world.err);
+	assert_ok(job_start(&world, &jobs[7]), &world.err);
+	ran_await(&world);
+	client_free(world.client);
+	world.client = NULL;
+	wire_hello(&frames, WIRE_VERSION, 50);
+	for (unsigned i = 0; i < ASKED; i++)
+		wire_start(&frames, &again); /* it runs: its state is the answer */
+	fd = stranger(&world);
+	say(fd, &frames, 0, frames.len);
+	assert_int_equal(reports_read(fd, ASKED + 1), ASKED + 1); /* one with the greeting */
+	socket_close(&fd);
+	world.epoch = 60;
+	jobs_recover(&world, 1U << 7);
+	assert_sound(&world, 1U << 7);
+	world_drop(&world);
+}
+
+/* The newest engine is the only one, also when the one before says something in the same moment
+ * and what it says is not read any more. */
+static void s8_3_a_newer_engine_and_the_one_before_speak_at_once(void **state)
+{
+	AUTO(buf_fini) struct buf hello = BUF_INIT;
+	AUTO(buf_fini) struct buf newer = BUF_INIT;
+	AUTO(buf_fini) struct buf cancel = BUF_INIT;
+	struct exec_token token = token_of(&jobs[7]);
+	struct world world;
+	int32_t pid = 0;
+	int before, fd;
+
+	(void)state;
+	world_make(&world);
+	assert_ok(client_open(&world), &world.err);
+	assert_ok(job_start(&world, &jobs[7]), &world.err);
+	ran_await(&world);
+	client_free(world.client);
+	world.client = NULL;
+	wire_hello(&hello, WIRE_VERSION, 50);
+	wire_hello(&newer, WIRE_VERSION, 51);
+	wire_cancel(&cancel, &token, true);
+	before = stranger(&world);
+	say(before, &hello, 0, hello.len);
+	assert_int_equal(reports_read(before, 1), 1);
+	fd = stranger(&world);
+	(void)poll(NULL, 0, 30); /* it is accepted */
+	assert_ok(link_os_keeper_pid(world.dir.fd, &pid, &world.err), &world.err);
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	say(fd, &newer, 0, newer.len);
+	say(before, &cancel, 0, cancel.len);
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	assert_int_equal(reports_read(fd, 1), 1);
+	assert_true(is_closed(before));
+	socket_close(&before);
+	socket_close(&fd);
+	world.epoch = 60;
+	jobs_recover(&world, 1U << 7);
+	assert_sound(&world, 1U << 7);
+	assert_int_equal(world.end[7].cause, EXEC_CAUSE_CANCELLED);
+	world_drop(&world);
+}
+
 /* The newest engine asks for the same end in two ways at once. */
 static void two_cancels_in_one_breath_are_one_end(void **state)
 {
@@ -403,7 +509,6 @@ static void two_cancels_in_one_breath_are_one_end(void **state)
 	world_drop(&world);
 }
 
-/* A keeper that was started again reads what the one before has written. */
 /* A file of the log's name that is there already: gone on with when it is a plain one alone. */
 static void s8_1_a_log_that_is_there_is_gone_on_with_or_refused(void **state)
 {
@@ -430,6 +535,29 @@ static void s8_1_a_log_that_is_there_is_gone_on_with_or_refused(void **state)
 	}
 }
 
+/* What was refused is unknown to whoever asks next: it may be started. */
+static void s8_3_what_was_refused_is_absent_for_the_next_engine(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_make(&world);
+	assert_int_equal(mkdirat(world.dir.fd, "logs", 0700), 0);
+	assert_int_equal(mkfifoat(world.dir.fd, "logs/plain.log", 0600), 0);
+	assert_ok(client_open(&world), &world.err);
+	assert_ok(job_start(&world, &jobs[7]), &world.err);
+	ran_await(&world);
+	assert_ok(job_start(&world, &jobs[0]), &world.err);
+	assert_ok(carry(&world, 1U), &world.err);
+	assert_int_equal(world.end[0].kind, EXEC_REFUSED);
+	world.ends[0] = 0;
+	jobs_recover(&world, 1U | 1U << 7);
+	assert_sound(&world, 1U | 1U << 7);
+	assert_int_equal(world.end[0].kind, EXEC_ABSENT);
+	assert_int_equal(world.end[7].cause, EXEC_CAUSE_CANCELLED);
+	world_drop(&world);
+}
+
 /* A group that was killed as a whole is busy for a moment: another one will do. */
 static void s8_4_a_group_that_was_killed_is_not_waited_for(void **state)
 {
@@ -441,7 +569,9 @@ static void s8_4_a_group_that_was_killed_is_not_waited_for(void **state)
 		world_make(&world);
 		faulty_write(world.dir.fd, &fault, 1);
 		assert_ok(client_open(&world), &world.err);
-		assert_ok(jobs_run(&world, 1U << 8), &world.err);
+		assert_ok(job_start(&world, &jobs[8]), &world.err);
+		file_await(&world, "deaf"); /* from now on only KILL ends it */
+		assert_ok(carry(&world, 1U << 8), &world.err);
 		assert_ok(jobs_run(&world, 1U | 1U << 2), &world.err);
 		assert_sound(&world, 1U | 1U << 2 | 1U << 8);
 		world_drop(&world);
@@ -554,6 +684,9 @@ static int tests(void)
 	    cmocka_unit_test(a_keeper_that_is_called_by_hand_says_no),
 	    cmocka_unit_test(nothing_is_kept_of_what_is_over),
 	    cmocka_unit_test(s8_2_whoever_says_something_else_is_let_go_and_the_rest_goes_on),
+	    cmocka_unit_test(s8_2_an_engine_that_reads_late_misses_nothing),
+	    cmocka_unit_test(s8_3_a_newer_engine_and_the_one_before_speak_at_once),
+	    cmocka_unit_test(s8_3_what_was_refused_is_absent_for_the_next_engine),
 	    cmocka_unit_test(s8_3_a_second_keeper_starts_nothing_again),
 	    cmocka_unit_test(s8_1_a_log_that_is_there_is_gone_on_with_or_refused),
 	    cmocka_unit_test(s8_4_a_group_that_was_killed_is_not_waited_for),

@@ -31,7 +31,7 @@ const struct job jobs[JOBS] = {
     {"leaves", LEAVES, "sleep .02 & exit 0"},
     {"long", IS_CANCELLED, "exec sleep 60"},
     {"stubborn", IS_CANCELLED,
-     "trap '' TERM; setsid sh -c 'env -u SLUICE_TOKEN sleep 5; :'; sleep 60"},
+     "trap '' TERM; : >deaf; setsid sh -c 'env -u SLUICE_TOKEN sleep 5; :'; sleep 60"},
     {"none", IS_ABSENT, ""},
     {"loud", IS_PUMPED | IS_BOUND, "head -c 1500000 /dev/zero; exit 0"},
     {"folder", HAS_HAND | IS_FOLDER, ":"},
@@ -41,6 +41,8 @@ const struct job jobs[JOBS] = {
     {"dumps", 0, "ulimit -c 1; kill -SEGV $$"},
     {"left", LEAVES | IS_CANCELLED, "(trap '' TERM; sleep .05; sleep .05) & exec sleep 60"},
     {"lingers", 0, "env -u SLUICE_TOKEN setsid sleep 1 & exit 0"},
+    {"killed", 0, "kill -KILL $$"},
+    {"slow", 0, "exec sleep 1"},
 };
 
 struct exec_token token_of(const struct job *job)
