@@ -325,7 +325,7 @@ static void s9_3_an_override_that_names_the_definition_of_the_run_counts_at_once
 	assert_int_equal(f.run.overrides_open, 0);
 }
 
-static void d21_an_override_without_memory_is_told(void **state)
+static void an_override_without_memory_is_told(void **state)
 {
 	static char hash[20000]; /* it takes memory of its own */
 	AUTO(fixture_close) struct fixture f;
@@ -360,7 +360,7 @@ int main(void)
 	    cmocka_unit_test(s9_3_an_override_counts_from_the_run_resumed_by_its_definition_on),
 	    cmocka_unit_test(s9_3_an_override_whose_run_resumed_did_not_come_is_forgotten),
 	    cmocka_unit_test(s9_3_an_override_that_names_the_definition_of_the_run_counts_at_once),
-	    cmocka_unit_test(d21_an_override_without_memory_is_told),
+	    cmocka_unit_test(an_override_without_memory_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
