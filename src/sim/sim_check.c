@@ -102,6 +102,27 @@ void sim_check_step(struct sim_check *check)
 		memcpy(check->facts.end, content.ptr + check->facts.bytes - END_BYTES, END_BYTES);
 }
 
+/* S1.4: a gate that failed for good bars all that comes after it. One that is tried again bars what
+ * waits for it; that is not what comes after a step that succeeded before a resume opened the gate
+ * (S9.2). */
+static bool is_barred(const struct sim_check *check, uint32_t gate, uint32_t step)
+{
+	bool marks[SIM_STEPS_MAX] = {false};
+
+	if (!check->facts.steps[gate].is_gate_closed)
+		return false;
+	if (check->facts.steps[gate].is_gate_bad)
+		return sim_plan_is_downstream(check->plan, gate, step);
+	marks[gate] = true;
+	for (uint32_t i = gate + 1; i <= step; i++) {
+		for (uint32_t need = gate; need < i; need++)
+			marks[i] =
+			    marks[i] || (marks[need] && check->facts.steps[need].state != 'S' &&
+					 sim_plan_has_need(check->plan, i, need));
+	}
+	return gate != step && marks[step];
+}
+
 void sim_check_exec(struct sim_check *check, uint32_t step, uint32_t attempt, bool is_alive_beside)
 {
 	const char *id = check->plan->steps[step].id;
@@ -124,8 +145,7 @@ void sim_check_exec(struct sim_check *check, uint32_t step, uint32_t attempt, bo
 			       "%s.%u is executed beside an earlier attempt that lives", id,
 			       attempt);
 	for (uint32_t gate = 0; gate < check->plan->steps_count; gate++) {
-		if (check->facts.steps[gate].is_gate_closed &&
-		    sim_plan_is_downstream(check->plan, gate, step))
+		if (is_barred(check, gate, step))
 			sim_check_fail(check, "S1.4", "%s.%u is executed below the failed gate %s",
 				       id, attempt, check->plan->steps[gate].id);
 	}

@@ -373,7 +373,9 @@ bool sim_engine_resume(struct sim_run *run, bool overrides, bool changes)
 			       (sim_check_is_undone(run->world.check) &&
 				sim_check_is_completed(run->world.check)) ||
 				   (changes && !may_change(run)) ||
-				   (overrides && bad_gates(run, gates) < bad), /* open already */
+				   /* what nobody had seen: open already, or a rollback */
+				   (overrides && (bad_gates(run, gates) < bad ||
+						  sim_check_is_undone(run->world.check))),
 			       &err))
 		return false;
 	if (!run->world.engine.is_dead && code == ERR_CORRUPT && run->is_damage_allowed) {

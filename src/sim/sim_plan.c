@@ -512,6 +512,18 @@ uint32_t sim_plan_find(const struct sim_plan *plan, struct str id)
 	return STEP_NONE;
 }
 
+bool sim_plan_has_need(const struct sim_plan *plan, uint32_t index, uint32_t need)
+{
+	const struct sim_step *step = &plan->steps[index];
+	bool has = !step->has_needs && need + 1 == index;
+
+	for (uint32_t n = 0; n < step->needs_count; n++)
+		has = has || step->needs[n] == need;
+	for (uint32_t n = 0; n < step->needs_any_count; n++)
+		has = has || step->needs_any[n] == need;
+	return has;
+}
+
 /* Steps only need earlier ones, so one pass in their order is enough. */
 bool sim_plan_is_downstream(const struct sim_plan *plan, uint32_t gate, uint32_t step)
 {
@@ -519,14 +531,8 @@ bool sim_plan_is_downstream(const struct sim_plan *plan, uint32_t gate, uint32_t
 
 	marks[gate] = true;
 	for (uint32_t i = gate + 1; i <= step; i++) {
-		const struct sim_step *at = &plan->steps[i];
-
-		if (!at->has_needs)
-			marks[i] = marks[i - 1];
-		for (uint32_t n = 0; n < at->needs_count; n++)
-			marks[i] = marks[i] || marks[at->needs[n]];
-		for (uint32_t n = 0; n < at->needs_any_count; n++)
-			marks[i] = marks[i] || marks[at->needs_any[n]];
+		for (uint32_t need = gate; need < i; need++)
+			marks[i] = marks[i] || (marks[need] && sim_plan_has_need(plan, i, need));
 	}
 	return gate != step && marks[step];
 }
@@ -540,17 +546,6 @@ bool sim_plan_is_selected(const struct sim_plan *plan, uint32_t step)
 	return plan->part == SIM_PART_FROM && sim_plan_is_downstream(plan, plan->selected, step);
 }
 
-static bool has_need(const struct sim_step *step, uint32_t index, uint32_t need)
-{
-	bool has = !step->has_needs && need + 1 == index;
-
-	for (uint32_t n = 0; n < step->needs_count; n++)
-		has = has || step->needs[n] == need;
-	for (uint32_t n = 0; n < step->needs_any_count; n++)
-		has = has || step->needs_any[n] == need;
-	return has;
-}
-
 bool sim_plan_is_given(const struct sim_plan *plan, uint32_t step)
 {
 	bool is_needed = false;
@@ -559,7 +554,7 @@ bool sim_plan_is_given(const struct sim_plan *plan, uint32_t step)
 		return false;
 	for (uint32_t i = step + 1; i < plan->steps_count; i++)
 		is_needed = is_needed ||
-			    (sim_plan_is_selected(plan, i) && has_need(&plan->steps[i], i, step));
+			    (sim_plan_is_selected(plan, i) && sim_plan_has_need(plan, i, step));
 	return is_needed;
 }
 

@@ -131,6 +131,9 @@ void sim_plan_undo_act(const struct sim_plan *plan, uint32_t step, uint32_t atte
 		       struct sim_act *act);
 /* Index of a step by its id; STEP_NONE. */
 uint32_t sim_plan_find(const struct sim_plan *plan, struct str id);
+/* Does the step say that it needs the other one, itself or by its place? */
+bool sim_plan_has_need(const struct sim_plan *plan, uint32_t index, uint32_t need);
+
 /* Does `step` come after `gate`, through whatever it needs? */
 bool sim_plan_is_downstream(const struct sim_plan *plan, uint32_t gate, uint32_t step);
 /* Is the step in the part that runs? */

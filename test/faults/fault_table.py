@@ -35,9 +35,10 @@ ROWS = [
     ("", "", "short", "", "", {UNSEEN}),
     ("", AGAIN, "EINTR", "", "", {UNSEEN}),
     ("engine", "openat", "EINTR", r"sluice\.conf|\.yaml$", "", {UNSEEN}),
+    ("engine", "openat", "ENOMEM", r"sluice\.conf", "", {STOPPED}),
     ("engine", "openat", "", r"sluice\.conf", "", {INVALID}),
     ("engine", "access", "", r"sluice-keeper", "", {ABSENT}),
-    ("engine", "newfstatat", "", r"sluice-keeper", "", {UNSEEN, ABSENT}),
+    ("engine", "newfstatat", "", r"sluice-keeper", "once", {UNSEEN, ABSENT}),
     # The shell of the steps is looked for when the definition is checked.
     ("engine", "faccessat2|newfstatat", "", r"/(ba|da)?sh$", "", {UNSEEN, INVALID}),
     ("engine", "fdatasync", "", r"/events\.jsonl$", "", {STOPPED}),

@@ -137,7 +137,7 @@ def judge(world, fault, result, seen):
     if result.code == TREE_LIVES_ON:
         raise Damage(f"something goes on after it: {result.stderr[-400:]}")
     if result.code >= 128 and result.code not in fault_table.expected(fault, hits[0].path if hits else "") or \
-            "BUG" in result.stderr or "Sanitizer" in result.stderr:
+            "internal error" in result.stderr or "Sanitizer" in result.stderr:
         raise Damage(f"crash: {result.code} {result.stderr[-2000:]}")
     silenced = fault.call == "write" and fault.for_ever
     if result.code and not result.stderr.strip() and not silenced:
