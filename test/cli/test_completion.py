@@ -139,6 +139,7 @@ def shell_words(sluice, shell, line):
             for text in done.stdout.splitlines() if text]
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("line, wanted", [
     ("sluice sum", ["summary"]),

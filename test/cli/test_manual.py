@@ -39,6 +39,7 @@ def test_each_verb_has_a_page_with_all_of_its_options(sluice, verb):
     assert help_text.split("\n")[0].split(" - ", 1)[1].split()[0] in text
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("page", pages())
 def test_pages_are_without_warnings(page):
     for command in (["mandoc", "-T", "lint", "-W", "warning"], ["groff", "-man", "-ww", "-z"]):

@@ -9,12 +9,13 @@ steps:
   fetch_everything_from_the_remote_server: {{run: sleep 0.7}}
   fails: {{run: exit 3}}
 """
+SHORT = TEXT.replace("sleep 0.7", "'true'")
 
 
 @pytest.fixture
 def runs(sluice):
-    sluice.run("run", "-q", sluice.write("p.yaml", TEXT), check=1)
-    sluice.run("run", "-q", sluice.write("p.yaml", TEXT), "--run-id", "short", check=1)
+    sluice.run("run", "-q", sluice.write("p.yaml", SHORT), check=1)
+    sluice.run("run", "-q", sluice.write("p.yaml", SHORT), "--run-id", "short", check=1)
     return sluice
 
 
@@ -23,6 +24,7 @@ def shown(sluice, columns, *words):
     return status, seen.decode().replace("\r", "").splitlines()
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("columns", [40, 60, 80, 100, 160])
 def test_the_list_is_not_wider_than_the_terminal(runs, columns):
     status, lines = shown(runs, columns, "list")

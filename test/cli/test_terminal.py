@@ -33,6 +33,7 @@ steps:
     return sluice
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("words", [
     ["logs", "r"], ["logs", "r", "talk"], ["logs", "r", "--failed"], ["events", "r"],
     ["events", "r", "--json"], ["status", "r"], ["status", "r", "--json"], ["summary", "r"],

@@ -144,6 +144,7 @@ def test_the_good_words_are_good(words, verb):
     words.changed()
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("verb", VERBS)
 def test_too_few_and_too_many_words_S13(words, verb):
     usage = world.verbs(words)[verb].split()[1:]
@@ -163,6 +164,7 @@ def test_options_that_are_none_S13(words, verb):
         assert "hint: " in said and out == "", said
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_option_refuses_what_it_cannot_take_S13(words, verb):
     for name, value in world.options(words, verb):
@@ -184,6 +186,7 @@ def test_each_option_refuses_what_it_cannot_take_S13(words, verb):
 
 # ------------------------------------------------------------------------------- which run
 
+@pytest.mark.sweep(7)
 @pytest.mark.parametrize("verb", RUN_WORDS)
 @pytest.mark.parametrize("run, code", [
     ("nothing", 9), ("twin", 3), ("", 2), ("..", 9), (".", 9), ("./nothing", 9), ("/", 9), ("../..", 9), ("ok/../..", 9), ("@nonsense", 9), ("nolog", 9),

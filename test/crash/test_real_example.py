@@ -108,6 +108,7 @@ def killed(root, program, undisturbed, seed):
 
 
 @pytest.mark.quick
+@pytest.mark.whole
 def test_the_example_killed_three_times(tmp_path, sluice_program, undisturbed):
     for seed in range(SEED, SEED + 3):
         killed(tmp_path / str(seed), sluice_program, undisturbed, seed)

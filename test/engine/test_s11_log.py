@@ -250,6 +250,7 @@ def failed(sluice):
     sluice.go({"a": "true", "b": "exit 1", "c": "true"}, code=1)
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("event_type", sorted(FIELDS))
 def test_s11_a_missing_or_foreign_field_is_damage(sluice, event_type):
     SCENES.get(event_type, failed)(sluice)

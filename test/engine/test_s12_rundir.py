@@ -83,6 +83,7 @@ def test_s12_dir_option(sluice):
     sluice("status", sluice.id, "--dir", sluice.root / "elsewhere", code=0)
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("run_id", HOSTILE)
 def test_s12_hostile_run_ids_are_refused_and_nothing_is_written(sluice, run_id):
     path = sluice.pipeline({"a": "true"})
@@ -100,6 +101,7 @@ def test_good_run_ids(sluice, run_id):
     sluice.go({"a": '[ "$SLUICE_RUN_ID" = "%s" ]' % run_id}, run_id=run_id)
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
 def test_s11_params_are_data(sluice, text):
     (sluice.root / "show.py").write_text("import sys, os\nopen('got', 'wb').write(os.fsencode(sys.argv[1]))\n")

@@ -45,6 +45,7 @@ def test_s5_4_a_hard_gate_stops_whatever_its_policy_says(sluice, policy):
     assert not (sluice.root / "ran").exists() and log.state == "failed" and log.outcome == "failed"
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("what", [
     "exit 1", "exit 75", "exit 255", "kill -9 $$", "kill -SEGV $$", "sleep 10",
     "true",                                          # no result at all

@@ -128,6 +128,7 @@ def test_s14_a_secret_is_nowhere(sluice, source, tmp_path_factory):
         assert CANARY not in result.stdout + result.stderr
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("write", [
     'echo n=$TOK >"$SLUICE_OUTPUT"',                    # a number that is a secret
     'echo "n=5$TOK" >"$SLUICE_OUTPUT"; sleep 30',       # timed out

@@ -165,6 +165,7 @@ def inject(call, error, n):
 
 
 
+@pytest.mark.sweep(5)
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("call", ["write", "pwrite64", "fdatasync", "fsync", "openat", "ftruncate", "renameat2", "mkdirat"])
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 13])

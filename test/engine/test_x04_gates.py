@@ -91,6 +91,7 @@ def test_x04_exit_0_and_a_result_that_says_so_is_the_one_pass(sluice):
     assert "true" in json.dumps(log.of("gate.passed", "g")[0]["evidence"])
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("outcome, end", [
     pair for pair in itertools.product(OUTCOMES, ENDS) if pair != ("says yes", "exit 0")],
     ids=lambda text: text.replace(" ", "-"))
@@ -103,6 +104,7 @@ def test_x04_no_other_outcome_and_end_pass(sluice, outcome, end):
         assert ended["error_class"] == "timeout"
 
 
+@pytest.mark.sweep(5)
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda text: text.replace(" ", "-"))
 def test_x04_a_result_that_is_none_is_no_pass(sluice, broken):
     blocked(sluice, BROKEN[broken], timeout="5s")

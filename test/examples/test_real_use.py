@@ -86,6 +86,7 @@ def test_there_are_ten_and_the_page_names_each():
     assert all(f"]({name}/README.md)" in page for name in TEN)
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("name", TEN)
 def test_its_page_shows_what_happens(example, name):
     one = example(name)

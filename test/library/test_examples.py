@@ -260,11 +260,12 @@ def test_s8_4_executor_says_lost_when_nobody_can_know(example, world):
 
 def test_s8_2_executor_starts_what_was_never_begun(example, world):
     """Killed between the making of the folder and the shell: the token is absent, and started now."""
-    command = (example("executor"), "absent", "spool", "echo a >>a.out; sleep 0.5", "true")
+    command = (example("executor"), "absent", "spool", "echo a >>a.out; [ -e go ] || sleep 60", "true")
     process = world.start(*command)
     pid = step_one_pid(world, "a.out")
     kill(process)
     os.killpg(pid, signal.SIGKILL)
+    world.write("go", "")
     (world.folder / "a.out").unlink(missing_ok=True)
     for path in (world.folder / "spool").rglob("begun"):
         path.unlink()

@@ -67,6 +67,7 @@ def test_the_static_library_lacks_nothing_of_its_own(prefix):
     assert missing - known - {"_GLOBAL_OFFSET_TABLE_", "__tls_get_addr"} == set()
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("static", [False, True], ids=["shared", "static"])
 @pytest.mark.parametrize("source, compiler, flags", [("host.c", "cc", C99), ("host.c", "clang", C99),
                                                      ("host.cc", "c++", CXX17), ("host.cc", "clang++", CXX17)])

@@ -106,6 +106,7 @@ def test_p04_what_ignores_term_is_killed(world):
     assert not below(world)
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("name", ["STOP", "TSTP", "TTIN"])
 def test_p05_what_is_stopped_is_woken_and_ended(world, name):
     log = go(world, {"a": {"run": f"trap 'echo term >>told; exit 3' TERM; kill -{name} $$; sleep 0.01; while :; do sleep 0.05; done", "timeout": "300ms",

@@ -52,6 +52,7 @@ def bounded():
     resource.setrlimit(resource.RLIMIT_CPU, (10, 11))
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("name", YAML)
 def test_s16_a_definition_that_is_a_bomb_is_refused_at_its_place(sluice, name):
     path = sluice.root / "bomb.yaml"
@@ -63,6 +64,7 @@ def test_s16_a_definition_that_is_a_bomb_is_refused_at_its_place(sluice, name):
     assert not (sluice.home / "runs").exists() or not list((sluice.home / "runs").iterdir())
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_s18_an_expression_that_reaches_out_or_never_ends_does_not_pass(sluice, name):
     """Refused when it is read, or an error when it is asked: the gate does not open, and what stands below does not run."""

@@ -16,6 +16,7 @@ def lines(sluice):
     return [json.loads(line) for line in raw.splitlines()]
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("text", STRINGS, ids=IDS)
 def test_s21_texts_of_people_are_one_string(sluice, text):
     """Parameter, reason, name of who approves: everything that a command line brings in."""
@@ -31,6 +32,7 @@ def test_s21_texts_of_people_are_one_string(sluice, text):
     assert not [event for event in events if event["event_type"] == "gate.passed"]
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("text", STRINGS, ids=IDS)
 def test_s21_what_a_command_answers_is_one_string(sluice, text):
     """Outputs, context updates, the reason of a failure: by result file."""
@@ -50,6 +52,7 @@ WORDS = ["$(touch pwned)", "`touch pwned`", "; touch pwned;", "\n touch pwned\n"
          "${HOME}", "*", "~", "-n", "--", "a b", "", "$'\\x41'", "%s%n", "\\"]
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("text", WORDS, ids=range(len(WORDS)))
 def test_c02_a_value_is_one_word_whatever_is_in_it(sluice, text):
     """In `argv` no shell sees it; a text for a shell gets it by the environment."""
@@ -65,6 +68,7 @@ def test_c02_a_value_is_one_word_whatever_is_in_it(sluice, text):
 BYTES = [b"\xff\xfe", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"ok\xe2\x82", b"\x80", b"a\x00b"]
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("raw", BYTES, ids=repr)
 @pytest.mark.parametrize("form", ["lines", "json"])
 def test_s21_bytes_that_are_no_text_are_a_failure_never_a_guess(sluice, raw, form):

@@ -27,6 +27,7 @@ def outside(sluice):
     return folder
 
 
+@pytest.mark.sweep(5)
 @pytest.mark.parametrize("kind", ["symlink", "hard link", "fifo", "directory", "dangling", "socket"])
 @pytest.mark.parametrize("name", FILES)
 def test_s12_a_planted_name_is_not_followed(sluice, outside, name, kind):

@@ -104,6 +104,7 @@ def test_s20_every_verb_is_put_to_the_test():
     assert set(verbs) - {words[0] for words in QUERIES} == {"top"}
 
 
+@pytest.mark.sweep(5)
 @pytest.mark.parametrize("words", QUERIES, ids=" ".join)
 def test_s20_what_is_shown_of_a_hostile_run_is_harmless(hostile, words):
     shows = words[0] in ("summary", "events", "plan") and "--tail" not in words or words == ["logs", "h"]
@@ -140,6 +141,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.sweep(5)
 @pytest.mark.parametrize("index", range(len(WRONG)))
 def test_s20_a_refusal_shows_hostile_words_harmless(hostile, index):
     words = [hostile.file if word == "FILE" else word for word in WRONG[index]]
@@ -148,6 +150,7 @@ def test_s20_a_refusal_shows_hostile_words_harmless(hostile, index):
     assert code >= 0
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("env", ["SLUICE_SYNC", "SLUICE_COLOR", "SLUICE_HOME", "SLUICE_KEEPER", "SLUICE_CONFIG", "SLUICE_AS",
                                  "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "HOME", "PATH"])
 def test_s20_hostile_variables_are_shown_harmless(hostile, env):

@@ -69,6 +69,7 @@ def test_a_failure_is_exit_1_and_told(tree):
     assert [len(r["failures"]) for r in tree.results()] == [2, 0]
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("code, why", [
     ("pass", "exit 0 without a line of figures"),
     ("print('{}')", "exit 0 without a line of figures"),
@@ -121,6 +122,7 @@ def test_a_document_without_the_place_and_damaged_figures_are_refused(tree):
     assert tree.document.read_text() == DOCUMENT
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("words", [(), ("0",), ("-1",), ("nan",), ("x",), ("1", "nothing"), ("1", "--jobs", "0"),
                                    ("1", "--seed", "x"), ("1", "--what")])
 def test_wrong_words_are_refused(tree, words):

@@ -1,5 +1,6 @@
 """docs/GUARANTEES.md: every promise names tests, and every test that it names is there."""
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def promises(text):
     return [(title, body) for order, title, body in found if order == "###" or TESTS.search(body)]
 
 
+@functools.cache
 def functions(path):
     """Names of the tests in a file, without `test_`."""
     text = (ROOT / path).read_text()
@@ -31,9 +33,9 @@ def named(body):
     return [(path, name) for path, names in TESTS.findall(body) for name in re.findall(r"`(\w+)`", names)]
 
 
-def missing(tests):
-    known = {path: functions(path) if (ROOT / path).is_file() else set() for path, _ in tests}
-    return [f"{path}: {name}" for path, name in tests if name not in known[path]]
+def missing(wanted):
+    known = {path: functions(path) if (ROOT / path).is_file() else set() for path, _ in wanted}
+    return [f"{path}: {name}" for path, name in wanted if name not in known[path]]
 
 
 @pytest.mark.parametrize("title, body", promises(DOCUMENT), ids=lambda text: text[:40])
@@ -50,11 +52,18 @@ def test_the_rules_of_a_promise_are_rules(title, body):
         assert not item or f"**{rule}**" in CONTRACT or re.search(rf"^{item}\. \*\*", CONTRACT, re.M), rule
 
 
+@functools.cache
+def all_tests():
+    """{file, below test/: names of its tests}"""
+    name = re.compile(r"(?:^def test_|^static void )(\w+)\(", re.M)
+    files = [*(ROOT / "test").rglob("*.py"), *(ROOT / "test").rglob("*_test.c")]
+    return {str(path.relative_to(ROOT / "test")): name.findall(path.read_text()) for path in files}
+
+
 def files_with(fault):
     """The files, below test/, that have a test with the id in its name."""
-    name = re.compile(rf"(?:^def test_|^static void )(?:\w+_)?{fault.lower()}_\w+\(", re.M)
-    files = [*(ROOT / "test").rglob("*.py"), *(ROOT / "test").rglob("*_test.c")]
-    return {str(path.relative_to(ROOT / "test")) for path in files if name.search(path.read_text())}
+    name = re.compile(rf"(?:\w+_)?{fault.lower()}_\w+")
+    return {path for path, names in all_tests().items() if any(map(name.fullmatch, names))}
 
 
 def faults(text):
@@ -72,9 +81,9 @@ def test_a_fault_names_the_files_that_make_it(fault):
 
 
 def test_every_id_in_the_name_of_a_test_is_explained():
-    names = re.compile(r"(?:^def test_|^static void )(?:\w+_)?([dpx]\d\d)_\w+\(", re.M)
-    for path in [*(ROOT / "test").rglob("*.py"), *(ROOT / "test").rglob("*_test.c")]:
-        unknown = {name.upper() for name in names.findall(path.read_text())} - set(faults(DOCUMENT))
+    named_by = re.compile(r"(?:\w+_)?([dpx]\d\d)_\w+")
+    for path, names in all_tests().items():
+        unknown = {match[1].upper() for match in map(named_by.fullmatch, names) if match} - set(faults(DOCUMENT))
         assert not unknown, f"{path}: {unknown}"
 
 

@@ -14,6 +14,7 @@ IDS = [path.name for path in HEADERS]
 WARNINGS = ["-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wundef", "-Werror"]
 
 
+@pytest.mark.sweep(5)
 @pytest.mark.parametrize("header", HEADERS, ids=IDS)
 @pytest.mark.parametrize("compiler, language, standard", [
     ("cc", "c", "c99"), ("clang", "c", "c99"), ("cc", "c", "c17"), ("c++", "c++", "c++17"),

@@ -90,6 +90,7 @@ def test_what_may_have_more_is_there():
     assert [source for source in [*OTHERS, *KEEPER] if not (ROOT / "src" / source).is_file()] == []
 
 
+@pytest.mark.sweep(7)
 @pytest.mark.parametrize("call", [
     "open(path, 0)", "openat(1, path, 0)", "close(1)", "send(1, path, 1, 0)", "recv(1, path, 1, 0)", "poll(0, 0, 1)",
     "getenv(path)", "getuid()", "geteuid()", "getpwuid(1)", "unlink(path)", "rename(path, path)", "fork()", "kill(1, 1)",

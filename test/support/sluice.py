@@ -53,15 +53,17 @@ def install(folder, keeper_text=None):
 
 
 def until(what, timeout=10.0, every=0.005, of=None):
-    """Wait until `what()` is true; answers its value. `of` says in the error what was waited for."""
-    end = time.monotonic() + timeout
+    """Wait until `what()` is true; answers its value. `of` says in the error what was waited for. What lasts is
+    looked at less often."""
+    begin = time.monotonic()
     while True:
         value = what()
         if value:
             return value
-        if time.monotonic() > end:
+        passed = time.monotonic() - begin
+        if passed > timeout:
             raise TimeoutError(f"not within {timeout} s: {of or what}")
-        time.sleep(every)
+        time.sleep(max(every, min(passed / 16, 0.05)))
 
 
 def alive(pid):
@@ -73,18 +75,23 @@ def alive(pid):
     return stat.rsplit(b")", 1)[1].split()[0] not in (b"Z", b"X")
 
 
-def processes(marker):
-    """Pids of processes whose environment or command line holds the bytes."""
-    marker = os.fsencode(marker)
+def read(path):
+    with open(path, "rb", buffering=0) as file:
+        return file.readall()
+
+
+def processes(*markers):
+    """Pids of processes whose environment or command line holds one of the texts."""
+    markers = [os.fsencode(marker) for marker in markers]
+    own = str(os.getpid())
     found = []
     for entry in os.listdir("/proc"):
-        if not entry.isdigit() or int(entry) == os.getpid():
+        if not entry.isdigit() or entry == own:
             continue
         with contextlib.suppress(OSError):
-            if marker in Path(f"/proc/{entry}/environ").read_bytes() or \
-                    marker in Path(f"/proc/{entry}/cmdline").read_bytes():
-                if alive(int(entry)):
-                    found.append(int(entry))
+            text = read(f"/proc/{entry}/environ") + b"\0" + read(f"/proc/{entry}/cmdline")
+            if any(marker in text for marker in markers) and alive(int(entry)):
+                found.append(int(entry))
     return found
 
 
@@ -167,7 +174,7 @@ class Sluice:
             process.communicate()
         # Keepers first: whatever they own dies with them.
         for _ in range(20):
-            left = processes(str(self.sockets)) + processes(str(self.root))
+            left = processes(self.sockets, self.root)
             if not left:
                 break
             for pid in left:
@@ -239,11 +246,11 @@ class Sluice:
         found = []
         for entry in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
-                words = Path(f"/proc/{entry}/cmdline").read_bytes()
+                words = read(f"/proc/{entry}/cmdline")
                 argv = words.split(b"\0")
                 if b"keeper" not in argv[0] or (run_id or self.id).encode() not in argv[3:4]:
                     continue
-                all_words = Path(f"/proc/{entry}/environ").read_bytes() + words
+                all_words = read(f"/proc/{entry}/environ") + words
                 if self.marker.encode() in all_words or str(self.sockets).encode() in all_words:
                     found.append(int(entry))
         return sorted(pid for pid in found if alive(pid))

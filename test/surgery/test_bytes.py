@@ -41,6 +41,7 @@ def cuts(raw):
     return ((f"{n} bytes", raw[:n]) for n in range(len(raw) + 1))
 
 
+@pytest.mark.sweep(2)
 @WITNESS
 def test_d07_every_prefix_of_the_log_is_no_run_repaired_or_refused(long, witness):
     raw = long.raw()

@@ -81,6 +81,7 @@ def need(kind):
         pytest.skip("needs root")
 
 
+@pytest.mark.sweep(5)
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("kind", marked(KINDS))
 def test_d31_a_file_that_is_something_else_is_refused_or_made_again_and_never_followed(half, file, kind):

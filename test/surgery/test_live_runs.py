@@ -36,6 +36,7 @@ def let_go(sluice):
     return code, sluice.engine.communicate()[1]
 
 
+@pytest.mark.sweep(5)
 @pytest.mark.parametrize("file", [*FILES, "logs", "out"])
 @pytest.mark.parametrize("kind", marked(["a link", "gone", "a dangling link", "a pipe", "a directory", "a socket", "empty"]))
 def test_d31_a_file_that_is_replaced_under_a_live_run_never_makes_another_end(live, file, kind):

@@ -154,7 +154,7 @@ static void a_link_has_an_absolute_keeper_or_none(void **state)
 {
 	struct world world;
 	struct link_os_options options = {
-	    .mark = STR(MARK), .run_id = STR("r1"), .keeper_path = "keeper"};
+	    .mark = str_of(own_mark), .run_id = STR("r1"), .keeper_path = "keeper"};
 	struct keeper_link link;
 	struct exec_token token = token_of(&jobs[0]);
 	const bool same_boot = true;
@@ -173,7 +173,7 @@ static void a_link_has_an_absolute_keeper_or_none(void **state)
 	}
 	err_reset(&world.err);
 	assert_ok(link_os_open(&options, &link, &world.err), &world.err);
-	assert_ok(client_new(link, STR(MARK), 1, &world.client, &world.err), &world.err);
+	assert_ok(client_new(link, str_of(own_mark), 1, &world.client, &world.err), &world.err);
 	assert_int_equal(job_start(&world, &jobs[0]), ERR_NOT_FOUND);
 	err_reset(&world.err);
 	assert_ok(client_recover(world.client, &token, &same_boot, 1, &world.err), &world.err);
@@ -603,7 +603,7 @@ static void a_cancel_at_once_overtakes_one_that_waits(void **state)
 static void s8_5_a_lost_token_is_lost_for_the_next_keeper_too(void **state)
 {
 	struct world world;
-	struct link_os_options options = {.mark = STR(MARK), .run_id = STR("r1")};
+	struct link_os_options options = {.mark = str_of(own_mark), .run_id = STR("r1")};
 	struct keeper_link link;
 	bool is_taken = false;
 

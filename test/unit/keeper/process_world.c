@@ -20,6 +20,7 @@ int keeper_main(int argc, char **argv);
 
 static char own_path[512];
 const char *keeper_path;
+char own_mark[32];
 
 const struct job jobs[JOBS] = {
     {"plain", 0, "exit 3"},
@@ -53,14 +54,14 @@ struct exec_token token_of(const struct job *job)
 enum err_code client_open(struct world *world)
 {
 	struct link_os_options options = {.run_dir = world->dir.fd,
-					  .mark = STR(MARK),
+					  .mark = str_of(own_mark),
 					  .run_id = STR("r1"),
 					  .keeper_path = own_path};
 	struct keeper_link link;
 
 	if (link_os_open(&options, &link, &world->err) != ERR_OK)
 		return world->err.code;
-	return client_new(link, STR(MARK), ++world->epoch, &world->client, &world->err);
+	return client_new(link, str_of(own_mark), ++world->epoch, &world->client, &world->err);
 }
 
 void world_make(struct world *world)
@@ -297,5 +298,6 @@ int process_main(int argc, char **argv, int (*tests)(void))
 	if (len <= 0)
 		return 1;
 	own_path[len] = '\0';
+	(void)snprintf(own_mark, sizeof(own_mark), "test-%d", (int)getpid());
 	return tests();
 }

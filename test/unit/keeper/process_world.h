@@ -15,7 +15,6 @@
 #include "keeper/link_os.h"
 
 #define KEEPER_NAME "sluice-keeper"
-#define MARK        "test-1"
 #define PATIENCE_MS 20000
 #define JOBS        20
 #define ALL         ((1U << 17) - 1) /* but those that stand alone */
@@ -41,6 +40,7 @@ struct job {
 
 extern const struct job jobs[JOBS];
 extern const char *keeper_path; /* the real one */
+extern char own_mark[32];       /* of this process: another one may run beside it */
 
 struct world {
 	struct temp_dir dir;
