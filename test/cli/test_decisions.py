@@ -17,7 +17,7 @@ steps:
     approve: {by: [anna, bert, cleo], count: 2}
   publish: {run: 'true'}
 """
-LONG = "pipeline: long\nsteps:\n  a: {run: sleep 3}\n  b: {run: 'true'}\n"
+LONG = "pipeline: long\nsteps:\n  a: {run: 'until test -e go; do sleep 0.05; done'}\n  b: {run: 'true'}\n"
 
 
 @pytest.fixture
@@ -99,12 +99,13 @@ def test_a_stop_of_a_run_that_nobody_owns_says_how_it_is_carried_out_S7_5(sluice
     told = sluice.run("stop", "r", "--reason", "why", check=0).stderr
     assert told == "stop requested\nnext: sluice resume r\n"
     assert "\nStop: requested\n" in sluice.run("status", "r").stdout
+    (sluice.work / "go").touch()
     sluice.run("resume", "-q", "r", check=6)
     assert "Stop:" not in sluice.run("status", "r").stdout
 
 
 def test_explain_of_a_stopped_run_blames_no_failure_policy_S7_5(sluice):
-    text = LONG.replace("{run: sleep 3}", "{run: sleep 30, on_stop: cancel}")
+    text = LONG.replace("{run: 'until test -e go; do sleep 0.05; done'}", "{run: sleep 30, on_stop: cancel}")
     sluice.run("run", "--detach", sluice.write("p.yaml", text), "--run-id", "r", check=0)
     sluice.run("stop", "r", check=0)
     sluice.run("events", "r", "-f", timeout=20)

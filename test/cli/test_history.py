@@ -97,6 +97,7 @@ def test_s12_a_missing_library_is_said_once_and_nothing_is_wrong(sluice, without
     assert rows(sluice, "-q", env=without)[1] == ""
 
 
+@pytest.mark.whole
 def test_s12_runs_that_end_are_resumed_deleted_and_restored_are_seen(sluice, without):
     go(sluice, GOOD, "good", 0)
     go(sluice, FAILING.replace("exit 3", "test -e fixed"), "bad", 1)
@@ -149,7 +150,8 @@ def test_s11_4_a_log_that_was_damaged_after_it_was_indexed_is_listed_as_such(slu
 
 
 def test_s8_a_run_whose_engine_was_killed_is_interrupted_and_then_goes_on(sluice, without):
-    process = sluice.start("run", sluice.write("s.yaml", SLOW.replace("30", "4")), "--run-id", "cut")
+    process = sluice.start("run", sluice.write("s.yaml", SLOW.replace("sleep 30", "until test -e go; do sleep 0.05; done")),
+                           "--run-id", "cut")
     sluice.wait_for("cut", "executing")
     assert rows(sluice)[0][0]["state"] == "executing"
     assert ids(rows(sluice, "--result", "active")[0]) == ["cut"]
@@ -158,6 +160,7 @@ def test_s8_a_run_whose_engine_was_killed_is_interrupted_and_then_goes_on(sluice
     assert same(sluice, without)[0]["state"] == "interrupted"
     settle()
     assert same(sluice, without)[0]["state"] == "interrupted"
+    (sluice.work / "go").touch()
     sluice.run("resume", "cut", check=0)
     assert same(sluice, without)[0]["state"] == "succeeded"
 

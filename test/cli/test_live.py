@@ -159,9 +159,11 @@ def test_a_resumed_run_begins_with_what_was_done(sluice):
 
 
 def test_what_is_left_is_estimated_from_earlier_runs(sluice):
-    text = "pipeline: p\nsteps:\n  a: {run: 'sleep 2.2'}\n  b: {run: 'sleep 1.2'}\n"
+    text = "pipeline: p\nsteps:\n  a: {run: 'if test -e again; then sleep 1.4; else sleep 2.2; fi'}\n" \
+           "  b: {run: 'test -e again || sleep 1.2'}\n"
     sluice.write("p.yaml", text)
     sluice.run("run", "p.yaml", check=0)
+    (sluice.work / "again").touch()
     _, seen = sluice.on_terminal("run", "p.yaml")
     first = uncoloured(seen)
     assert re.search(r"p  0 of 2 done  0s  about 3s left", first)

@@ -278,11 +278,13 @@ def test_s8_2_the_same_run_id_in_two_state_directories(tmp_path, sluice_program)
         world.id = worlds[0].id
     one, two = worlds
     try:
-        path = one.pipeline({"a": "sleep 2"})
+        path = one.pipeline({"a": "until [ -e go ]; do sleep 0.02; done"})
         first = one.start("run", path, "--run-id", one.id)
         until(lambda: one.has_event("step.started", "a") and processes(f"SLUICE_RUN_ID={one.id}"), of="a")
         two.go({"a": "true"})
+        (one.root / "go").touch()
         assert first.wait(20) == 0, first.communicate()[1]
+        (one.root / "go").unlink()
         # A dead keeper's leftovers are swept: only those of its own directory.
         first = one.start("run", path, "--run-id", one.id + "x")
         until(lambda: processes(f"SLUICE_RUN_ID={one.id}x"), of="a")
@@ -296,6 +298,7 @@ def test_s8_2_the_same_run_id_in_two_state_directories(tmp_path, sluice_program)
             if str(two.sockets).encode() in Path(f"/proc/{keeper}/cmdline").read_bytes():
                 os.kill(keeper, signal.SIGKILL)
         two("resume", one.id + "x", code=0)
+        (one.root / "go").touch()
         assert first.wait(20) == 0, first.communicate()[1]
     finally:
         for world in worlds:
