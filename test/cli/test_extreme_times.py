@@ -72,6 +72,7 @@ def ended_last(spans):
     return max(int(span["endTimeUnixNano"]) for span in spans)
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("form", ["json", "csv", "chrome-trace"])
 def test_exports_have_it(odd, form):
     assert odd.run("export", "b", "--format", form, check=0).stdout

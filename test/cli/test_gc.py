@@ -75,6 +75,7 @@ def test_a_dry_run_changes_nothing(runs):
     assert json.loads(runs.run("gc", *SOON, "--json", check=0).stdout)["bytes"] == used
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("words, gone", [
     (["--result", "failed"], ["bad"]),
     (["--result", "success"], ["r1", "r2", "r3"]),
@@ -97,6 +98,7 @@ def test_keep_alone_is_enough_to_say_what_is_old(runs):
     assert names(runs) == ["bad", "r3"]
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("words", [
     [], ["--older-than", "30"], ["--older-than", "0s"], ["--older-than", "-1d"], ["--older-than", ""],
     ["--keep", "0"], ["--keep", "-1"], ["--keep", "many"], ["--dry-run"], ["--older-than", "1d", "RUN"],
@@ -265,6 +267,7 @@ ODD = ["link instead of the run", "link to another run", "file instead of the ru
 ROOT_ONLY = ["other owner", "other owner of the run"]
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("odd", ODD + ROOT_ONLY)
 def test_what_is_no_run_directory_is_refused_and_others_go_S12(runs, odd):
     if odd in ROOT_ONLY and os.geteuid() != 0:

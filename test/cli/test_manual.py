@@ -26,6 +26,7 @@ def shown(page):
     return re.sub(r"\s+", " ", re.sub("-\n *", "-", done.stdout))
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("verb", verbs())
 def test_each_verb_has_a_page_with_all_of_its_options(sluice, verb):
     page = PAGES / f"sluice-{verb}.1"

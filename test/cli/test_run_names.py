@@ -24,6 +24,7 @@ def words_of(verb, name):
     return [verb[0], name, *extra, *verb[1:]]
 
 
+@pytest.mark.sweep(5)
 @pytest.mark.parametrize("verb", READERS, ids=" ".join)
 @pytest.mark.parametrize("name", ["day-1", "da", "d", "@latest", "./../home/runs/day-1", "path"])
 def test_a_run_is_found_by_every_name(three, verb, name):
@@ -46,6 +47,7 @@ def test_an_ambiguous_beginning_lists_the_matches_S13(three, verb):
     assert {run: three.log(run).read_bytes() for run in logs} == logs
 
 
+@pytest.mark.sweep(7)
 @pytest.mark.parametrize("verb", READERS + ACTORS, ids=" ".join)
 @pytest.mark.parametrize("name, code", [
     ("nobody", 9), ("", (2, 9)), ("../night-1", 9), ("/nowhere/at/all", 9), ("@first", 9), ("\x1b[31mred", 9),

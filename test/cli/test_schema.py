@@ -166,6 +166,7 @@ def test_a_file_with_every_key_is_taken(sluice):
     judge().validate(core_yaml.load(FULL))
 
 
+@pytest.mark.sweep(5)
 @pytest.mark.parametrize("wrong", BAD)
 def test_what_lint_refuses_for_its_form_the_schema_refuses(sluice, wrong):
     sluice.run("lint", sluice.write("bad.yaml", BAD[wrong]), check=2)

@@ -107,6 +107,7 @@ def test_stats_of_nothing(sluice):
     assert json.loads(answer(sluice, "--json"))["pipelines"] == [] and not sluice.home.exists()
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("words, status, text", [
     (["nobody"], 9, "no run of a pipeline 'nobody'"), (["a", "b"], 2, "is used as"),
     (["--format", "xml"], 2, "'--format' of `sluice stats` is prometheus"), (["-o", "jsonl"], 2, "not a format"),

@@ -13,6 +13,7 @@ def torn(sluice):
     return sluice
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("words", [
     ["events", "r", "--json"], ["events", "r", "--json", "-f"], ["events", "r", "-f"], ["graph", "r"],
     ["graph", "r", "--json"], ["compare", "r", "s"], ["compare", "s", "r", "--json"], ["resume", "r", "--check"]])

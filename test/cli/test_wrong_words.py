@@ -136,6 +136,7 @@ def test_every_option_has_its_row(words):
     assert values <= BAD.keys() | GLOBAL.keys(), "an option without a row of values that it refuses"
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_good_words_are_good(words, verb):
     """Else what follows would be refused for another reason."""
@@ -155,6 +156,7 @@ def test_too_few_and_too_many_words_S13(words, verb):
     assert "hint: " in said and out == ""
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("verb", VERBS)
 def test_options_that_are_none_S13(words, verb):
     for option in ("--nonsense", "-Z", "--", "--=x", "--nonsense=x", "-", "---", "--\udcff"):

@@ -99,6 +99,7 @@ def test_s3_5_tolerated_failures_and_soft_gates_are_warnings(sluice):
     assert log.of("run.completed")[0]["warnings"] == 2
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("old", sorted(RUN_MOVES))
 def test_s3_1_a_log_with_a_move_that_is_not_listed_is_refused(sluice, old):
     """Every unlisted pair out of each state, in a log with a whole chain: exit 7, file untouched."""

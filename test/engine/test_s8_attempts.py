@@ -57,6 +57,7 @@ def test_result_files(sluice, text, outputs):
         assert log.of("step.succeeded")[0].get("outputs", {}) == outputs
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("declared, text", [
     ("int", "x=seven"), ("int", "x=1.5"), ("number", "x="), ("bool", "x=maybe"), ("list", "x=1"), ("duration", "x=10"),
     ("int", '{"outputs":{"x":"7"}}'), ("string", '{"outputs":{"x":7}}'), ("int", "y=1"), ("int", "x=99999999999999999999"),

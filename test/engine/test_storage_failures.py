@@ -201,6 +201,7 @@ def test_s11_3_a_failed_sync_is_not_tried_again(sluice, need_strace):
     assert not after, (after, result)
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("nofile", [3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40])
 def test_d20_few_descriptors(sluice, nofile):
     path = sluice.pipeline({s: "true" for s in "abc"})

@@ -94,6 +94,7 @@ def test_what_was_skipped_is_told_and_no_row(tree):
     assert "idle" not in tree.document.read_text()
 
 
+@pytest.mark.whole
 def test_the_document_has_the_sums_of_all_campaigns(tree):
     tree.family("x", SAYS)
     tree.family("y", FAILS)

@@ -107,6 +107,7 @@ TAILS = {
 }
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("tail", TAILS.values(), ids=TAILS)
 def test_d08_d09_a_tail_that_was_never_acknowledged_is_kept_aside_and_the_end_is_the_same(cuttable, tail):
     raw = b"".join(whole_lines(cuttable)[:40])

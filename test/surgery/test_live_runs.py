@@ -92,6 +92,7 @@ DEEDS = ["another file with the same bytes", "replaced by rename", "moved away",
          "another name for it"]
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("deed", DEEDS)
 def test_d31_an_engine_writes_no_byte_to_a_log_that_somebody_touched(live, deed):
     """S11.2, S11.3: before each write the file must be as it was left; nothing is started then."""
