@@ -115,7 +115,8 @@ bool jansson_same_double(struct str literal, double value)
 	json_t *tree = load(literal, &error);
 	double judged = json_number_value(tree);
 	bool is_same = json_is_number(tree) ? judged >= value && judged <= value
-					    : strstr(error.text, "too big integer") != NULL;
+					    : strstr(error.text, "too big") !=
+						  NULL; /* integer, or negative integer */
 
 	json_decref(tree);
 	return is_same;
