@@ -92,7 +92,8 @@ static enum err_code read_lists(const struct fold *f, struct lists *lists, struc
 static enum err_code retire_step(struct run_state *run, uint32_t index, struct err *err)
 {
 	struct step_state *step = &run->steps[index];
-	struct retired_step retired = {STR_NONE, step->attempt, step->attempts};
+	/* S7.1: an attempt that was announced and never started is the next one still. */
+	struct retired_step retired = {STR_NONE, step->attempt - step->is_retry, step->attempts};
 	void *list = run->retired;
 
 	if (mem_grow(&list, &run->retired_capacity, run->retired_count + 1, sizeof(retired), err) !=

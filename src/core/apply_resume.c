@@ -9,8 +9,7 @@
  * go on). */
 static void reopen(struct run_state *run, struct step_state *step)
 {
-	if (step->is_retry) /* S7.1: what was announced and never started is the next one still */
-		step->attempt--;
+	step->attempt -= step->is_retry; /* S7.1: what was announced is the next one still */
 	set_flag(&step->is_held, false, &run->held);
 	set_flag(&step->is_retry, false, &run->retries_due);
 	set_flag(&step->is_gate_failed, false, &run->gates_barred);

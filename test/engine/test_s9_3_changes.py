@@ -166,6 +166,17 @@ def test_s9_3_a_step_that_is_removed_is_gone_and_one_that_comes_back_counts_on(s
     assert log.steps["b"].started == [0, 1] and count(sluice) == ["b"]
 
 
+def test_s7_1_a_retry_that_was_announced_is_the_next_attempt_of_a_step_that_comes_back(sluice):
+    path = sluice.pipeline({"a": {"run": "exit 75", "retry": {"max_attempts": 2, "initial": "60s"}}})
+    engine = sluice.start("run", path, "--run-id", sluice.id)
+    sluice.wait_event("step.retried", "a")
+    sluice("stop", sluice.id, code=0)
+    assert engine.wait(10) == 6
+    take(sluice, {"z": "exit 1"}, code=1)
+    take(sluice, say("a"))
+    assert sluice.log(ended="succeeded").steps["a"].started == [0, 1]
+
+
 def test_s9_3_an_implicit_need_on_another_step_is_a_change(sluice):
     sluice.go(say("a", "b") | {"c": "echo c >>count"} | {"bad": {"needs": ["a"], "run": "exit 1"}}, code=1)
     (sluice.root / "count").unlink()
