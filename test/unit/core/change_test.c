@@ -225,6 +225,50 @@ static void s9_3_nothing_changes_below_what_runs_or_waits(void **state)
 	assert_counts(&f);
 }
 
+/* An engine died behind its run.resumed, before anything followed: the next one may bring another
+ * definition again. */
+static void s9_3_a_resume_that_was_cut_off_can_be_followed_by_another_change(void **state)
+{
+	AUTO(model_drop) struct model *next = model_of("a; b; c");
+	AUTO(model_drop) struct model *again = model_of("a; b; c");
+	AUTO(fixture_close) struct fixture f;
+
+	(void)state;
+	begin_failed(&f);
+	assert_ok(change(&f, next, BELOW_CHANGED, NULL), &f.err);
+	assert_int_equal(f.run.state, RUN_FAILED);
+	assert_true(f.run.is_resuming);
+	assert_ok(change(&f, again, BELOW_CHANGED, NULL), &f.err);
+	assert_ptr_equal(f.run.model, again);
+	assert_counts(&f);
+}
+
+/* A stop that nobody has carried out yet ends the run by the definition that it has. */
+static void s9_3_nothing_changes_while_a_stop_is_to_come(void **state)
+{
+	AUTO(model_drop) struct model *next = model_of("a; m gate=manual; c");
+	AUTO(fixture_close) struct fixture f;
+	const char *below = "{\"changed\":[\"c\"],\"added\":[],\"removed\":[]}";
+	struct event event;
+
+	(void)state;
+	fixture_open(&f, "a; m gate=manual; c");
+	fixture_start(&f);
+	fixture_ok(&f, "a");
+	assert_int_equal(f.run.state, RUN_BLOCKED);
+	event_init(&event, EVENT_RUN_STOP_REQUESTED);
+	event.seq = f.run.seq + 1;
+	assert_ok(apply(&f.run, &event, ERR_CORRUPT, &f.err), &f.err);
+	assert_int_equal(change(&f, next, below, NULL), ERR_REFUSED);
+	err_reset(&f.err);
+	event_init(&event, EVENT_RUN_RESUMED); /* as no engine would have written it */
+	event.seq = f.run.seq + 1;
+	event_put_text(&event, EVENT_FIELD_DEFINITION_HASH, STR("d2"));
+	event_put_text(&event, EVENT_FIELD_BOOT_ID, STR("b2"));
+	event_put_text(&event, EVENT_FIELD_CHANGES, str_of(below));
+	assert_int_equal(apply_next(&f.run, &event, next, ERR_CORRUPT, &f.err), ERR_CORRUPT);
+}
+
 /* The log ends between the override for another definition and its run.resumed. */
 static void cut_behind_the_override(struct fixture *f, const struct model *next)
 {
@@ -356,6 +400,8 @@ int main(void)
 	    cmocka_unit_test(s9_3_changes_and_definition_come_together),
 	    cmocka_unit_test(s9_3_a_failed_gate_bars_the_change_and_is_asked_again),
 	    cmocka_unit_test(s9_3_nothing_changes_below_what_runs_or_waits),
+	    cmocka_unit_test(s9_3_a_resume_that_was_cut_off_can_be_followed_by_another_change),
+	    cmocka_unit_test(s9_3_nothing_changes_while_a_stop_is_to_come),
 	    cmocka_unit_test(s9_3_an_override_for_another_definition_opens_no_gate_of_this_one),
 	    cmocka_unit_test(s9_3_an_override_counts_from_the_run_resumed_by_its_definition_on),
 	    cmocka_unit_test(s9_3_an_override_whose_run_resumed_did_not_come_is_forgotten),

@@ -41,9 +41,9 @@ const struct job jobs[JOBS] = {
     {"family", IS_CANCELLED, "env -u SLUICE_TOKEN setsid sh -c 'sleep 5; :' & exec sleep 60"},
     {"dumps", 0, "ulimit -c 1; kill -SEGV $$"},
     {"left", LEAVES | IS_CANCELLED, "(trap '' TERM; sleep .05; sleep .05) & exec sleep 60"},
-    {"lingers", 0, "env -u SLUICE_TOKEN setsid sleep 1 & exit 0"},
+    {"lingers", 0, "env -u SLUICE_TOKEN setsid sleep 2 & exit 0"},
     {"killed", 0, "kill -KILL $$"},
-    {"slow", 0, "exec sleep 1"},
+    {"slow", 0, "exec sleep 2"},
 };
 
 struct exec_token token_of(const struct job *job)
