@@ -102,22 +102,28 @@ void sim_check_step(struct sim_check *check)
 		memcpy(check->facts.end, content.ptr + check->facts.bytes - END_BYTES, END_BYTES);
 }
 
+static bool is_open(const struct fact *fact)
+{
+	return fact->state == 'P' || fact->state == 'W' || fact->state == 'R';
+}
+
 /* S1.4: a gate that failed for good bars all that comes after it. One that is tried again bars what
- * waits for it; that is not what comes after a step that succeeded before a resume opened the gate
- * (S9.2). */
+ * waits for it. That is not what comes after a step between them that is over: skipped for another
+ * reason (S5.2), or before a resume opened the gate (S9.2). */
 static bool is_barred(const struct sim_check *check, uint32_t gate, uint32_t step)
 {
+	const struct fact *facts = check->facts.steps;
 	bool marks[SIM_STEPS_MAX] = {false};
 
-	if (!check->facts.steps[gate].is_gate_closed)
+	if (!facts[gate].is_gate_closed)
 		return false;
-	if (check->facts.steps[gate].is_gate_bad)
+	if (facts[gate].is_gate_bad)
 		return sim_plan_is_downstream(check->plan, gate, step);
 	marks[gate] = true;
 	for (uint32_t i = gate + 1; i <= step; i++) {
 		for (uint32_t need = gate; need < i; need++)
 			marks[i] =
-			    marks[i] || (marks[need] && check->facts.steps[need].state != 'S' &&
+			    marks[i] || (marks[need] && (need == gate || is_open(&facts[need])) &&
 					 sim_plan_has_need(check->plan, i, need));
 	}
 	return gate != step && marks[step];
@@ -183,6 +189,20 @@ void sim_check_definition(struct sim_check *check, uint32_t step, bool is_next)
 	if (is_next != is_due)
 		sim_check_fail(check, "S9.3", "%s is executed by the %s definition",
 			       check->plan->steps[step].id, is_next ? "second" : "first");
+}
+
+/* Of the last line that is in the file, durable or not. */
+static uint64_t last_seq(const struct sim_check *check)
+{
+	struct str content = STR_NONE;
+	struct sim_line line = {.seq = check->facts.seq};
+	size_t at = 0;
+
+	if (sim_disk_peek(check->disk, check->log_path, false, &content)) {
+		while (sim_scan_line(content, &at, &line))
+			continue;
+	}
+	return line.seq;
 }
 
 /* Those that are in the file and not durable yet were meant as the ones before. */
@@ -307,7 +327,7 @@ void sim_check_log(struct sim_check *check, bool may_lose_tail)
 		sim_check_fail(check, "S11.1", "%s", wrong);
 	check_acks(check, content, may_lose_tail);
 	sim_check_step(check);
-	for (uint64_t seq = check->facts.seq + 1; seq < SEQ_MAX; seq++)
+	for (uint64_t seq = last_seq(check) + 1; seq < SEQ_MAX; seq++)
 		check->meant[seq] = SIM_MEANT_UNKNOWN; /* another event may get the number */
 }
 
