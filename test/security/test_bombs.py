@@ -1,8 +1,9 @@
 """S16, S18: small inputs that are made to cost much. Each is refused, or done, within bounded memory and processor time."""
 import json
-import resource
 
 import pytest
+
+from support.sluice import bounded
 
 LAUGHS = "x0: &x0 [lol, lol]\n" + "".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]\n" for n in range(1, 12))
 HEAD = "pipeline: p\nsteps: {a: 'true'}\n"
@@ -46,10 +47,9 @@ EXPRESSIONS = {
 }
 
 
-def bounded():
+def bounds(sluice):
     """One GiB of addresses, ten seconds of a processor: a test that needs more is a failure."""
-    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
-    resource.setrlimit(resource.RLIMIT_CPU, (10, 11))
+    return bounded(sluice.program, 1 << 30, seconds=10)
 
 
 @pytest.mark.sweep(3)
@@ -58,7 +58,7 @@ def test_s16_a_definition_that_is_a_bomb_is_refused_at_its_place(sluice, name):
     path = sluice.root / "bomb.yaml"
     path.write_text(YAML[name])
     for verb in ("lint", "run"):
-        done = sluice(verb, path, code=2, preexec_fn=bounded)
+        done = sluice(verb, path, code=2, preexec_fn=bounds(sluice))
         assert "bomb.yaml" in done.stderr and len(done.stderr) < 100_000, done.stderr[:1000]
         assert "memory" not in done.stderr, done.stderr[:1000]
     assert not (sluice.home / "runs").exists() or not list((sluice.home / "runs").iterdir())
@@ -70,7 +70,7 @@ def test_s18_an_expression_that_reaches_out_or_never_ends_does_not_pass(sluice, 
     """Refused when it is read, or an error when it is asked: the gate does not open, and what stands below does not run."""
     path = sluice.pipeline({"g": {"gate": "hard", "run": "true", "pass": EXPRESSIONS[name]},
                             "below": {"run": "echo ran >ran", "needs": ["g"]}})
-    done = sluice("run", path, "--run-id", sluice.id, preexec_fn=bounded)
+    done = sluice("run", path, "--run-id", sluice.id, preexec_fn=bounds(sluice))
     assert done.code in (1, 2), done
     assert not (sluice.root / "ran").exists()
     if done.code == 1:
@@ -80,7 +80,7 @@ def test_s18_an_expression_that_reaches_out_or_never_ends_does_not_pass(sluice, 
 def test_s18_an_expression_of_an_ordinary_kind_is_answered_under_the_same_bounds(sluice):
     steps = {"g": {"gate": "hard", "run": "echo '{\"outputs\":{\"n\":3}}' >$SLUICE_OUTPUT", "pass": "output.n == 3 and ('x'):rep(3) == 'xxx'"}}
     path = sluice.pipeline(steps)
-    sluice("run", path, "--run-id", sluice.id, code=0, preexec_fn=bounded)
+    sluice("run", path, "--run-id", sluice.id, code=0, preexec_fn=bounds(sluice))
     assert sluice.log().of("gate.passed", "g")
 
 
@@ -95,7 +95,7 @@ RESULTS = {
 def test_s16_a_result_that_is_a_bomb_fails_its_step_alone(sluice, name):
     (sluice.root / "result.json").write_text(RESULTS[name])
     path = sluice.pipeline({"a": {"run": 'cat result.json >"$SLUICE_OUTPUT"', "on_failure": "continue"}, "b": "true"}, concurrency=1)
-    done = sluice("run", path, "--run-id", sluice.id, preexec_fn=bounded)
+    done = sluice("run", path, "--run-id", sluice.id, preexec_fn=bounds(sluice))
     log = sluice.log()
     assert done.code in (0, 1, 5) and log.of("step.succeeded", "b"), done
     assert sluice.raw().count(b"\n") < 40 and max(map(len, sluice.raw().splitlines())) <= 1 << 20

@@ -3,6 +3,7 @@ import contextlib
 import fcntl
 import json
 import os
+import resource
 import secrets
 import shutil
 import signal
@@ -50,6 +51,19 @@ def install(folder, keeper_text=None):
         (folder / "sluice-keeper").chmod(0o755)
     (folder / "runner").symlink_to("sluice")
     return folder / "sluice"
+
+
+def bounded(program, memory, seconds=None):
+    """What a child calls before it executes the program: so many bytes of addresses, so much of a processor. None for a
+    program with sanitizers, which reserves terabytes."""
+    if b"__asan_init" in Path(program).read_bytes():
+        return None
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        if seconds:
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    return limit
 
 
 def until(what, timeout=10.0, every=0.005, of=None):

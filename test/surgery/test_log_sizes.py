@@ -1,11 +1,11 @@
 """D29: logs and lines at their limits: read, or refused with a place, in memory that does not grow with what is wrong."""
 import json
-import resource
 
 import pytest
 
 from support.checker import chain, forge
 from support.sluice import TIMEOUT
+from support.sluice import bounded as limits
 
 EVENTS = 100_000
 MEMORY = 512 << 20
@@ -15,7 +15,7 @@ MEMORY = 512 << 20
 def bounded(sluice):
     """Verbs in bounded memory: what would need more fails, and does not take the machine along."""
     def call(*args, **kwargs):
-        return sluice(*args, timeout=TIMEOUT, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)), **kwargs)
+        return sluice(*args, timeout=TIMEOUT, preexec_fn=limits(sluice.program, MEMORY), **kwargs)
     return call
 
 
