@@ -240,7 +240,8 @@ static enum err_code write_records(struct reindex *reindex, const struct runs_in
 		return err->code;
 	if (reindex->lines_count == 0 && mark->inode == 0)
 		return ERR_OK; /* there was no such file, and nothing is to go into it */
-	qsort(reindex->lines, reindex->lines_count, sizeof(*reindex->lines), by_end);
+	if (reindex->lines_count > 0)
+		qsort(reindex->lines, reindex->lines_count, sizeof(*reindex->lines), by_end);
 	for (size_t i = 0; i < reindex->lines_count; i++)
 		buf_str(&text, reindex->lines[i].line);
 	if (buf_check(&text, RUNS_INDEX_FILE, err) != ERR_OK)
