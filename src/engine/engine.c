@@ -285,6 +285,8 @@ static bool may_settle(const struct engine *engine)
 
 enum err_code engine_tick(struct engine *engine, struct err *err)
 {
+	if (engine->commit.state == COMMIT_POISONED) /* S11.3; a host may call again */
+		return err_set(err, ERR_IO, "the log could not be written: nothing goes on");
 	engine_read_clocks(engine); /* 1 */
 	engine->has_more = false;
 	if (collect(engine, err) != ERR_OK) /* 2, 3 */
