@@ -208,11 +208,13 @@ bool duration_read(struct str text, int64_t *ret_ns)
 
 void duration_human(struct buf *out, int64_t ms)
 {
-	int64_t seconds = ms > 0 ? ms / 1000 : 0;
+	int64_t seconds;
 
+	if (ms < 0)
+		ms = 0;
+	seconds = ms / 1000;
 	if (seconds < 60)
-		buf_fmt(out, "%lld.%02llds", (long long)seconds,
-			(long long)(ms > 0 ? ms % 1000 / 10 : 0));
+		buf_fmt(out, "%lld.%02llds", (long long)seconds, (long long)(ms % 1000 / 10));
 	else if (seconds < 3600)
 		buf_fmt(out, "%lldm %llds", (long long)(seconds / 60), (long long)(seconds % 60));
 	else if (seconds < 86400)
