@@ -283,10 +283,8 @@ static bool may_settle(const struct engine *engine)
 	       (run->is_stopping && run->count[STEP_RUNNING] == 0 && !run->undo.is_running);
 }
 
-enum err_code engine_tick(struct engine *engine, struct err *err)
+static enum err_code turn(struct engine *engine, struct err *err)
 {
-	if (engine->commit.state == COMMIT_POISONED) /* S11.3; a host may call again */
-		return err_set(err, ERR_IO, "the log could not be written: nothing goes on");
 	engine_read_clocks(engine); /* 1 */
 	engine->has_more = false;
 	if (collect(engine, err) != ERR_OK) /* 2, 3 */
@@ -305,6 +303,16 @@ enum err_code engine_tick(struct engine *engine, struct err *err)
 	decider_forget(&engine->decider); /* 8 */
 	arena_clear(&engine->tick);
 	return ERR_OK;
+}
+
+enum err_code engine_tick(struct engine *engine, struct err *err)
+{
+	/* What half a turn took in is neither decided nor on the disk (S11.3): a host that calls
+	 * again is told the same. */
+	if (engine->halt.code == ERR_OK && turn(engine, &engine->halt) == ERR_OK)
+		return ERR_OK;
+	*err = engine->halt;
+	return err->code;
 }
 
 int64_t engine_wait_ns(const struct engine *engine)

@@ -132,7 +132,7 @@ MUST_CHECK enum err_code engine_open_idle(const struct engine_ports *ports, cons
 void engine_free(struct engine *engine);
 void engine_drop(struct engine **engine);
 
-/* One tick. An error is HALT for the run: the engine may only be freed. */
+/* One tick. An error is HALT for the run: every later tick has the same one, and does nothing. */
 MUST_CHECK enum err_code engine_tick(struct engine *engine, struct err *err);
 
 /* How long until the next tick has something to do by itself, in ns: 0 at once, -1 never (only the

@@ -124,6 +124,7 @@ struct engine {
 	struct cache *cache;    /* made at the first step with `cache: true` */
 	int64_t now_ms, now_ns; /* of this tick */
 	int64_t deadline_ns;    /* of the run, boot time; 0 = none */
+	struct err halt;        /* why no tick is done any more */
 	bool has_dirs;          /* logs/ and out/ exist */
 	bool is_idle;           /* opened for one decision: no effects */
 	bool is_recorded;       /* the end is in runs.jsonl */

@@ -314,6 +314,18 @@ static void commands_are_refused_where_their_keeper_has_no_files(void **state)
 	memory_storage_free(storage);
 }
 
+/* Until it ends or stops with an error, which a second call tells again. */
+static enum sluice_run_state wait_twice(struct world *world, struct sluice_run *run)
+{
+	enum sluice_run_state end = sluice_run_wait(run, &world->err);
+	struct sluice_error again = {.text = ""};
+
+	assert_int_equal(sluice_run_wait(run, &again), end);
+	if (end == SLUICE_RUN_UNKNOWN)
+		assert_string_equal(again.text, world->err.text);
+	return end;
+}
+
 /* Carry a run on until it ends or an operation fails; true = ended in success. */
 static bool try_run(struct world *world, struct sluice *sluice, bool resumes)
 {
@@ -332,7 +344,7 @@ static bool try_run(struct world *world, struct sluice *sluice, bool resumes)
 		sluice_pipeline_free(pipeline);
 	}
 	if (code == SLUICE_OK && run)
-		end = sluice_run_wait(run, &world->err);
+		end = wait_twice(world, run);
 	sluice_run_free(run);
 	return end == SLUICE_RUN_SUCCEEDED || (code == SLUICE_OK && !run && status == 0);
 }
