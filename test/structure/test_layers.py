@@ -1,5 +1,6 @@
 """The structure of the source is what ARCHITECTURE.md says, and the check can fail."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -62,8 +63,24 @@ def test_the_purity_check_can_fail(build):
     assert "fdatasync" in foreign_symbols(build / "src/sys/libsys.a") & IMPURE
 
 
+def needed_libraries(program):
+    dynamic = subprocess.run(["readelf", "-d", program], capture_output=True, text=True, check=True).stdout
+    return {line.split("[")[1].split(".so")[0] for line in dynamic.splitlines() if "(NEEDED)" in line}
+
+
 def test_the_keeper_links_nothing_but_libc(build):
     """S8.1: its own static executable."""
-    keeper = build / "src/keeper/sluice-keeper"
-    dynamic = subprocess.run(["readelf", "-d", keeper], capture_output=True, text=True, check=True)
-    assert "NEEDED" not in dynamic.stdout
+    assert needed_libraries(build / "src/keeper/sluice-keeper") == set()
+
+
+def option(build, name):
+    listing = subprocess.run(["meson", "introspect", "--buildoptions", build], capture_output=True, text=True, check=True)
+    return next(o["value"] for o in json.loads(listing.stdout) if o["name"] == name)
+
+
+def test_the_program_waits_for_no_library_but_that_of_c(build):
+    """Each shared library is looked up and mapped at each start."""
+    if option(build, "b_sanitize") != "none" or not option(build, "own_parts"):
+        pytest.skip("a build that loads others as well")
+    needed = needed_libraries(build / "src/cli/sluice")
+    assert {name for name in needed if not name.startswith("ld-")} <= {"libc", "libm"}
