@@ -9,26 +9,6 @@
 
 #define NEAREST_BYTES_MAX 64
 
-struct str str_of(const char *text)
-{
-	return text ? (struct str){text, strlen(text)} : STR_NONE;
-}
-
-struct str str_from(const char *ptr, size_t len)
-{
-	return (struct str){ptr, len};
-}
-
-bool str_eq(struct str a, struct str b)
-{
-	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
-bool str_is(struct str a, const char *text)
-{
-	return str_eq(a, str_of(text));
-}
-
 bool str_starts(struct str a, const char *prefix)
 {
 	size_t len = strlen(prefix);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct str {
 	const char *ptr; /* may be NULL when len is 0: "absent" */
@@ -26,16 +27,38 @@ struct str {
 /* For printf: "%.*s", STR_ARG(s) */
 #define STR_ARG(slice) ((int)(slice).len), ((slice).ptr ? (slice).ptr : "")
 
-/* The slice of a NUL-ended text; NULL gives STR_NONE. */
-struct str str_of(const char *text);
-struct str str_from(const char *ptr, size_t len);
+/* The shortest questions are answered in place: a definition asks them a hundred times a step,
+ * mostly of a text whose length the compiler knows. */
 
-/* Bytes, not letters: nothing here looks at a locale. An absent text equals an empty one. */
-bool str_eq(struct str a, struct str b);
-bool str_is(struct str a, const char *text);
+/* The slice of a NUL-ended text; NULL gives STR_NONE. */
+static inline struct str str_of(const char *text)
+{
+	return text ? (struct str){text, strlen(text)} : STR_NONE;
+}
+
+/* The slice of `len` bytes. */
+static inline struct str str_from(const char *ptr, size_t len)
+{
+	return (struct str){ptr, len};
+}
+
+/* Are they the same bytes? No letters: nothing here looks at a locale. An absent text equals an
+ * empty one. */
+static inline bool str_eq(struct str a, struct str b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+/* The same beside a NUL-ended text. */
+static inline bool str_is(struct str a, const char *text)
+{
+	return str_eq(a, str_of(text));
+}
+
+/* Its beginning, its end, its order (that of bytes, for qsort), a byte of it. */
 bool str_starts(struct str a, const char *prefix);
 bool str_ends(struct str a, const char *suffix);
-int str_cmp(struct str a, struct str b); /* byte order, for qsort */
+int str_cmp(struct str a, struct str b);
 bool str_has(struct str a, char byte);
 /* Offset of the first occurrence of `needle` at or after `from`; SIZE_MAX if none. */
 size_t str_find(struct str a, const char *needle, size_t from);
