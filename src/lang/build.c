@@ -151,11 +151,33 @@ void build_place(const struct build *build, const struct node *node, struct str 
 	}
 }
 
+/* The first slot for a key: its ends and its length tell it from nearly every other. */
+static size_t key_slot(enum key_scope scope, struct str name)
+{
+	unsigned first = name.len ? (unsigned char)name.ptr[0] : 0;
+	unsigned last = name.len ? (unsigned char)name.ptr[name.len - 1] : 0;
+
+	return (scope * 59 + first * 7 + last * 31 + name.len * 3) % KEY_SLOTS;
+}
+
+_Static_assert(KEY_COUNT <= KEY_SLOTS / 2, "a search must find a free slot");
+
+static void keys_index(struct build *build)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		size_t at = key_slot(key_rows[i].scope, key_rows[i].name);
+
+		while (build->key_slots[at])
+			at = (at + 1) % KEY_SLOTS;
+		build->key_slots[at] = (uint16_t)(i + 1);
+	}
+}
+
 static const struct key_row *key_find(const struct build *build, enum key_scope scope,
 				      struct str name)
 {
-	for (size_t i = 0; i < KEY_COUNT; i++) {
-		const struct key_row *row = &key_rows[i];
+	for (size_t at = key_slot(scope, name); build->key_slots[at]; at = (at + 1) % KEY_SLOTS) {
+		const struct key_row *row = &key_rows[build->key_slots[at] - 1];
 
 		if (row->scope == scope && str_eq(row->name, name) &&
 		    (row->support != SUPPORT_FROZEN || build->is_frozen))
@@ -495,6 +517,7 @@ static void model_read(struct build *build)
 		return;
 	}
 	model->format = 1;
+	keys_index(build);
 	map_init(&model->step_index, build->seed);
 	if (retry_init(build))
 		root_read(build, root);

@@ -21,6 +21,7 @@ enum key_id {
 	KEY_COUNT
 };
 
+#define KEY_SLOTS      512 /* about four times as many as keys: a search ends at once */
 #define KEY_STEP_FIRST KEY_step_run
 #define KEY_STEP_COUNT (KEY_step_steps - KEY_step_run + 1)
 
@@ -75,8 +76,9 @@ struct build {
 	struct model *model;
 	struct diags *diags;
 	const struct limits *limits;
-	const struct lang_host *host; /* NULL: the program offers nothing of its own */
-	struct str source;            /* without a byte order mark */
+	const struct lang_host *host;  /* NULL: the program offers nothing of its own */
+	struct str source;             /* without a byte order mark */
+	uint16_t key_slots[KEY_SLOTS]; /* row + 1 in key_rows, found by scope and name; 0 = free */
 	bool is_frozen; /* the frozen form: accepted once, not judged by this machine */
 	bool has_steps_node;
 	uint64_t seed;

@@ -89,8 +89,10 @@ static bool is_finite_float(struct str text)
 
 static bool is_word(struct str text, const char *const *words, size_t count)
 {
+	char first = text.len ? text.ptr[0] : '\0'; /* nearly always that is enough to say no */
+
 	for (size_t i = 0; i < count; i++) {
-		if (str_is(text, words[i]))
+		if (words[i][0] == first && str_is(text, words[i]))
 			return true;
 	}
 	return false;
@@ -122,7 +124,8 @@ enum scalar node_scalar(const struct node *node)
 
 bool node_is_null(const struct node *node)
 {
-	return node->kind == NODE_TEXT && node_scalar(node) == SCALAR_NULL;
+	return node->kind == NODE_TEXT && node->is_plain &&
+	       is_word(node->text, null_words, ARRAY_LEN(null_words));
 }
 
 bool node_bool(const struct node *node, bool *ret_value)

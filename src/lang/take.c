@@ -181,24 +181,33 @@ bool take_percent(struct build *build, const struct node *key, const struct node
 	return true;
 }
 
+static void refuse_word(struct build *build, const struct node *key, const struct node *value,
+			const char *const *words, size_t count)
+{
+	AUTO(buf_fini) struct buf list = BUF_INIT;
+	struct str text = value->text;
+
+	for (size_t i = 0; i < count; i++)
+		buf_fmt(&list, "%s%s", i == 0 ? "" : i + 1 < count ? ", " : " or ", words[i]);
+	build_report(build, DIAG_NOT_ONE_OF, value, "'%.*s' must be %.*s, not '%.*s'",
+		     STR_ARG(key->text), STR_ARG(buf_view(&list)), STR_ARG(str_cut(text, 0, 40)));
+	build_nearest(build, text, words, count);
+}
+
 bool take_word(struct build *build, const struct node *key, const struct node *value,
 	       const char *const *words, size_t count, uint32_t *ret_index)
 {
-	AUTO(buf_fini) struct buf list = BUF_INIT;
 	struct str text;
 
 	if (!take_text(build, key, value, 0, &text))
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		if (str_is(text, words[i])) {
+		if (words[i][0] == text.ptr[0] && str_is(text, words[i])) {
 			*ret_index = (uint32_t)i;
 			return true;
 		}
-		buf_fmt(&list, "%s%s", i == 0 ? "" : i + 1 < count ? ", " : " or ", words[i]);
 	}
-	build_report(build, DIAG_NOT_ONE_OF, value, "'%.*s' must be %.*s, not '%.*s'",
-		     STR_ARG(key->text), STR_ARG(buf_view(&list)), STR_ARG(str_cut(text, 0, 40)));
-	build_nearest(build, text, words, count);
+	refuse_word(build, key, value, words, count);
 	return false;
 }
 

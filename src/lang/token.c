@@ -3,16 +3,24 @@
 
 #include "base/mem.h"
 
-static const char *const keywords[] = {
-    "and",      "break",  "do",   "else", "elseif", "end",   "false", "for",
-    "function", "goto",   "if",   "in",   "local",  "nil",   "not",   "or",
-    "repeat",   "return", "then", "true", "until",  "while",
+static const struct str keywords[] = {
+#define WORD(text) \
+	{ \
+		text, sizeof(text) - 1 \
+	}
+    WORD("and"),   WORD("break"), WORD("do"),       WORD("else"),  WORD("elseif"), WORD("end"),
+    WORD("false"), WORD("for"),   WORD("function"), WORD("goto"),  WORD("if"),     WORD("in"),
+    WORD("local"), WORD("nil"),   WORD("not"),      WORD("or"),    WORD("repeat"), WORD("return"),
+    WORD("then"),  WORD("true"),  WORD("until"),    WORD("while"),
+#undef WORD
 };
 
 bool token_is_keyword(struct str word)
 {
 	for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
-		if (str_is(word, keywords[i]))
+		/* The first letter tells nearly always that it is none. */
+		if (word.len == keywords[i].len && word.ptr[0] == keywords[i].ptr[0] &&
+		    str_eq(word, keywords[i]))
 			return true;
 	}
 	return false;
