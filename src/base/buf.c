@@ -89,7 +89,12 @@ void buf_text(struct buf *buf, const char *text)
 
 void buf_byte(struct buf *buf, char byte)
 {
-	buf_put(buf, &byte, 1);
+	char *room = buf_room(buf, 1);
+
+	if (!room)
+		return;
+	*room = byte;
+	buf_added(buf, 1);
 }
 
 void buf_u64(struct buf *buf, uint64_t value)

@@ -45,6 +45,10 @@ MUST_CHECK enum err_code json_scan(struct str text, size_t *at, unsigned depth_m
  * malformed. *ret_plain: it has no escapes. For readers that know what comes next. */
 bool json_scan_string(struct str text, size_t *at, bool *ret_plain);
 
+/* How many bytes at the beginning of `text` are in a literal as they are: printable ASCII, neither
+ * quote nor backslash. */
+size_t json_plain_len(struct str text);
+
 /* Type of a checked value by its first byte (after blanks). */
 enum json_type json_type_of(struct str value);
 

@@ -376,6 +376,11 @@ enum err_code json_check(struct str text, unsigned depth_max, struct err *err)
 	return ERR_OK;
 }
 
+size_t json_plain_len(struct str text)
+{
+	return text.len ? (size_t)(json_special(text.ptr, text.ptr + text.len) - text.ptr) : 0;
+}
+
 bool json_scan_string(struct str text, size_t *at, bool *ret_plain)
 {
 	const char *bad;

@@ -12,6 +12,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* The characters that libyaml does not take in raw form, or takes for line ends, or that jansson or
  * a person would stumble over; all of two or three bytes. Their value, 0 for others. */
@@ -50,9 +51,15 @@ void frozen_put_str(struct buf *out, struct str text)
 {
 	buf_byte(out, '"');
 	for (size_t at = 0; at < text.len;) {
-		const unsigned char *p = (const unsigned char *)text.ptr + at;
-		size_t len = p[0] < 0x80 ? 1 : utf8_len(str_cut(text, at, text.len));
+		size_t plain = json_plain_len(str_cut(text, at, text.len));
+		const unsigned char *p = (const unsigned char *)text.ptr + at + plain;
+		size_t len;
 
+		buf_put(out, text.ptr + at, plain);
+		at += plain;
+		if (at == text.len)
+			break;
+		len = p[0] < 0x80 ? 1 : utf8_len(str_cut(text, at, text.len));
 		BUG_IF(len == 0); /* whoever made the text checked it */
 		if (len == 1)
 			ascii_put(out, text.ptr[at]);
@@ -69,11 +76,20 @@ void frozen_put_str(struct buf *out, struct str text)
 
 static void member(struct buf *out, const char *name)
 {
-	if (out->len && out->ptr[out->len - 1] != '{')
-		buf_byte(out, ',');
-	buf_byte(out, '"');
-	buf_text(out, name);
-	buf_text(out, "\":");
+	size_t len = strlen(name);
+	char *room = buf_room(out, len + 4);
+	size_t at = 0;
+
+	if (!room)
+		return;
+	if (out->len && room[-1] != '{')
+		room[at++] = ',';
+	room[at++] = '"';
+	memcpy(room + at, name, len);
+	at += len;
+	room[at++] = '"';
+	room[at++] = ':';
+	buf_added(out, at);
 }
 
 static void element(struct buf *out)
