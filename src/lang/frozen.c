@@ -16,6 +16,7 @@
 struct frozen {
 	struct tree tree;
 	struct str text;
+	bool is_ascii; /* all of it: a byte is a column */
 	size_t at;
 	size_t column_at; /* where `column` was counted */
 	uint32_t line, column;
@@ -48,6 +49,10 @@ static void line_ends_skip(struct frozen *frozen)
 /* Of the byte at `at`, in code points; it never goes back. */
 static uint32_t column_of(struct frozen *frozen, size_t at)
 {
+	if (frozen->is_ascii) {
+		frozen->column += (uint32_t)(at - frozen->column_at);
+		frozen->column_at = at;
+	}
 	for (; frozen->column_at < at; frozen->column_at++)
 		frozen->column +=
 		    ((unsigned char)frozen->text.ptr[frozen->column_at] & 0xC0) != 0x80;
@@ -65,6 +70,22 @@ static bool has_surrogate(struct str literal)
 	return false;
 }
 
+/* A text that has escapes, without them: a copy in the arena. */
+static bool text_decode(struct frozen *frozen, struct str *text)
+{
+	if (has_surrogate(*text))
+		return false;
+	buf_clear(&frozen->decoded);
+	json_decode(*text, &frozen->decoded);
+	if (buf_check(&frozen->decoded, "text", frozen->tree.err) != ERR_OK ||
+	    str_has(buf_view(&frozen->decoded), '\0'))
+		return false;
+	*text = arena_str(&frozen->tree.nodes->arena, buf_view(&frozen->decoded));
+	if (!text->ptr)
+		(void)mem_err(frozen->tree.err);
+	return text->ptr != NULL;
+}
+
 static bool text_add(struct frozen *frozen)
 {
 	size_t from = frozen->at;
@@ -74,25 +95,12 @@ static bool text_add(struct frozen *frozen)
 
 	if (!json_scan_string(frozen->text, &frozen->at, &is_plain))
 		return false;
-	text = str_cut(frozen->text, from + 1, frozen->at - 1);
-	if (!is_plain) {
-		if (has_surrogate(text))
-			return false;
-		buf_clear(&frozen->decoded);
-		json_decode(text, &frozen->decoded);
-		text = buf_view(&frozen->decoded);
-		if (buf_check(&frozen->decoded, "text", frozen->tree.err) != ERR_OK ||
-		    str_has(text, '\0'))
-			return false;
-	}
+	text = str_from(frozen->text.ptr + from + 1, frozen->at - from - 2);
+	if (!is_plain && !text_decode(frozen, &text))
+		return false;
 	index = tree_add(&frozen->tree, NODE_TEXT, frozen->line, column_of(frozen, from));
 	if (index == NODE_NONE)
 		return false;
-	text = arena_str(&frozen->tree.nodes->arena, text);
-	if (!text.ptr) {
-		(void)mem_err(frozen->tree.err);
-		return false;
-	}
 	tree_node(&frozen->tree, index)->text = text;
 	return true;
 }
@@ -102,7 +110,6 @@ static bool plain_add(struct frozen *frozen)
 {
 	struct err ignored = ERR_INIT;
 	size_t from = frozen->at;
-	struct str text;
 	uint32_t index;
 
 	if (json_scan(frozen->text, &frozen->at, 0, &ignored) != ERR_OK)
@@ -110,12 +117,7 @@ static bool plain_add(struct frozen *frozen)
 	index = tree_add(&frozen->tree, NODE_TEXT, frozen->line, column_of(frozen, from));
 	if (index == NODE_NONE)
 		return false;
-	text = arena_str(&frozen->tree.nodes->arena, str_cut(frozen->text, from, frozen->at));
-	if (!text.ptr) {
-		(void)mem_err(frozen->tree.err);
-		return false;
-	}
-	tree_node(&frozen->tree, index)->text = text;
+	tree_node(&frozen->tree, index)->text = str_cut(frozen->text, from, frozen->at);
 	tree_node(&frozen->tree, index)->is_plain = true;
 	return true;
 }
@@ -164,6 +166,15 @@ static bool value_add(struct frozen *frozen)
 	return next_is(frozen, is_map ? '}' : ']') ? value_end(frozen) : true;
 }
 
+static bool is_ascii(struct str text)
+{
+	unsigned char bits = 0;
+
+	for (size_t i = 0; i < text.len; i++)
+		bits |= (unsigned char)text.ptr[i];
+	return bits < 0x80;
+}
+
 static bool document_read(struct frozen *frozen)
 {
 	do {
@@ -183,6 +194,7 @@ enum err_code nodes_read_frozen(struct nodes *nodes, struct str source, uint64_t
 					 .depth_max = depth_max,
 					 .nodes_max = nodes_max},
 				.text = source,
+				.is_ascii = is_ascii(source),
 				.line = 1,
 				.column = 1,
 				.decoded = BUF_INIT};

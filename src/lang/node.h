@@ -22,7 +22,7 @@ enum node_kind {
 };
 
 struct node {
-	struct str text;       /* NODE_TEXT; NUL-ended */
+	struct str text;       /* NODE_TEXT; need not end in NUL */
 	uint32_t line, column; /* of its first character, from 1; column in code points */
 	uint32_t child;        /* first, NODE_NONE if empty */
 	uint32_t next;         /* sibling, NODE_NONE at the end */
@@ -32,14 +32,14 @@ struct node {
 };
 
 struct nodes {
-	struct arena arena; /* owns the texts */
+	struct arena arena; /* owns the texts that are not in the source as they are */
 	struct node *items; /* in order of the file; the root is 0 */
 	size_t count, capacity;
 };
 
 /* An empty tree. */
 void nodes_init(struct nodes *nodes);
-/* Frees the nodes and their texts. */
+/* Frees the nodes, and the texts that it owns. */
 void nodes_fini(struct nodes *nodes);
 
 /* Read one YAML document. Everything that is wrong goes into `diags`. *ret_is_whole is false when
@@ -51,9 +51,10 @@ MUST_CHECK enum err_code nodes_read(struct nodes *nodes, struct str source, uint
 				    struct err *err);
 
 /* The same for what lang_freeze writes, many times faster: JSON in its canonical form, without
- * blanks; lines may end behind an opening bracket or a comma, and before a closing bracket.
- * *ret_is_frozen is false, and the tree is empty, when the text is not exactly of that form, or
- * over a limit; nodes_read then reads it, or says what is wrong. MEMORY. */
+ * blanks; texts are borrowed from `source`; lines may end behind an opening bracket or a comma, and
+ * before a closing bracket. *ret_is_frozen is false, and the tree is empty, when the text is not
+ * exactly of that form, or over a limit; nodes_read then reads it, or says what is wrong. MEMORY.
+ */
 MUST_CHECK enum err_code nodes_read_frozen(struct nodes *nodes, struct str source,
 					   uint64_t depth_max, uint64_t nodes_max,
 					   bool *ret_is_frozen, struct err *err);

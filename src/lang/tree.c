@@ -4,6 +4,8 @@
 #include "base/map.h"
 #include "base/mem.h"
 
+#include <string.h>
+
 /* Mappings up to this many keys are compared pair by pair. */
 #define FEW_KEYS 12
 
@@ -22,11 +24,26 @@ static bool char_is_refused(const unsigned char *p, size_t len)
 	return false;
 }
 
+#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Are the eight bytes at `p` all printable ASCII? */
+static bool is_printable_8(const char *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	/* The highest bit of a byte is set by 0x20 less if it is below, by one more from DEL on,
+	 * and beyond ASCII it is set already. */
+	return !((word | (word - EACH_BYTE(0x20)) | (word + EACH_BYTE(1))) & EACH_BYTE(0x80));
+}
+
 /* How many printable ASCII characters are at `at`: nearly all of every file. */
 static size_t printable_run(struct str source, size_t at)
 {
 	size_t end = at;
 
+	while (source.len - end >= 8 && is_printable_8(source.ptr + end))
+		end += 8;
 	while (end < source.len && source.ptr[end] >= 0x20 && source.ptr[end] < 0x7F)
 		end++;
 	return end - at;
@@ -107,7 +124,8 @@ uint32_t tree_add(struct tree *tree, enum node_kind kind, uint32_t line, uint32_
 		tree->is_stopped = true;
 		return NODE_NONE;
 	}
-	if (mem_grow((void **)&nodes->items, &nodes->capacity, nodes->count + 1,
+	if (nodes->count == nodes->capacity &&
+	    mem_grow((void **)&nodes->items, &nodes->capacity, nodes->count + 1,
 		     sizeof(*nodes->items), tree->err) != ERR_OK)
 		return NODE_NONE;
 	nodes->items[nodes->count++] = (struct node){.line = line,
@@ -166,15 +184,18 @@ static uint32_t key_after(struct tree *tree, uint32_t key)
 
 static void few_keys_check(struct tree *tree, uint32_t map)
 {
-	uint32_t first = tree_node(tree, map)->child;
+	uint32_t keys[FEW_KEYS];
+	size_t count = 0;
 
-	for (uint32_t key = first; key != NODE_NONE; key = key_after(tree, key)) {
-		for (uint32_t old = first; old != key; old = key_after(tree, old)) {
-			if (tree_node(tree, key)->kind == NODE_TEXT &&
-			    tree_node(tree, old)->kind == NODE_TEXT &&
-			    str_eq(tree_node(tree, key)->text, tree_node(tree, old)->text))
-				twice(tree, old, key);
+	for (uint32_t at = tree_node(tree, map)->child; at != NODE_NONE; at = key_after(tree, at)) {
+		const struct node *key = tree_node(tree, at);
+
+		for (size_t i = 0; i < count && key->kind == NODE_TEXT; i++) {
+			if (str_eq(key->text, tree_node(tree, keys[i])->text))
+				twice(tree, keys[i], at);
 		}
+		if (key->kind == NODE_TEXT)
+			keys[count++] = at;
 	}
 }
 
