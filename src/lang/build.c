@@ -427,6 +427,8 @@ static void steps_index(struct build *build, const struct node *root)
 			(void)mem_err(&build->err);
 		return;
 	}
+	if (map_reserve(&model->step_index, map->count, &build->err) != ERR_OK)
+		return;
 	for (key = build_child(build, map); key; key = build_next(build, value)) {
 		struct step *step = &model->steps[model->steps_count];
 

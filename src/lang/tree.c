@@ -199,28 +199,33 @@ static void few_keys_check(struct tree *tree, uint32_t map)
 	}
 }
 
-static enum err_code keys_check(struct tree *tree, uint32_t map)
+static enum err_code many_keys_check(struct tree *tree, uint32_t map)
 {
 	AUTO(map_fini) struct map seen;
 
 	map_init(&seen, tree->seed);
-	if (tree_node(tree, map)->count <= FEW_KEYS) {
-		few_keys_check(tree, map);
-		return ERR_OK;
-	}
+	if (map_reserve(&seen, tree_node(tree, map)->count, tree->err) != ERR_OK)
+		return tree->err->code;
 	for (uint32_t key = tree_node(tree, map)->child; key != NODE_NONE;
 	     key = key_after(tree, key)) {
-		struct str text = tree_node(tree, key)->text;
 		uint32_t first;
 
 		if (tree_node(tree, key)->kind != NODE_TEXT)
 			continue;
-		first = map_get(&seen, text);
+		if (map_get_or_add(&seen, tree_node(tree, key)->text, key, &first, tree->err) !=
+		    ERR_OK)
+			return tree->err->code;
 		if (first != MAP_NONE)
 			twice(tree, first, key);
-		else if (map_add(&seen, text, key, tree->err) != ERR_OK)
-			return tree->err->code;
 	}
+	return ERR_OK;
+}
+
+static enum err_code keys_check(struct tree *tree, uint32_t map)
+{
+	if (tree_node(tree, map)->count > FEW_KEYS)
+		return many_keys_check(tree, map);
+	few_keys_check(tree, map);
 	return ERR_OK;
 }
 

@@ -53,6 +53,29 @@ static void a_map_refuses_a_key_that_is_there_and_set_replaces_it(void **state)
 	assert_int_equal(map_get(&map, str_from("a\0c", 3)), MAP_NONE);
 }
 
+static void a_map_tells_whether_a_key_was_there_before_it_added_it(void **state)
+{
+	AUTO(map_fini) struct map map;
+	struct err err = ERR_INIT;
+	uint32_t old;
+
+	(void)state;
+	map_init(&map, 1);
+	assert_ok(map_reserve(&map, 1000, &err), &err);
+	assert_int_equal(map_get(&map, STR("a")), MAP_NONE);
+	assert_ok(map_get_or_add(&map, STR("a"), 1, &old, &err), &err);
+	assert_int_equal(old, MAP_NONE);
+	assert_ok(map_get_or_add(&map, STR("a"), 2, &old, &err), &err);
+	assert_int_equal(old, 1);
+	assert_ok(map_reserve(&map, 100000, &err), &err);
+	assert_int_equal(map_get(&map, STR("a")), 1);
+	mem_fail_at(1, 1);
+	assert_int_equal(map_reserve(&map, 10000000, &err), ERR_MEMORY);
+	assert_int_equal(map_reserve(&map, MAP_NONE, &err), ERR_MEMORY);
+	mem_fail_at(0, 0);
+	assert_int_equal(map_get(&map, STR("a")), 1);
+}
+
 static void a_map_stays_whole_when_memory_is_short(void **state)
 {
 	AUTO(map_fini) struct map map;
@@ -229,6 +252,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_map_finds_each_of_many_keys),
 	    cmocka_unit_test(a_map_refuses_a_key_that_is_there_and_set_replaces_it),
+	    cmocka_unit_test(a_map_tells_whether_a_key_was_there_before_it_added_it),
 	    cmocka_unit_test(a_map_stays_whole_when_memory_is_short),
 	    cmocka_unit_test(a_heap_gives_its_items_in_order),
 	    cmocka_unit_test(a_heap_stays_whole_when_memory_is_short),
