@@ -144,3 +144,9 @@ enum err_code map_get_or_add(struct map *map, struct str key, uint32_t value, ui
 	*ret_old = is_new ? MAP_NONE : entry->value;
 	return ERR_OK;
 }
+
+void map_move(struct map *map, size_t i, struct str key, uint32_t value)
+{
+	BUG_IF(i >= map->count || !str_eq(map->entries[i].key, key));
+	map->entries[i] = (struct map_entry){key, value};
+}

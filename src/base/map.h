@@ -45,5 +45,8 @@ MUST_CHECK enum err_code map_set(struct map *map, struct str key, uint32_t value
 /* Add a key unless it is there: *ret_old is its value then, MAP_NONE when it was added. MEMORY. */
 MUST_CHECK enum err_code map_get_or_add(struct map *map, struct str key, uint32_t value,
 					uint32_t *ret_old, struct err *err);
+/* Key number `i`, in the order in which they came, lies at `key` from now on and has that value:
+ * the same text in another place. */
+void map_move(struct map *map, size_t i, struct str key, uint32_t value);
 
 #endif

@@ -405,43 +405,81 @@ static void root_read_some(struct build *build, const struct node *root, const c
 	}
 }
 
+static bool steps_room(struct build *build, size_t count)
+{
+	build->model->steps = build_new(build, count, sizeof(*build->model->steps));
+	build->step_nodes = mem_new(count, sizeof(*build->step_nodes));
+	build->marks = mem_new(count, sizeof(*build->marks));
+	build->step_names = mem_new(count, sizeof(*build->step_names));
+	if (build->model->steps && build->step_nodes && build->marks && build->step_names)
+		return true;
+	if (build->err.code == ERR_OK)
+		(void)mem_err(&build->err);
+	return false;
+}
+
+/* The next step of the model, of which only the name is known yet. */
+static bool step_name(struct build *build, const struct node *key)
+{
+	uint32_t index = build->model->steps_count;
+	struct str id = build_keep(build, key->text);
+
+	if (!id.ptr)
+		return false;
+	build->model->steps[index].id = id;
+	build->step_names[index] = id.ptr;
+	build->step_nodes[index] = build_index(build, key);
+	build->model->steps_count++;
+	return true;
+}
+
+/* The tree has looked at many names already: its index of them becomes that of the model. */
+static void steps_index_adopt(struct build *build)
+{
+	struct map *index = &build->model->step_index;
+
+	*index = TAKE(build->nodes.keys, (struct map){.seed = 0});
+	for (uint32_t i = 0; i < index->count; i++) {
+		if (!step_name(build, &build->nodes.items[index->entries[i].value]))
+			return;
+		map_move(index, i, build->model->steps[i].id, i);
+	}
+}
+
+static void steps_index_make(struct build *build, const struct node *map)
+{
+	struct map *index = &build->model->step_index;
+	const struct node *value;
+
+	map_init(index, build->seed);
+	for (const struct node *key = build_child(build, map); key;
+	     key = build_next(build, value)) {
+		uint32_t step = build->model->steps_count;
+
+		value = build_value(build, key);
+		if (key->kind != NODE_TEXT)
+			continue;
+		if (!step_name(build, key) ||
+		    map_add(index, build->model->steps[step].id, step, &build->err) != ERR_OK)
+			return;
+	}
+}
+
 /* Index the steps by name, so that whatever names one can be checked at once. */
 static void steps_index(struct build *build, const struct node *root)
 {
 	const struct node *key = root_key(build, root, "steps");
 	const struct node *map;
-	const struct node *value;
-	struct model *model = build->model;
 
 	if (!key)
 		return;
 	map = build_value(build, key);
-	if (map->kind != NODE_MAP)
+	if (map->kind != NODE_MAP || !steps_room(build, map->count + 1))
 		return;
-	model->steps = build_new(build, map->count + 1, sizeof(*model->steps));
-	build->step_nodes = mem_new(map->count + 1, sizeof(*build->step_nodes));
-	build->marks = mem_new(map->count + 1, sizeof(*build->marks));
-	build->step_names = mem_new(map->count + 1, sizeof(*build->step_names));
-	if (!model->steps || !build->step_nodes || !build->marks || !build->step_names) {
-		if (build->err.code == ERR_OK)
-			(void)mem_err(&build->err);
-		return;
-	}
-	if (map_reserve(&model->step_index, map->count, &build->err) != ERR_OK)
-		return;
-	for (key = build_child(build, map); key; key = build_next(build, value)) {
-		struct step *step = &model->steps[model->steps_count];
-
-		value = build_value(build, key);
-		if (key->kind != NODE_TEXT)
-			continue;
-		step->id = build_keep(build, key->text);
-		if (!step->id.ptr || map_add(&model->step_index, step->id, model->steps_count,
-					     &build->err) != ERR_OK)
-			return;
-		build->step_names[model->steps_count] = step->id.ptr;
-		build->step_nodes[model->steps_count++] = build_index(build, key);
-	}
+	if (build->nodes.keys_of == build_index(build, map))
+		steps_index_adopt(build);
+	else
+		steps_index_make(build, map);
 }
 
 static void root_read(struct build *build, const struct node *root)
@@ -520,7 +558,6 @@ static void model_read(struct build *build)
 	}
 	model->format = 1;
 	keys_index(build);
-	map_init(&model->step_index, build->seed);
 	if (retry_init(build))
 		root_read(build, root);
 	if (build->err.code != ERR_OK || model->steps_count == 0)

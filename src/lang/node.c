@@ -7,12 +7,13 @@
 
 void nodes_init(struct nodes *nodes)
 {
-	*nodes = (struct nodes){.arena = ARENA_INIT};
+	*nodes = (struct nodes){.arena = ARENA_INIT, .keys_of = NODE_NONE};
 }
 
 void nodes_fini(struct nodes *nodes)
 {
 	mem_free(nodes->items);
+	map_fini(&nodes->keys);
 	arena_fini(&nodes->arena);
 	nodes_init(nodes);
 }

@@ -6,6 +6,7 @@
 #define LANG_NODE_H
 
 #include "base/arena.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "lang/diag.h"
 
@@ -35,6 +36,8 @@ struct nodes {
 	struct arena arena; /* owns the texts that are not in the source as they are */
 	struct node *items; /* in order of the file; the root is 0 */
 	size_t count, capacity;
+	struct map keys;  /* of the mapping with most of them, in their order: key -> its node */
+	uint32_t keys_of; /* that mapping; NODE_NONE while all are small */
 };
 
 /* An empty tree. */

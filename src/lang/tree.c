@@ -218,6 +218,11 @@ static enum err_code many_keys_check(struct tree *tree, uint32_t map)
 		if (first != MAP_NONE)
 			twice(tree, first, key);
 	}
+	if (seen.count > tree->nodes->keys.count) {
+		map_fini(&tree->nodes->keys);
+		tree->nodes->keys = TAKE(seen, (struct map){.seed = 0});
+		tree->nodes->keys_of = map;
+	}
 	return ERR_OK;
 }
 
