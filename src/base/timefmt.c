@@ -234,11 +234,13 @@ void duration_exact(struct buf *out, int64_t ns)
 
 	for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++) {
 		if (ns != 0 && ns % exact[i].ns == 0) {
-			buf_fmt(out, "%lld%s", (long long)(ns / exact[i].ns), exact[i].name);
+			buf_i64(out, ns / exact[i].ns);
+			buf_text(out, exact[i].name);
 			return;
 		}
 	}
-	buf_fmt(out, ns ? "%lldns" : "%llds", (long long)ns);
+	buf_i64(out, ns);
+	buf_text(out, ns ? "ns" : "s");
 }
 
 bool size_read(struct str text, uint64_t *ret_bytes)

@@ -370,11 +370,12 @@ void key_step_artifacts(struct build *build, void *target, const struct node *ke
 static void keys_of_kind(struct build *build, const struct draft *draft)
 {
 	for (uint32_t i = 0; i < KEY_STEP_COUNT; i++) {
-		enum key_use use = key_rows[KEY_STEP_FIRST + i].use;
 		const struct node *key;
+		enum key_use use;
 
 		if (!draft->at[i] || key_rows[KEY_STEP_FIRST + i].support != SUPPORT_NOW)
 			continue;
+		use = key_rows[KEY_STEP_FIRST + i].use;
 		key = build_node(build, draft->at[i] - 1);
 		if (use == USE_WORK && draft->step.kind == STEP_KIND_NOOP)
 			build_report(build, DIAG_KEY_OF_KIND, key,

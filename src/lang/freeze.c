@@ -138,7 +138,10 @@ static void put_size(struct buf *out, const char *name, uint64_t bytes)
 		unit++;
 	}
 	member(out, name);
-	buf_fmt(out, "\"%llu%s\"", (unsigned long long)bytes, units[unit]);
+	buf_byte(out, '"');
+	buf_u64(out, bytes);
+	buf_text(out, units[unit]);
+	buf_byte(out, '"');
 }
 
 static void put_texts(struct buf *out, const char *name, const struct str *texts, uint32_t count)
