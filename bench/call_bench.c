@@ -4,7 +4,9 @@
  *
  * Independent steps with an output each, `sync: interval:10`, from sluice_run_start until
  * sluice_run_wait returns; building the pipeline is left out. Writes the nanoseconds to the file
- * `clock`, and prints how much of a processor the thread that carries the run on needed. */
+ * `clock`, and to `parts` what they are made of: the start (the definition is checked, frozen, read
+ * back and written), the steps, and the processor time that the thread which carries the run on
+ * needed for both. Prints the same. */
 #include "floor.h"
 
 #include <inttypes.h>
@@ -58,12 +60,38 @@ static struct sluice_pipeline *pipeline_build(unsigned long steps, unsigned long
 	return pipeline;
 }
 
-static void clock_write(int64_t ns)
-{
-	FILE *file = fopen("clock", "we");
+/* What the run took, in ns. */
+struct taken {
+	int64_t start, steps, thread_start, thread_steps;
+};
 
-	if (!file || fprintf(file, "%" PRId64 "\n", ns) < 0 || fclose(file) != 0)
+static void taken_write(const struct taken *taken)
+{
+	FILE *clock = fopen("clock", "we");
+	FILE *parts = fopen("parts", "we");
+
+	if (!clock || fprintf(clock, "%" PRId64 "\n", taken->start + taken->steps) < 0 ||
+	    fclose(clock) != 0)
 		floor_die("clock");
+	if (!parts ||
+	    fprintf(parts,
+		    "start %" PRId64 "\nsteps %" PRId64 "\nprocessor, start %" PRId64
+		    "\nprocessor, steps %" PRId64 "\n",
+		    taken->start, taken->steps, taken->thread_start, taken->thread_steps) < 0 ||
+	    fclose(parts) != 0)
+		floor_die("parts");
+}
+
+static void taken_print(const struct taken *taken, unsigned long steps)
+{
+	double each = 1e3 * (double)steps;
+
+	printf("us a step: %.2f, of them start %.2f, steps %.2f; engine's thread: %.2f, of them "
+	       "start %.2f, steps %.2f\n",
+	       (double)(taken->start + taken->steps) / each, (double)taken->start / each,
+	       (double)taken->steps / each,
+	       (double)(taken->thread_start + taken->thread_steps) / each,
+	       (double)taken->thread_start / each, (double)taken->thread_steps / each);
 }
 
 int main(int argc, char **argv)
@@ -82,20 +110,21 @@ int main(int argc, char **argv)
 	check(sluice_open(&opts, &sluice, &err), &err);
 	struct sluice_pipeline *pipeline = pipeline_build(steps, concurrency);
 
-	int64_t wall = now_ns(CLOCK_MONOTONIC);
+	int64_t wall[3] = {now_ns(CLOCK_MONOTONIC)};
+	int64_t cpu[3] = {now_ns(CLOCK_THREAD_CPUTIME_ID)};
 	check(sluice_run_start(sluice, pipeline, NULL, &run, &err), &err);
-	int64_t cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
-	int64_t loop = now_ns(CLOCK_MONOTONIC);
+	wall[1] = now_ns(CLOCK_MONOTONIC);
+	cpu[1] = now_ns(CLOCK_THREAD_CPUTIME_ID);
 	if (sluice_run_wait(run, &err) != SLUICE_RUN_SUCCEEDED) {
 		(void)fprintf(stderr, "the run did not complete: %s\n", err.text);
 		return 1;
 	}
-	int64_t end = now_ns(CLOCK_MONOTONIC);
-	cpu = now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
-	clock_write(end - wall);
-	printf("%.2f us a step, %.2f us of them of the engine's thread; start %.1f ms\n",
-	       (double)(end - loop) / 1e3 / (double)steps, (double)cpu / 1e3 / (double)steps,
-	       (double)(loop - wall) / 1e6);
+	wall[2] = now_ns(CLOCK_MONOTONIC);
+	cpu[2] = now_ns(CLOCK_THREAD_CPUTIME_ID);
+	struct taken taken = {wall[1] - wall[0], wall[2] - wall[1], cpu[1] - cpu[0],
+			      cpu[2] - cpu[1]};
+	taken_write(&taken);
+	taken_print(&taken, steps);
 	sluice_run_free(run);
 	sluice_pipeline_free(pipeline);
 	sluice_close(sluice);

@@ -17,6 +17,7 @@ class Job:
         self.check = check  # folder -> None, or what is wrong
         self.has_clock = has_clock  # it writes its nanoseconds to the file `clock`; its start is no part of it
         self.env = env or {}
+        self.parts = []  # a turn each, from the file `parts` if it wrote one: what it took -> ns
         self.turns_max = turns_max  # of a program so slow that the other turns go on without it
 
     def missing(self):

@@ -95,9 +95,19 @@ def run_once(build, job, base):
         if job.has_clock:
             with open(os.path.join(folder, "clock"), encoding="ascii") as f:
                 wall_ns = int(f.read())
+        job.parts.extend(parts_of(folder))
         return wall_ns / 1e9, peak_kib
     finally:
         shutil.rmtree(folder)
+
+
+def parts_of(folder):
+    """[name -> ns] of a program that says what its time was made of, [] of the others."""
+    path = os.path.join(folder, "parts")
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="ascii") as f:
+        return [{name: int(ns) for name, ns in (line.rsplit(" ", 1) for line in f)}]
 
 
 def measure(build, row, repetitions, base):
@@ -106,6 +116,7 @@ def measure(build, row, repetitions, base):
     results = {job.name: [] for job in present}
     for job in present:
         run_once(build, job, base)  # warms the page cache; not counted
+        job.parts.clear()
     for turn in range(repetitions):
         first = turn % len(present)
         for job in present[first:] + present[:first]:
@@ -116,6 +127,19 @@ def measure(build, row, repetitions, base):
 
 def spread(values, form):
     return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+def parts_table(row):
+    """What the time of the jobs that say so is made of."""
+    told = [job for job in row.entries if job.parts]
+    if not told:
+        return []
+    names = list(told[0].parts[0])
+    lines = ["", f"| us each: median (min to max) | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
+    for job in told:
+        cells = [spread([part[name] / 1e3 / row.amount for part in job.parts], ".2f") for name in names]
+        lines.append(f"| {job.name} | {' | '.join(cells)} |")
+    return lines
 
 
 def table(row, results):
@@ -133,6 +157,7 @@ def table(row, results):
         lines.append(f"| {job.name} | {spread([1000 * s for s in seconds], '.1f')} "
                      f"| {row.amount / statistics.median(seconds):,.0f} "
                      f"| {'1' if job.name == 'floor' else spread(ratios, '.2f')} | {peak:.1f} |")
+    lines += parts_table(row)
     if row.goal:
         lines += ["", f"Goal: {row.goal}."]
     return "\n".join(lines) + "\n"
