@@ -34,6 +34,7 @@ struct decide_set {
 	uint64_t *words;
 	uint64_t *groups;
 	uint32_t groups_count;
+	uint32_t first_group; /* those before it are empty: a search begins here */
 	uint32_t count;
 };
 

@@ -34,19 +34,22 @@ void decide_set_push(struct decide_set *set, uint32_t step)
 		return;
 	set->words[step / 64] |= bit;
 	set->groups[step / 4096] |= UINT64_C(1) << step / 64 % 64;
+	if (step / 4096 < set->first_group)
+		set->first_group = step / 4096;
 	set->count++;
 }
 
 /* Remove the least. */
 uint32_t decide_set_pop(struct decide_set *set)
 {
-	uint32_t group = 0;
+	uint32_t group = set->first_group;
 	uint32_t word;
 	uint32_t step;
 
 	BUG_IF(set->count == 0);
 	while (!set->groups[group])
 		group++;
+	set->first_group = group;
 	word = group * 64 + (uint32_t)__builtin_ctzll(set->groups[group]);
 	step = word * 64 + (uint32_t)__builtin_ctzll(set->words[word]);
 	set->words[word] &= set->words[word] - 1;
