@@ -129,7 +129,9 @@ static enum err_code hand_over(struct engine *engine, uint32_t step,
 	};
 
 	(void)snprintf(log, sizeof(log), "%.*s.%u.%s", STR_ARG(token.path), token.attempt, ending);
-	(void)snprintf(log_err, sizeof(log_err), "%.*s.%u.err", STR_ARG(token.path), token.attempt);
+	if (command->splits_streams)
+		(void)snprintf(log_err, sizeof(log_err), "%.*s.%u.err", STR_ARG(token.path),
+			       token.attempt);
 	if (move(engine, step, ATTEMPT_EV_HAND, &act, err) != ERR_OK)
 		return err->code;
 	return engine->exec.ops->start(engine->exec.self, &start, err);

@@ -65,36 +65,35 @@ struct building {
 
 static enum err_code put(struct building *b, struct str name, struct str value, struct err *err)
 {
-	AUTO(buf_fini) struct buf entry = BUF_INIT;
 	void *list = b->entries;
-	struct str kept;
+	size_t len = name.len + 1 + value.len;
+	char *entry;
 	uint32_t at;
 
 	if (str_has(value, '\0'))
 		return err_set(err, ERR_INVALID, "the value of '%.*s' has a NUL byte",
 			       STR_ARG(name));
-	buf_str(&entry, name);
-	buf_byte(&entry, '=');
-	buf_str(&entry, value);
-	if (buf_check(&entry, "an environment variable", err) != ERR_OK)
-		return err->code;
-	b->bytes += entry.len + 1;
+	b->bytes += len + 1;
 	if (b->bytes > b->engine->ports.limits->command_bytes)
 		return err_set(err, ERR_INVALID, "the environment is over the limit command_bytes");
-	kept = arena_str(&b->engine->tick, buf_view(&entry));
-	if (!kept.ptr)
+	entry = arena_new(&b->engine->tick, len + 1, 1);
+	if (!entry)
 		return mem_err(err);
-	at = map_get(&b->names, str_cut(kept, 0, name.len));
+	memcpy(entry, name.ptr, name.len);
+	entry[name.len] = '=';
+	if (value.len)
+		memcpy(entry + name.len + 1, value.ptr, value.len);
+	at = map_get(&b->names, name);
 	if (at != MAP_NONE) {
-		b->entries[at] = (char *)(uintptr_t)kept.ptr;
+		b->entries[at] = entry;
 		return ERR_OK;
 	}
 	if (mem_grow(&list, &b->capacity, b->count + 2, sizeof(*b->entries), err) != ERR_OK)
 		return err->code;
 	b->entries = list;
-	if (map_add(&b->names, str_cut(kept, 0, name.len), (uint32_t)b->count, err) != ERR_OK)
+	if (map_add(&b->names, str_from(entry, name.len), (uint32_t)b->count, err) != ERR_OK)
 		return err->code;
-	b->entries[b->count++] = (char *)(uintptr_t)kept.ptr;
+	b->entries[b->count++] = entry;
 	b->entries[b->count] = NULL;
 	return ERR_OK;
 }
@@ -239,20 +238,28 @@ static enum err_code put_outputs(struct building *b, struct err *err)
 
 /* ---------------------------------------------------------------- what Sluice tells: SLUICE_x */
 
-static enum err_code put_format(struct building *b, const char *name, struct err *err,
-				const char *format, ...) PRINTF_LIKE(4, 5);
-static enum err_code put_format(struct building *b, const char *name, struct err *err,
-				const char *format, ...)
+static enum err_code put_number(struct building *b, const char *name, uint32_t value,
+				struct err *err)
 {
 	AUTO(buf_fini) struct buf text = BUF_INIT;
-	va_list args;
 
-	va_start(args, format);
-	buf_vfmt(&text, format, args);
-	va_end(args);
+	buf_u64(&text, value);
 	if (buf_check(&text, "an environment variable", err) != ERR_OK)
 		return err->code;
 	return put(b, str_of(name), buf_view(&text), err);
+}
+
+/* The same for each attempt of a step (S8.6). */
+static enum err_code put_key(struct building *b, const char *step, struct err *err)
+{
+	AUTO(buf_fini) struct buf text = BUF_INIT;
+
+	buf_str(&text, b->engine->fold.state.run_id);
+	buf_byte(&text, '/');
+	buf_text(&text, step);
+	if (buf_check(&text, "an environment variable", err) != ERR_OK)
+		return err->code;
+	return put(b, STR("SLUICE_IDEMPOTENCY_KEY"), buf_view(&text), err);
 }
 
 static enum err_code put_path(struct building *b, const char *name, const char *path,
@@ -300,10 +307,9 @@ static enum err_code put_sluice(struct building *b, const struct prepared *prepa
 
 	if (put(b, STR("SLUICE_RUN_ID"), run->run_id, err) != ERR_OK ||
 	    put(b, STR("SLUICE_STEP"), id, err) != ERR_OK ||
-	    put_format(b, "SLUICE_ATTEMPT", err, "%u", attempt) != ERR_OK ||
-	    put_format(b, "SLUICE_IDEMPOTENCY_KEY", err, "%.*s/%s", STR_ARG(run->run_id),
-		       prepared->name) != ERR_OK ||
-	    put_format(b, "SLUICE_FENCE", err, "%u", attempt + 1) != ERR_OK ||
+	    put_number(b, "SLUICE_ATTEMPT", attempt, err) != ERR_OK ||
+	    put_key(b, prepared->name, err) != ERR_OK ||
+	    put_number(b, "SLUICE_FENCE", attempt + 1, err) != ERR_OK ||
 	    put_path(b, "SLUICE_OUTPUT", prepared->output_path, err) != ERR_OK ||
 	    put_path(b, "SLUICE_CONTEXT", prepared->context_path, err) != ERR_OK ||
 	    put_path(b, "SLUICE_ARTIFACTS", prepared->artifacts_path, err) != ERR_OK)
