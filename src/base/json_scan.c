@@ -7,11 +7,15 @@
 
 #include "base/mem.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define KEYS_AT_HAND  48 /* keys of open objects that need no allocation */
 #define KEYS_PAIRWISE 8  /* objects of up to so many keys are compared pair by pair */
+
+#define REPEAT(byte) (UINT64_C(0x0101010101010101) * (byte))
+#define HIGH_BITS    REPEAT(0x80)
 
 struct scan {
 	const char *start;
@@ -31,6 +35,37 @@ static bool stop(struct scan *scan, const char *at, const char *problem)
 	scan->at = at;
 	scan->problem = problem;
 	return false;
+}
+
+const char *json_special_of_few(const char *at, const char *end)
+{
+	while (end - at >= 8) {
+		uint64_t word;
+		uint64_t quote;
+		uint64_t slash;
+		uint64_t del;
+		uint64_t hit;
+
+		memcpy(&word, at, 8);
+		word = le64toh(word);
+		quote = word ^ REPEAT('"');
+		slash = word ^ REPEAT('\\');
+		del = word ^ REPEAT(0x7F);
+		/* A borrow only disturbs bytes above a true hit; the lowest one is exact. */
+		hit = (((word - REPEAT(0x20)) & ~word) | ((quote - REPEAT(1)) & ~quote) |
+		       ((slash - REPEAT(1)) & ~slash) | ((del - REPEAT(1)) & ~del) | word) &
+		      HIGH_BITS;
+		if (hit)
+			return at + (__builtin_ctzll(hit) >> 3);
+		at += 8;
+	}
+	for (; at < end; at++) {
+		unsigned char c = (unsigned char)*at;
+
+		if (c < 0x20 || c == '"' || c == '\\' || c >= 0x7F)
+			return at;
+	}
+	return end;
 }
 
 int json_hex(const char *at, const char *end)
@@ -337,7 +372,7 @@ static enum err_code scan_failed(const struct scan *scan, struct err *err)
 
 enum err_code json_scan(struct str text, size_t *at, unsigned depth_max, struct err *err)
 {
-	struct scan scan;
+	NOT_CLEARED struct scan scan;
 	bool good;
 
 	BUG_IF(*at > text.len || depth_max > JSON_DEPTH_MAX);
@@ -381,22 +416,28 @@ size_t json_plain_len(struct str text)
 	return text.len ? (size_t)(json_special(text.ptr, text.ptr + text.len) - text.ptr) : 0;
 }
 
-bool json_scan_string(struct str text, size_t *at, bool *ret_plain)
+/* A string literal with escapes, or with more than ASCII; or none. */
+static SELDOM bool scan_odd_string(struct str text, size_t *at, bool *ret_plain)
 {
 	const char *bad;
+	const char *close = string_end(text.ptr + *at + 1, text.ptr + text.len, ret_plain, &bad);
+
+	if (!close)
+		return false;
+	*at = (size_t)(close + 1 - text.ptr);
+	return true;
+}
+
+bool json_scan_string(struct str text, size_t *at, bool *ret_plain)
+{
 	const char *close;
 
 	if (*at >= text.len || text.ptr[*at] != '"')
 		return false;
 	close = json_special(text.ptr + *at + 1, text.ptr + text.len);
-	if (close < text.ptr + text.len && *close == '"') { /* nearly always */
-		*at = (size_t)(close + 1 - text.ptr);
-		*ret_plain = true;
-		return true;
-	}
-	close = string_end(text.ptr + *at + 1, text.ptr + text.len, ret_plain, &bad);
-	if (!close)
-		return false;
+	if (close == text.ptr + text.len || *close != '"')
+		return scan_odd_string(text, at, ret_plain);
 	*at = (size_t)(close + 1 - text.ptr);
+	*ret_plain = true;
 	return true;
 }

@@ -31,6 +31,11 @@
 #ifndef NOT_CLEARED
 #define NOT_CLEARED
 #endif
+
+/* A seldom way of a function that is called for every line: apart, so that the usual way sets up no
+ * frame for it. */
+#define SELDOM __attribute__((noinline, cold))
+
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Zeroed memory for `count` objects of `size` bytes; NULL when short or when the product
