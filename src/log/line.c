@@ -6,6 +6,7 @@
 #include "log/line.h"
 
 #include "base/json.h"
+#include "base/json_special.h"
 #include "base/mem.h"
 #include "base/timefmt.h"
 
@@ -137,7 +138,9 @@ static unsigned member_at(const char *at, const char *end, unsigned before, stru
 
 static enum event_type type_of(struct str name, struct line_memo *memo)
 {
-	uint8_t *guess = &memo->type_after[memo->type];
+	/* Not by what came before: steps that run beside each other start and end in any order. */
+	size_t key = name.len < 3 ? 0 : (name.len + (unsigned char)name.ptr[name.len - 3]);
+	uint8_t *guess = &memo->type_by[key % LINE_TYPES];
 	enum event_type type = (enum event_type) * guess;
 
 	if (type == EVENT_NONE || !is_name(&type_names[type], name)) {
@@ -149,7 +152,6 @@ static enum event_type type_of(struct str name, struct line_memo *memo)
 			return event_type_of(name);
 		*guess = (uint8_t)type;
 	}
-	memo->type = (uint8_t)type;
 	return type;
 }
 
@@ -216,7 +218,7 @@ void line_chain_start(struct str run_id, uint8_t chain[SHA256_BYTES])
 
 void line_chain_next(struct str body, uint8_t chain[SHA256_BYTES])
 {
-	struct sha256 sha;
+	NOT_CLEARED struct sha256 sha;
 
 	sha256_start(&sha);
 	sha256_add(&sha, chain, SHA256_BYTES);
@@ -245,7 +247,7 @@ static const uint8_t hex_values[256] = {
 bool line_body(struct str line, struct str *ret_body, uint8_t ret_h[LINE_H_BYTES])
 {
 	const char *end;
-	bool good = true;
+	unsigned all = 0;
 
 	if (line.len < LINE_END_BYTES + 1)
 		return false;
@@ -253,13 +255,13 @@ bool line_body(struct str line, struct str *ret_body, uint8_t ret_h[LINE_H_BYTES
 	if (memcmp(end, ",\"h\":\"", 6) != 0 || end[22] != '"' || end[23] != '}')
 		return false;
 	for (size_t i = 0; i < LINE_H_BYTES; i++) {
-		unsigned high = hex_values[(unsigned char)end[6 + 2 * i]];
-		unsigned low = hex_values[(unsigned char)end[7 + 2 * i]];
+		unsigned high = hex_values[(unsigned char)end[6 + 2 * i]] - 1u;
+		unsigned low = hex_values[(unsigned char)end[7 + 2 * i]] - 1u;
 
-		good = good && high && low;
-		ret_h[i] = (uint8_t)((high - 1) << 4 | (low - 1));
+		all |= high | low;
+		ret_h[i] = (uint8_t)(high << 4 | low);
 	}
-	if (!good)
+	if (all > 0xF) /* 0 - 1: one of them is no digit */
 		return false;
 	*ret_body = str_from(line.ptr, line.len - LINE_END_BYTES);
 	return true;
@@ -269,6 +271,7 @@ bool line_body(struct str line, struct str *ret_body, uint8_t ret_h[LINE_H_BYTES
 
 struct reading {
 	struct str body;
+	const char *line_end; /* of the line that the body is of: it may be looked at up to here */
 	size_t at;
 	size_t scratch_need; /* room for all texts of the line that have escapes */
 	struct line_memo *memo;
@@ -277,8 +280,8 @@ struct reading {
 	unsigned seen; /* set of the required members */
 };
 
-/* The text of a string literal at `at`, decoded if need be. */
-static bool read_text(struct reading *r, struct str *ret_text)
+/* A text that has escapes, or more than ASCII; or none. */
+static SELDOM bool read_odd_text(struct reading *r, struct str *ret_text)
 {
 	size_t from = r->at;
 	size_t kept;
@@ -297,6 +300,23 @@ static bool read_text(struct reading *r, struct str *ret_text)
 	json_decode(str_from(r->body.ptr + from, r->at - from), r->scratch);
 	*ret_text = str_from(r->scratch->ptr + kept, r->scratch->len - kept);
 	return r->scratch->failed == ERR_OK;
+}
+
+/* The text of a string literal at `at`, decoded if need be. */
+static inline bool read_text(struct reading *r, struct str *ret_text)
+{
+	const char *from = r->body.ptr + r->at + 1;
+	const char *end = r->body.ptr + r->body.len;
+	const char *close;
+
+	if (from > end || from[-1] != '"')
+		return false;
+	close = json_special(from, r->line_end);
+	if (close >= end || *close != '"')
+		return read_odd_text(r, ret_text);
+	*ret_text = str_from(from, (size_t)(close - from));
+	r->at = (size_t)(close + 1 - r->body.ptr);
+	return true;
 }
 
 /* Digits without leading zeros. */
@@ -331,7 +351,7 @@ static bool read_i64(struct reading *r, int64_t *ret_value)
 	return true;
 }
 
-static bool read_word(struct reading *r, const char *word, size_t len)
+static inline bool read_word(struct reading *r, const char *word, size_t len)
 {
 	if (r->body.len - r->at < len || memcmp(r->body.ptr + r->at, word, len) != 0)
 		return false;
@@ -339,10 +359,20 @@ static bool read_word(struct reading *r, const char *word, size_t len)
 	return true;
 }
 
+#define READ(r, literal) read_word(r, literal, sizeof(literal) - 1)
+
 static bool read_event_id(struct reading *r)
 {
-	return read_word(r, "\"evt_", 5) && read_u64(r, &r->event->seq) && r->event->seq > 0 &&
-	       read_word(r, "\"", 1);
+	return READ(r, "\"evt_") && read_u64(r, &r->event->seq) && r->event->seq > 0 &&
+	       READ(r, "\"");
+}
+
+static bool read_event_type(struct reading *r)
+{
+	if (!read_text(r, &r->event->type_text))
+		return false;
+	r->event->type = type_of(r->event->type_text, r->memo);
+	return true;
 }
 
 static int digits2(const char *at)
@@ -351,6 +381,25 @@ static int digits2(const char *at)
 	int low = at[1] - '0';
 
 	return high < 0 || high > 9 || low < 0 || low > 9 ? -1 : high * 10 + low;
+}
+
+/* Another minute than that of the line before: the calendar is asked. */
+static SELDOM bool read_minute(const char *text, struct line_memo *memo)
+{
+	char zero[STAMP_BYTES + 1];
+	char again[STAMP_BYTES + 1];
+	int64_t minute_ms;
+
+	memcpy(zero, text, LINE_MINUTE_BYTES);
+	memcpy(zero + LINE_MINUTE_BYTES, "00.000Z", 8);
+	if (!stamp_read(str_from(zero, STAMP_BYTES), &minute_ms))
+		return false;
+	stamp_write(minute_ms, again);
+	if (memcmp(zero, again, STAMP_BYTES) != 0) /* no day of the calendar */
+		return false; /* not reached: stamp_read knows the calendar too */
+	memo->minute_ms = minute_ms;
+	memcpy(memo->minute, text, LINE_MINUTE_BYTES);
+	return true;
 }
 
 /* RFC 3339 in the one form that we write: milliseconds and `Z`. Lines of one minute are read
@@ -365,21 +414,8 @@ static bool read_stamp(struct reading *r)
 	if (r->body.len - r->at < STAMP_BYTES + 2 || text[-1] != '"' || text[STAMP_BYTES] != '"' ||
 	    text[10] != 'T' || text[16] != ':' || text[19] != '.' || text[23] != 'Z')
 		return false;
-	if (memcmp(memo->minute, text, LINE_MINUTE_BYTES) != 0) {
-		char zero[STAMP_BYTES + 1];
-		char again[STAMP_BYTES + 1];
-		int64_t minute_ms;
-
-		memcpy(zero, text, LINE_MINUTE_BYTES);
-		memcpy(zero + LINE_MINUTE_BYTES, "00.000Z", 8);
-		if (!stamp_read(str_from(zero, STAMP_BYTES), &minute_ms))
-			return false;
-		stamp_write(minute_ms, again);
-		if (memcmp(zero, again, STAMP_BYTES) != 0) /* no day of the calendar */
-			return false; /* not reached: stamp_read knows the calendar too */
-		memo->minute_ms = minute_ms;
-		memcpy(memo->minute, text, LINE_MINUTE_BYTES);
-	}
+	if (!same(memo->minute, text, LINE_MINUTE_BYTES) && !read_minute(text, memo))
+		return false;
 	seconds = digits2(text + 17);
 	hundredths = digits2(text + 20);
 	if (seconds < 0 || seconds > 59 || hundredths < 0 || text[22] < '0' || text[22] > '9')
@@ -402,7 +438,7 @@ static bool read_attempt(struct reading *r)
 
 static bool read_raw(struct reading *r, struct str *ret_text)
 {
-	struct err problem;
+	NOT_CLEARED struct err problem;
 	size_t from = r->at;
 
 	switch ((int)json_scan(r->body, &r->at, LINE_RAW_DEPTH_MAX, &problem)) {
@@ -431,7 +467,7 @@ static bool read_field(struct reading *r, enum event_field field)
 		return read_i64(r, &value->number);
 	case EVENT_KIND_FLAG:
 		value->number = 1;
-		return read_word(r, "true", 4);
+		return READ(r, "true");
 	case EVENT_KIND_RAW:
 		return read_raw(r, &value->text);
 	}
@@ -447,10 +483,7 @@ static bool read_member(struct reading *r, unsigned member)
 	case MEMBER_EVENT_ID:
 		return read_event_id(r);
 	case MEMBER_EVENT_TYPE:
-		if (!read_text(r, &event->type_text))
-			return false;
-		event->type = type_of(event->type_text, r->memo);
-		return true;
+		return read_event_type(r);
 	case MEMBER_RUN_ID:
 		return read_text(r, &event->run_id);
 	case MEMBER_TIMESTAMP:
@@ -503,50 +536,78 @@ static enum err_code refuse_name(struct err *err, struct reading *r)
 		       r->body.ptr + from);
 }
 
+/* What every line has, in the order in which we write it: between two values all is known, and
+ * compared at once. False for another order, and for what is malformed. */
+static bool read_usual(struct reading *r)
+{
+	struct event *event = r->event;
+
+	if (!READ(r, "{\"event_id\":") || !read_event_id(r) || !READ(r, ",\"event_type\":") ||
+	    !read_event_type(r) || !READ(r, ",\"run_id\":") || !read_text(r, &event->run_id) ||
+	    !READ(r, ",\"timestamp_utc\":") || !read_stamp(r) || !READ(r, ",\"actor\":") ||
+	    !read_text(r, &event->actor) || !READ(r, ",\"attempt\":") || !read_attempt(r))
+		return false;
+	r->seen = MEMBERS_REQUIRED;
+	return true;
+}
+
+/* The members from here to the end; `member` is the one before. */
+static enum err_code read_members(struct reading *r, unsigned member, struct err *err)
+{
+	for (;;) {
+		member = member_at(r->body.ptr + r->at, r->body.ptr + r->body.len, member, r->memo);
+		if (member == MEMBER_COUNT)
+			return refuse_name(err, r);
+		if (!see(r, member))
+			return err_set(err, ERR_CORRUPT, "'%s' is there twice",
+				       members[member].text);
+		r->at += heads[member].len - 1;
+		if (!read_member(r, member)) {
+			if (r->scratch->failed != ERR_OK)
+				return buf_check(r->scratch, "a line", err);
+			return err_set(err, ERR_CORRUPT, "byte %zu: malformed value of '%s'", r->at,
+				       members[member].text);
+		}
+		if (r->at == r->body.len)
+			break;
+		if (!READ(r, ","))
+			return bad(err, r, "',' is expected");
+	}
+	return r->seen == MEMBERS_REQUIRED ? ERR_OK : missing(err, r);
+}
+
 static void reading_start(struct reading *r, struct event *event)
 {
 	event->has = 0; /* all that every event has is read, or the line refused */
 	if (r->scratch->len || r->scratch->failed != ERR_OK)
 		buf_clear(r->scratch);
 	r->event = event;
+	r->at = 0;
 }
 
 enum err_code line_decode(struct str line, struct line_memo *memo, struct buf *scratch,
 			  struct event *ret_event, struct err *err)
 {
 	struct reading r = {
-	    .body = str_cut(line, 0, line.len - LINE_END_BYTES),
+	    .body = str_from(line.ptr, line.len - LINE_END_BYTES),
+	    .line_end = line.ptr + line.len,
 	    .scratch_need = line.len,
 	    .memo = memo,
 	    .scratch = scratch,
 	};
-	unsigned member = MEMBER_COUNT;
 
 	reading_start(&r, ret_event);
-	if (!read_word(&r, "{", 1))
-		return bad(err, &r, "'{' is expected");
-	for (;;) {
-		member = member_at(r.body.ptr + r.at, r.body.ptr + r.body.len, member, memo);
-		if (member == MEMBER_COUNT)
-			return refuse_name(err, &r);
-		if (!see(&r, member))
-			return err_set(err, ERR_CORRUPT, "'%s' is there twice",
-				       members[member].text);
-		r.at += heads[member].len - 1;
-		if (!read_member(&r, member)) {
-			if (scratch->failed != ERR_OK)
-				return buf_check(scratch, "a line", err);
-			return err_set(err, ERR_CORRUPT, "byte %zu: malformed value of '%s'", r.at,
-				       members[member].text);
-		}
+	if (read_usual(&r)) {
 		if (r.at == r.body.len)
-			break;
-		if (!read_word(&r, ",", 1))
-			return bad(err, &r, "',' is expected");
+			return ERR_OK;
+		if (READ(&r, ","))
+			return read_members(&r, MEMBER_ATTEMPT, err);
 	}
-	if (r.seen != MEMBERS_REQUIRED)
-		return missing(err, &r);
-	return ERR_OK;
+	r.seen = 0;
+	reading_start(&r, ret_event);
+	if (!READ(&r, "{"))
+		return bad(err, &r, "'{' is expected");
+	return read_members(&r, MEMBER_COUNT, err);
 }
 
 /* Only reached for lines that line_decode refused: speed does not matter. */
@@ -554,7 +615,8 @@ enum err_code line_decode_newer(struct str line, struct buf *scratch, struct eve
 				struct err *err)
 {
 	struct line_memo memo = {.minute_ms = 0};
-	struct reading r = {.body = line, .scratch_need = line.len, .memo = &memo};
+	struct reading r = {
+	    .body = line, .line_end = line.ptr + line.len, .scratch_need = line.len, .memo = &memo};
 	struct str name;
 	struct str value;
 	size_t at = 0;

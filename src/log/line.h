@@ -22,8 +22,7 @@
 struct line_memo {
 	char minute[LINE_MINUTE_BYTES];
 	int64_t minute_ms;                  /* of `minute`, 0 seconds */
-	uint8_t type;                       /* enum event_type of the last line */
-	uint8_t type_after[LINE_TYPES];     /* what followed a type last time */
+	uint8_t type_by[LINE_TYPES];        /* the last type of a name of that length and letter */
 	uint8_t member_after[LINE_MEMBERS]; /* what followed a member last time, + 1 */
 };
 

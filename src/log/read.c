@@ -64,9 +64,11 @@ static enum err_code note_newer(struct reader *r, struct event *event, struct er
 /* The event of a line, of this version or a newer one. */
 static enum err_code decode(struct reader *r, struct str line, struct event *event, struct err *err)
 {
-	struct err problem = ERR_INIT;
-	enum err_code code = line_decode(line, &r->memo, &r->scratch, event, &problem);
+	NOT_CLEARED struct err problem;
+	enum err_code code;
 
+	err_reset(&problem);
+	code = line_decode(line, &r->memo, &r->scratch, event, &problem);
 	if (code == ERR_CORRUPT) {
 		code = line_decode_newer(line, &r->scratch, event, err);
 		if (code == ERR_MEMORY)
@@ -131,8 +133,8 @@ static enum err_code place_check(struct reader *r, const struct event *event, st
 static enum err_code line_take(struct reader *r, struct str line, struct err *err)
 {
 	struct log_head *head = &r->reading.head;
-	struct log_head next;
-	struct event event;
+	NOT_CLEARED struct event event;
+	uint8_t chain[SHA256_BYTES];
 	struct str body;
 	uint8_t h[LINE_H_BYTES];
 
@@ -145,20 +147,20 @@ static enum err_code line_take(struct reader *r, struct str line, struct err *er
 		return err->code;
 	if (place_check(r, &event, err) != ERR_OK)
 		return err->code;
-	next = *head;
-	line_chain_next(body, next.chain);
-	if (memcmp(next.chain, h, sizeof(h)) != 0)
+	memcpy(chain, head->chain, sizeof(chain));
+	line_chain_next(body, chain);
+	if (memcmp(chain, h, sizeof(h)) != 0)
 		return err_set(err, ERR_CORRUPT, "its `h` is not that of the chain");
 	/* Behind the chain: an event type with a flipped bit is not a newer one. */
 	if (is_newer(&event) && note_newer(r, &event, err) != ERR_OK)
 		return err->code;
 	if (r->plan->visit && r->plan->visit(r->plan->arg, &event, line, err) != ERR_OK)
 		return err->code;
-	memcpy(next.h, line.ptr + line.len - LINE_END_BYTES + 6,
+	memcpy(head->chain, chain, sizeof(chain));
+	memcpy(head->h, line.ptr + line.len - LINE_END_BYTES + 6,
 	       LOG_H_BYTES); /* the same, printed */
-	next.seq++;
-	next.offset_bytes += line.len + 1;
-	*head = next;
+	head->seq++;
+	head->offset_bytes += line.len + 1;
 	return ERR_OK;
 }
 
