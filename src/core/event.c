@@ -67,16 +67,6 @@ void event_put_flag(struct event *event, enum event_field field)
 	event->has |= UINT64_C(1) << field;
 }
 
-bool event_has(const struct event *event, enum event_field field)
-{
-	return event->has >> field & 1;
-}
-
-struct str event_text(const struct event *event, enum event_field field)
-{
-	return event_has(event, field) ? event->field[field].text : STR_NONE;
-}
-
 int64_t event_int(const struct event *event, enum event_field field, int64_t otherwise)
 {
 	return event_has(event, field) ? event->field[field].number : otherwise;

@@ -18,6 +18,7 @@ enum event_type {
 #include "core/event.def"
 	EVENT_USER,    /* `x-...`: recorded, without effect */
 	EVENT_UNKNOWN, /* of a newer version: readable, never written behind */
+	EVENT_TYPES
 };
 
 enum event_field {
@@ -60,9 +61,17 @@ void event_put_int(struct event *event, enum event_field field, int64_t number);
 void event_put_flag(struct event *event, enum event_field field);
 
 /* Is the field there? */
-bool event_has(const struct event *event, enum event_field field);
+static inline bool event_has(const struct event *event, enum event_field field)
+{
+	return event->has >> field & 1;
+}
+
 /* The text of a field, STR_NONE when it is absent. */
-struct str event_text(const struct event *event, enum event_field field);
+static inline struct str event_text(const struct event *event, enum event_field field)
+{
+	return event_has(event, field) ? event->field[field].text : STR_NONE;
+}
+
 /* The number of a field, `otherwise` when it is absent. */
 int64_t event_int(const struct event *event, enum event_field field, int64_t otherwise);
 

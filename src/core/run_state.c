@@ -139,6 +139,18 @@ enum err_code run_state_check(enum run_state_id from, enum run_state_id to, bool
 		       run_state_name(to));
 }
 
+/* Nothing that the step needs is resolved. */
+static void reset_needs(struct run_state *run, uint32_t step)
+{
+	struct step_state *at = &run->steps[step];
+
+	at->unmet = run->model->steps[step].needs_count;
+	at->any_unresolved = run->model->steps[step].needs_any_count;
+	at->any_succeeded = 0;
+	at->doom = SKIP_NONE;
+	at->doom_cause = STEP_NONE;
+}
+
 enum err_code run_state_init(struct run_state *run, const struct model *model, struct err *err)
 {
 	*run =
@@ -149,10 +161,11 @@ enum err_code run_state_init(struct run_state *run, const struct model *model, s
 		run_state_fini(run);
 		return mem_err(err);
 	}
-	for (uint32_t i = 0; i < model->steps_count; i++)
+	for (uint32_t i = 0; i < model->steps_count; i++) {
 		run->steps[i].state = STEP_PENDING;
+		reset_needs(run, i);
+	}
 	run->count[STEP_PENDING] = model->steps_count;
-	run_state_recount(run);
 	return ERR_OK;
 }
 
@@ -398,15 +411,8 @@ void run_state_resolve(struct run_state *run, uint32_t step)
 
 void run_state_recount(struct run_state *run)
 {
-	for (uint32_t i = 0; i < run->model->steps_count; i++) {
-		struct step_state *at = &run->steps[i];
-
-		at->unmet = run->model->steps[i].needs_count;
-		at->any_unresolved = run->model->steps[i].needs_any_count;
-		at->any_succeeded = 0;
-		at->doom = SKIP_NONE;
-		at->doom_cause = STEP_NONE;
-	}
+	for (uint32_t i = 0; i < run->model->steps_count; i++)
+		reset_needs(run, i);
 	for (uint32_t i = 0; i < run->model->steps_count; i++) {
 		if (step_is_resolved(&run->steps[i]))
 			run_state_resolve(run, i);

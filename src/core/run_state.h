@@ -188,6 +188,9 @@ struct run_state {
 	uint32_t held;           /* steps with is_held */
 	uint32_t retries_due;    /* steps with is_retry */
 	struct undo_state undo;
+	/* By type of event, the step that comes after the one of the last such event: where the
+	 * next one is looked for before it is looked up. Never more than a hint. */
+	uint32_t likely[EVENT_TYPES];
 	uint32_t count[8];  /* how many steps are in each state: index enum step_state_id */
 	struct str *params; /* model->params_count, JSON; ptr NULL = not given and no default */
 	struct context_update *updates; /* in order of events; the last one of a name wins */
