@@ -88,6 +88,38 @@ static enum err_code resolve(struct folding *folding, struct event *event, enum 
 	return ERR_OK;
 }
 
+static enum err_code change_state(struct folding *folding, const struct event *event,
+				  const struct model *next, struct err *err)
+{
+	if (apply_next(&folding->fold->state, event, next, ERR_CORRUPT, err) == ERR_OK)
+		return ERR_OK;
+	folding->is_spoilt = true;
+	return err->code;
+}
+
+static bool names_blobs(const struct event *event)
+{
+	return event_has(event, EVENT_FIELD_OUTPUTS_REF) ||
+	       event_has(event, EVENT_FIELD_CONTEXT_UPDATES_REF) ||
+	       event_has(event, EVENT_FIELD_GIVEN_REF);
+}
+
+/* The same for an event that names blobs: with what is in them. */
+static enum err_code change_by_blobs(struct folding *folding, const struct event *event,
+				     const struct model *next, struct err *err)
+{
+	struct event whole = *event;
+
+	if (resolve(folding, &whole, EVENT_FIELD_OUTPUTS_REF, EVENT_FIELD_OUTPUTS,
+		    &folding->outputs, err) != ERR_OK ||
+	    resolve(folding, &whole, EVENT_FIELD_CONTEXT_UPDATES_REF, EVENT_FIELD_CONTEXT_UPDATES,
+		    &folding->updates, err) != ERR_OK ||
+	    resolve(folding, &whole, EVENT_FIELD_GIVEN_REF, EVENT_FIELD_GIVEN, &folding->outputs,
+		    err) != ERR_OK)
+		return err->code;
+	return change_state(folding, &whole, next, err);
+}
+
 static bool is_beyond(const struct folding *folding, const struct event *event)
 {
 	return event->seq > 1 &&
@@ -98,9 +130,8 @@ static enum err_code on_event(void *arg, const struct event *event, struct str l
 			      struct err *err)
 {
 	struct folding *folding = arg;
-	struct run_state *state = &folding->fold->state;
+	const struct run_state *state = &folding->fold->state;
 	const struct model *next = NULL;
-	struct event whole;
 
 	if (!folding->fold->model && begin(folding, event, err) != ERR_OK)
 		return err->code;
@@ -112,24 +143,8 @@ static enum err_code on_event(void *arg, const struct event *event, struct str l
 			return err->code;
 		next = folding->fold->model;
 	}
-	if (!event_has(event, EVENT_FIELD_OUTPUTS_REF) &&
-	    !event_has(event, EVENT_FIELD_CONTEXT_UPDATES_REF) &&
-	    !event_has(event, EVENT_FIELD_GIVEN_REF)) {
-		if (apply_next(state, event, next, ERR_CORRUPT, err) != ERR_OK)
-			folding->is_spoilt = true;
-	} else {
-		whole = *event;
-		if (resolve(folding, &whole, EVENT_FIELD_OUTPUTS_REF, EVENT_FIELD_OUTPUTS,
-			    &folding->outputs, err) != ERR_OK ||
-		    resolve(folding, &whole, EVENT_FIELD_CONTEXT_UPDATES_REF,
-			    EVENT_FIELD_CONTEXT_UPDATES, &folding->updates, err) != ERR_OK ||
-		    resolve(folding, &whole, EVENT_FIELD_GIVEN_REF, EVENT_FIELD_GIVEN,
-			    &folding->outputs, err) != ERR_OK)
-			return err->code;
-		if (apply(state, &whole, ERR_CORRUPT, err) != ERR_OK)
-			folding->is_spoilt = true;
-	}
-	if (folding->is_spoilt)
+	if ((names_blobs(event) ? change_by_blobs(folding, event, next, err)
+				: change_state(folding, event, next, err)) != ERR_OK)
 		return err->code;
 	return folding->visit ? folding->visit(folding->arg, state, event, line, err) : ERR_OK;
 }
