@@ -740,7 +740,7 @@ static void ended_input(struct host *host, const struct ended *ended, bool has_c
 
 void child_reap(struct host *host)
 {
-	struct ended batch[ENDED_BATCH];
+	NOT_CLEARED struct ended batch[ENDED_BATCH];
 	bool has_children = true;
 	bool has_strays = false;
 	size_t count;

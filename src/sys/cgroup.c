@@ -82,7 +82,7 @@ static bool mount_find(const struct own *own, const char *type_text, const char 
 
 	while (!is_found && line_next(buf_view(&own->mounts), &at, line)) {
 		const char *type = strstr(line, " - ");
-		char point[2048];
+		NOT_CLEARED char point[2048];
 
 		if (!type || strncmp(type + 3, type_text, strlen(type_text)) != 0 ||
 		    (options && !strstr(type, options)))
@@ -115,9 +115,9 @@ static bool own_find(const struct own *own, const char *key, char *path, size_t 
 static int own_open(const struct own *own, const char *type, const char *options, const char *key,
 		    const char *name, int flags)
 {
-	char point[2048];
-	char group[2048];
-	char path[4160];
+	NOT_CLEARED char point[2048];
+	NOT_CLEARED char group[2048];
+	NOT_CLEARED char path[4160];
 
 	if (!mount_find(own, type, options, point, sizeof(point)) ||
 	    !own_find(own, key, group, sizeof(group)))
