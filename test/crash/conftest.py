@@ -1,7 +1,22 @@
 """Sweeps and storms: worlds that are made once for each process that runs tests."""
+import os
+
 import pytest
 
 import kill_sweep
+
+
+@pytest.fixture(autouse=True, scope="session")
+def leaks_are_no_finding():
+    """A program with sanitizers looks for leaks in a process of its own, at its end, and waits for ever when that is
+    killed."""
+    before = os.environ.get("ASAN_OPTIONS")
+    os.environ["ASAN_OPTIONS"] = f"{before}:detect_leaks=0" if before else "detect_leaks=0"
+    yield
+    if before is None:
+        del os.environ["ASAN_OPTIONS"]
+    else:
+        os.environ["ASAN_OPTIONS"] = before
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,14 @@
-"""The black-box tests on programs built with AddressSanitizer and UndefinedBehaviorSanitizer, and the tests of
-what uses threads under ThreadSanitizer.
+"""The black-box tests on programs built with sanitizers, in three parts: `memory`, under AddressSanitizer and
+UndefinedBehaviorSanitizer; `undefined`, under the second alone, for the tests that let calls of the program fail, which
+the first does not live through; `threads`, what uses threads under ThreadSanitizer.
 
-usage: campaign.py [--minutes M] [--seed S] [--share] [--only memory|threads] [--jobs N]
+usage: campaign.py [--minutes M] [--seed S] [--share] [--only memory|undefined|threads] [--jobs N]
 
-`--share`: the part of the black-box tests that script/test has time for (two and a half minutes at most), and one pass of
-the threads. Else all black-box tests that are not marked slow, in an order that the seed gives, and then passes of the
-threads until the time is over. A black-box test that has not begun when its part of the time (four fifths) is
-over is left out. Prints one line of JSON at its end; exit 1 when something failed; what was said is kept in
-build/campaign/."""
+`--share`: the part of `memory` that script/test has time for (two and a half minutes at most), and one pass of the
+threads. Else all black-box tests, those that are marked slow behind the others, files in an order that the seed gives, and
+then passes of the threads until the time is over. A black-box test that has not begun when the time of its part is over is
+left out: all of them take more than half an hour with two processors. Prints one line of JSON at its end; exit 1 when
+something failed; what was said is kept in build/campaign/."""
 import os
 import random
 import re
@@ -24,18 +25,25 @@ from support.family import Closing, options  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 KEEP = ROOT / "build/campaign"
 OPTIONS = {
-    "ASAN_OPTIONS": "abort_on_error=1:handle_abort=0:detect_stack_use_after_return=1",
+    "ASAN_OPTIONS": "abort_on_error=1:handle_abort=0:disable_coredump=0:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1",
     "TSAN_OPTIONS": "halt_on_error=1:exitcode=66:second_deadlock_stack=1:suppressions="
                     + str(ROOT / "test/sanitizers/threads.supp"),
 }
-BUILDS = {"memory": ("build/asan", "address,undefined"), "threads": ("build/tsan", "thread")}
+BUILDS = {"memory": ("build/asan", "address,undefined"), "undefined": ("build/ubsan", "undefined"),
+          "threads": ("build/tsan", "thread")}
 
 # What reads foreign bytes, and what is wrong in every way.
 SHARE = ["test/cli/test_torn_notes.py", "test/cli/test_bad_input.py", "test/cli/test_wrong_words.py",
          "test/engine/test_s5_gates.py"]
 SHARE_SECONDS = 150
-FOLDERS = ["test/cli", "test/engine", "test/security", "test/surgery", "test/conform"]
+# Not test/library: only the program and its own archive are built with sanitizers; its functions have unit tests.
+FOLDERS = {
+    "memory": ["cli", "engine", "security", "surgery", "conform", "crash", "process", "power", "golden", "docs",
+               "examples"],
+    "undefined": ["faults"],
+}
+TIMES = {"memory": 0.7, "undefined": 0.15}  # the rest of the time is that of the threads
 # src/exec/call and src/sys/worker carry functions out; src/api/run_host and the handle are shared by threads.
 THREADS = ["call", "kind", "host", "executor", "conform", "outside"]
 
@@ -56,7 +64,7 @@ def build(which):
                               cwd=ROOT, env={**os.environ, "CC": "gcc"}, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             return done.stdout[-2000:]
-    targets = ["all"] if which == "memory" else \
+    targets = ["all"] if which != "threads" else \
         ["src/keeper/sluice-keeper", *(f"test/unit/api/api_{name}_test" for name in THREADS)]
     done = subprocess.run(["ninja", "-C", folder, "--quiet", *targets], cwd=ROOT, capture_output=True, text=True,
                           check=False)
@@ -73,18 +81,18 @@ def outcomes(path):
     return len(cases), bad
 
 
-def chosen(args):
-    if args.share:
-        return SHARE
-    files = sorted(str(path.relative_to(ROOT)) for folder in FOLDERS for path in (ROOT / folder).glob("test_*.py"))
-    random.Random(args.seed).shuffle(files)
+def files_of(which, seed):
+    files = sorted(str(path.relative_to(ROOT)) for folder in FOLDERS[which]
+                   for path in (ROOT / "test" / folder).glob("test_*.py"))
+    random.Random(seed).shuffle(files)
     return files
 
 
-def memory(args, seconds):
-    """(cases, failures)"""
-    folder = ROOT / BUILDS["memory"][0]
-    log, results = KEEP / "sanitizers-memory.log", KEEP / "sanitizers-memory.xml"
+def black_box(args, which, marks, files, seconds):
+    """(cases, failures) of the tests with these marks."""
+    folder = ROOT / BUILDS[which][0]
+    name = f"sanitizers-{which}-{marks.replace(' ', '-')}"
+    log, results = KEEP / f"{name}.log", KEEP / f"{name}.xml"
     results.unlink(missing_ok=True)
     env = {**os.environ, **OPTIONS, "SLUICE_BIN": str(folder / "src/cli/sluice"), "SLUICE_BUILD": str(folder),
            "PYTHONDONTWRITEBYTECODE": "1"}
@@ -92,7 +100,7 @@ def memory(args, seconds):
     with open(log, "wb") as said:
         done = subprocess.run(
             ["timeout", "--signal=INT", str(int(seconds)), sys.executable, "-m", "pytest", "-q", "-p",
-             "no:cacheprovider", *parallel, "-m", "not slow", f"--junitxml={results}", *chosen(args)],
+             "no:cacheprovider", *parallel, "-m", marks, f"--junitxml={results}", *files],
             cwd=ROOT, env=env, stdout=said, stderr=subprocess.STDOUT, check=False)
     found = outcomes(results)
     if found is None:
@@ -100,6 +108,20 @@ def memory(args, seconds):
     cases, bad = found
     if done.returncode not in (0, 124) and not bad:
         bad = [f"exit {done.returncode}: {log.relative_to(ROOT)}"]
+    return cases, bad
+
+
+def programs(args, which, seconds):
+    """(cases, failures)"""
+    if args.share:
+        return black_box(args, which, "not slow", SHARE, SHARE_SECONDS)
+    files, until = files_of(which, args.seed), time.monotonic() + seconds
+    cases, bad = 0, []
+    for marks in ("not slow", "slow"):
+        left = until - time.monotonic()
+        if left > 1:
+            more, failures = black_box(args, which, marks, files, left)
+            cases, bad = cases + more, bad + failures
     return cases, bad
 
 
@@ -128,19 +150,19 @@ def main():
     KEEP.mkdir(parents=True, exist_ok=True)
     until = closing.until(args.minutes)
     cases, failures, figures = 0, [], {}
-    for which in ("memory", "threads"):
-        if args.only not in (None, which):
+    for which in BUILDS:
+        if args.only not in (None, which) or (args.share and which == "undefined"):
             continue
         why = build(which)
         if why:
             print(why)
             failures.append(f"{which} was not built")
             continue
-        if which == "memory":
-            left = SHARE_SECONDS if args.share else max(60, (until - time.monotonic()) * (1 if args.only else 0.8))
-            count, bad = memory(args, left)
-        else:
+        if which == "threads":
             count, bad = threads(args, until)
+        else:
+            share = args.minutes * 60 * (1 if args.only else TIMES[which])
+            count, bad = programs(args, which, max(60, min(share, until - time.monotonic())))
         cases += count
         failures += bad
         figures[which] = count

@@ -23,7 +23,7 @@
 
 /* clang-format off */
 #define CALLS(X) \
-	X(accept4) X(brk) X(clone3) X(close) X(close_range) X(connect) X(copy_file_range) \
+	X(accept4) X(brk) X(clock_gettime) X(clone3) X(close) X(close_range) X(connect) X(copy_file_range) \
 	X(dup2) X(dup3) X(epoll_create1) X(epoll_ctl) X(epoll_pwait) X(eventfd2) \
 	X(faccessat2) X(fallocate) X(fchdir) X(fchmod) X(fchmodat) X(fchown) X(fcntl) \
 	X(fdatasync) X(fstat) X(fstatfs) X(fsync) X(ftruncate) X(futex) X(getcwd) \
@@ -35,7 +35,7 @@
 	X(readlinkat) X(readv) X(recvfrom) X(recvmsg) X(renameat) X(renameat2) X(rseq) \
 	X(rt_sigaction) X(rt_sigprocmask) X(rt_sigreturn) X(sched_getaffinity) X(sendmsg) \
 	X(sendto) X(set_robust_list) X(set_tid_address) X(setsid) X(setsockopt) X(shutdown) \
-	X(signalfd4) X(bind) X(socket) X(socketpair) X(statfs) X(statx) X(symlinkat) \
+	X(sigaltstack) X(signalfd4) X(bind) X(socket) X(socketpair) X(statfs) X(statx) X(symlinkat) \
 	X(sysinfo) X(tgkill) X(timerfd_create) X(timerfd_settime) X(umask) X(uname) \
 	X(unlinkat) X(utimensat) X(wait4) X(waitid) X(write) X(writev)
 /* Those that newer machines do not have. */
