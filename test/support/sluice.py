@@ -53,10 +53,14 @@ def install(folder, keeper_text=None):
     return folder / "sluice"
 
 
+def has_sanitizers(program):
+    return b"__asan_init" in Path(program).read_bytes()
+
+
 def bounded(program, memory, seconds=None):
     """What a child calls before it executes the program: so many bytes of addresses, so much of a processor. None for a
     program with sanitizers, which reserves terabytes."""
-    if b"__asan_init" in Path(program).read_bytes():
+    if has_sanitizers(program):
         return None
 
     def limit():
