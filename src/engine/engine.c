@@ -136,6 +136,10 @@ enum err_code engine_ask(struct engine *engine, const struct engine_ask *ask, st
 	struct pending_ask pending = {.ask = *ask};
 	void *list = engine->asks;
 
+	if (engine->halt.code != ERR_OK) {
+		*err = engine->halt;
+		return err->code;
+	}
 	if (ask->kind != ENGINE_ASK_STOP && model_find(engine->fold.model, ask->step) == STEP_NONE)
 		return err_set(err, ERR_NOT_FOUND, "there is no step '%.*s'", STR_ARG(ask->step));
 	if (mem_grow(&list, &engine->asks_capacity, engine->asks_count + 1, sizeof(pending), err) !=
@@ -307,10 +311,15 @@ static enum err_code turn(struct engine *engine, struct err *err)
 
 enum err_code engine_tick(struct engine *engine, struct err *err)
 {
-	/* What half a turn took in is neither decided nor on the disk (S11.3): a host that calls
-	 * again is told the same. */
-	if (engine->halt.code == ERR_OK && turn(engine, &engine->halt) == ERR_OK)
-		return ERR_OK;
+	struct err own = ERR_INIT;
+
+	if (engine->halt.code == ERR_OK) {
+		if (turn(engine, &own) == ERR_OK)
+			return ERR_OK;
+		/* What half a turn took in is neither decided nor on the disk (S11.3): a host that
+		 * calls again is told the same. */
+		engine->halt = own;
+	}
 	*err = engine->halt;
 	return err->code;
 }

@@ -3,8 +3,8 @@
  *
  * A frozen definition is read at each birth, resume and fold of a run, as is the text of a pipeline
  * that a program built, and libyaml spends most of that time looking for what this form does not
- * have. What differs from it, be it by one blank, is
- * left to nodes_read, which reads JSON too and says what is wrong and where. */
+ * have. What differs from it, be it by one blank, is left to nodes_read, which reads JSON too and
+ * says what is wrong and where. */
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/json.h"

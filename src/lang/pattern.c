@@ -92,7 +92,9 @@ static bool set_has(struct str set, unsigned char c)
 	for (size_t at = is_negated; at < set.len; at++) {
 		unsigned char first = (unsigned char)set.ptr[at];
 
-		if (first == '%' && at + 1 < set.len) {
+		if (first == '%') {
+			/* Behind a range it may be the last one: it takes the ] as a member, as in
+			 * Lua. */
 			if (class_has((unsigned char)set.ptr[++at], c))
 				return !is_negated;
 		} else if (at + 2 < set.len && set.ptr[at + 1] == '-') {
@@ -123,21 +125,6 @@ static enum err_code bad(struct reader *reader, const char *what)
 	return err_set(reader->err, ERR_INVALID, "%s", what);
 }
 
-/* Does a range of the set end in a %? Lua's manual (6.4.1) gives that no meaning: "[a-%%]". */
-static bool set_has_odd_range(struct str set)
-{
-	for (size_t at = set.len && set.ptr[0] == '^'; at < set.len; at++) {
-		if (set.ptr[at] == '%') {
-			at++;
-		} else if (at + 2 < set.len && set.ptr[at + 1] == '-') {
-			at += 2;
-			if (set.ptr[at] == '%')
-				return true;
-		}
-	}
-	return false;
-}
-
 /* A set that begins at [; the reader moves behind its ]. */
 static enum err_code set_read(struct reader *reader, struct str *ret_set)
 {
@@ -155,8 +142,6 @@ static enum err_code set_read(struct reader *reader, struct str *ret_set)
 		at++;
 	} while (at >= text.len || text.ptr[at] != ']');
 	*ret_set = str_cut(text, from, at);
-	if (set_has_odd_range(*ret_set))
-		return bad(reader, "a range in a [set] cannot end in %: write the % first");
 	reader->at = at + 1;
 	return ERR_OK;
 }
