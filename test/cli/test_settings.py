@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from pipelines import GOOD
+from support.sluice import is_locked, until
 
 GATE = "pipeline: ask\nsteps: {a: {noop: true, gate: manual}}\n"
 
@@ -39,6 +40,7 @@ def test_the_id_that_detach_prints_is_the_same_under_every_setting(conf):
     conf.conf.write_text("output: json\n")
     assert conf.run("run", "--detach", conf.good, "--run-id", "a", check=0).stdout == "a\n"
     assert conf.run("rerun", "a", "--detach", "--wait", "--run-id", "b", check=0).stdout == "b\n"
+    until(lambda: not is_locked(conf.home / "runs/a/run.lock"), of="a run that nobody carries on")
     assert conf.run("resume", "a", "--detach", "--wait", check=0).stdout == "a\n"
     assert json.loads(conf.run("run", "--detach", conf.good, "--run-id", "c", "-o", "json", check=0).stdout) == {"run_id": "c"}
 

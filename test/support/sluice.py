@@ -53,6 +53,15 @@ def install(folder, keeper_text=None):
     return folder / "sluice"
 
 
+def is_locked(path):
+    with open(path, "r+b") as f:
+        try:
+            fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
+
+
 def has_sanitizers(program):
     return b"__asan_init" in Path(program).read_bytes()
 
@@ -274,12 +283,7 @@ class Sluice:
         return sorted(pid for pid in found if alive(pid))
 
     def is_owned(self, run_id=None):
-        with open(self.run_dir(run_id) / "run.lock", "r+b") as f:
-            try:
-                fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return True
-            return False
+        return is_locked(self.run_dir(run_id) / "run.lock")
 
     def cut(self, process, run_id=None):
         """SIGKILL for the engine. A child of it that is just between clone and exec still holds the lock
