@@ -52,7 +52,10 @@ static inline bool str_eq(struct str a, struct str b)
 /* The same beside a NUL-ended text. */
 static inline bool str_is(struct str a, const char *text)
 {
-	return str_eq(a, str_of(text));
+	if (!text || !text[0])
+		return a.len == 0;
+	/* In a list of words the first letter nearly always says no. */
+	return a.len > 0 && a.ptr[0] == text[0] && str_eq(a, str_of(text));
 }
 
 /* Its beginning, its end, its order (that of bytes, for qsort), a byte of it. */

@@ -90,10 +90,8 @@ static bool is_finite_float(struct str text)
 
 static bool is_word(struct str text, const char *const *words, size_t count)
 {
-	char first = text.len ? text.ptr[0] : '\0'; /* nearly always that is enough to say no */
-
 	for (size_t i = 0; i < count; i++) {
-		if (words[i][0] == first && str_is(text, words[i]))
+		if (str_is(text, words[i]))
 			return true;
 	}
 	return false;

@@ -202,7 +202,7 @@ bool take_word(struct build *build, const struct node *key, const struct node *v
 	if (!take_text(build, key, value, 0, &text))
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		if (words[i][0] == text.ptr[0] && str_is(text, words[i])) {
+		if (str_is(text, words[i])) {
 			*ret_index = (uint32_t)i;
 			return true;
 		}
