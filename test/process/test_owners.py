@@ -76,7 +76,7 @@ def test_p17_a_second_signal_kills(sluice, name):
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGQUIT"])
 def test_p17_a_terminal_that_goes_away_leaves_steps_to_the_keeper(sluice, name):
     """Whatever the signal does to the engine: nothing is lost, nothing runs twice, resume goes on."""
-    engine = started(sluice, {"a": "echo begin; echo x >>count; sleep 1", "b": "echo x >>count"}, preexec_fn=lambda: __import__("resource").setrlimit(
+    engine = started(sluice, {"a": "echo x >>count; echo begin; sleep 1", "b": "echo x >>count"}, preexec_fn=lambda: __import__("resource").setrlimit(
         __import__("resource").RLIMIT_CORE, (0, 0)))
     engine.send_signal(getattr(signal, name))
     engine.wait(20)
@@ -120,7 +120,7 @@ def test_p17_control_c_on_a_terminal_does_not_reach_the_steps(sluice):
 # --- P18: the keeper
 
 def test_p18_a_keeper_that_is_stopped_and_goes_on_loses_nothing(sluice):
-    engine = started(sluice, {"a": "echo begin; echo x >>count; sleep 0.5", "b": "echo x >>count"})
+    engine = started(sluice, {"a": "echo x >>count; echo begin; sleep 0.5", "b": "echo x >>count"})
     keeper, = sluice.keepers()
     os.kill(keeper, signal.SIGSTOP)
     time.sleep(1)
@@ -132,7 +132,7 @@ def test_p18_a_keeper_that_is_stopped_and_goes_on_loses_nothing(sluice):
 
 @pytest.mark.parametrize("on_lost, code, times", [("fail", 1, 1), ("rerun", 0, 2)])
 def test_p18_a_keeper_killed_by_want_of_memory_is_a_loss_like_any(sluice, on_lost, code, times):
-    engine = started(sluice, {"a": {"run": "echo begin; echo x >>count; [ $SLUICE_ATTEMPT != 0 ] || sleep 60", "on_lost": on_lost}})
+    engine = started(sluice, {"a": {"run": "echo x >>count; echo begin; [ $SLUICE_ATTEMPT != 0 ] || sleep 60", "on_lost": on_lost}})
     keeper, = sluice.keepers()
     os.kill(keeper, signal.SIGKILL)
     assert engine.wait(20) == code
