@@ -207,8 +207,8 @@ def test_s1_5_a_stop_that_was_acknowledged_stays_when_its_engine_dies(sluice):
 
 
 def test_s7_5_a_stop_now_reaches_what_runs_after_its_engine_died(sluice):
-    engine = sluice.start("run", sluice.pipeline({"a": "sleep 60"}), "--run-id", sluice.id)
-    sluice.wait_event("step.started", "a")
+    engine = sluice.start("run", sluice.pipeline({"a": "touch begun; sleep 60"}), "--run-id", sluice.id)
+    until((sluice.root / "begun").exists, of="a")
     os.kill(engine.pid, signal.SIGSTOP)
     sluice.cut(engine)
     sluice("stop", sluice.id, "--now", code=0)

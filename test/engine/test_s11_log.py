@@ -219,9 +219,9 @@ def stopped(sluice):
 
 def lost(sluice):
     """The machine went down, and the log got its torn tail from that."""
-    engine = sluice.start("run", sluice.pipeline({"a": {"run": "[ -e ok ] || sleep 60", "on_lost": "rerun"}}),
+    engine = sluice.start("run", sluice.pipeline({"a": {"run": "touch begun; [ -e ok ] || sleep 60", "on_lost": "rerun"}}),
                           "--run-id", sluice.id)
-    sluice.wait_event("step.started")
+    until((sluice.root / "begun").exists, of="a")
     sluice.kill_machine(engine)
     (sluice.root / "ok").touch()
     events = [dict(json.loads(line)) for line in sluice.raw().splitlines()]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from support.checker import Damage, is_kept
 from support.kills import copy_of, keeper_under
-from support.sluice import ROOT, Result, keeper
+from support.sluice import ROOT, Result, keeper, until
 
 from fault_world import FaultWorld
 
@@ -128,7 +128,7 @@ def half_a_run(folder, program):
     world.file.write_text(world.file.read_text().replace("; echo x >out", "; [ $SLUICE_ATTEMPT != 0 ] || sleep 30; echo x >out"))
     engine = world.start("run", world.file, "--run-id", world.id)
     try:
-        world.wait_event("step.started", "rows", timeout=20)
+        until(lambda: f"{world.id} rows 0" in world.ledger.executions(), 20, of="rows begins")
         world.kill_machine(engine)
     finally:
         world.close()
@@ -212,7 +212,7 @@ def keep_going(shots_of, check):
     return codes, failures
 
 
-def sweep_verb(folder, program, verb, step=1, until=None):
+def sweep_verb(folder, program, verb, step=1, deadline=None):
     """A reading command at every `step`-th place."""
     world = FaultWorld(Path(folder) / "read", program)
     try:
@@ -221,7 +221,7 @@ def sweep_verb(folder, program, verb, step=1, until=None):
         world(*words, code=0)  # whatever is made at a first call
         whole, before = world(*words, code=0).stdout, fingerprint(world.home)
         tried = shots(verb, places(world, words))[::step]
-        found = keep_going(in_time(tried, until), lambda short: read_short(world, short, whole, before))
+        found = keep_going(in_time(tried, deadline), lambda short: read_short(world, short, whole, before))
         assert world(*words, code=0).stdout == whole
     finally:
         world.close()
@@ -229,32 +229,32 @@ def sweep_verb(folder, program, verb, step=1, until=None):
     return found
 
 
-def sweep_run(folder, program, step=1, until=None):
+def sweep_run(folder, program, step=1, deadline=None):
     world = FaultWorld(Path(folder) / "recorded", program)
     try:
         found = places(world, ["run", world.file, "--run-id", world.id])
     finally:
         world.close()
-    return keep_going(in_time(shots("run", found)[::step], until), lambda short: run_short(folder, program, short))
+    return keep_going(in_time(shots("run", found)[::step], deadline), lambda short: run_short(folder, program, short))
 
 
-def sweep_resume(folder, program, step=1, until=None):
+def sweep_resume(folder, program, step=1, deadline=None):
     half = half_a_run(folder, program)
     world = another(half, Path(folder) / "recorded")
     try:
         found = places(world, ["resume", world.id])
     finally:
         world.close()
-    return keep_going(in_time(shots("resume", found)[::step], until), lambda short: resume_short(folder, half, short))
+    return keep_going(in_time(shots("resume", found)[::step], deadline), lambda short: resume_short(folder, half, short))
 
 
-def sweep_keeper(folder, _program, step=1, until=None):
-    return keep_going(in_time(shots("keeper", keeper_places(folder))[::step], until),
+def sweep_keeper(folder, _program, step=1, deadline=None):
+    return keep_going(in_time(shots("keeper", keeper_places(folder))[::step], deadline),
                       lambda short: keeper_short(folder, short))
 
 
-def in_time(items, until):
+def in_time(items, deadline):
     for item in items:
-        if until and time.monotonic() > until:
+        if deadline and time.monotonic() > deadline:
             return
         yield item
