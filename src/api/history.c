@@ -47,19 +47,19 @@ static bool is_avoidable(enum err_code code)
 	}
 }
 
-static enum err_code ask_index(struct sluice *sluice, bool all, history_fn *ask, void *arg,
-			       struct err *err)
+static enum err_code ask_index(struct sluice *sluice, enum index_scope scope, history_fn *ask,
+			       void *arg, struct err *err)
 {
 	AUTO(run_index_drop) struct run_index *index = NULL;
 
 	if (run_index_open(sluice->home, &sluice->limits, sluice->clock, false, &index, err) !=
 		ERR_OK ||
-	    run_index_update(index, all, err) != ERR_OK)
+	    run_index_update(index, scope, err) != ERR_OK)
 		return err->code;
 	return ask(arg, index, err);
 }
 
-enum err_code history_ask(struct sluice *sluice, bool all, history_fn *ask, void *arg,
+enum err_code history_ask(struct sluice *sluice, enum index_scope scope, history_fn *ask, void *arg,
 			  struct err *err)
 {
 	struct err problem = ERR_INIT;
@@ -68,10 +68,10 @@ enum err_code history_ask(struct sluice *sluice, bool all, history_fn *ask, void
 
 	if (sluice->vfs != &vfs_os)
 		return ask(arg, NULL, err); /* runs that are no files of this machine */
-	code = ask_index(sluice, all, ask, arg, &problem);
+	code = ask_index(sluice, scope, ask, arg, &problem);
 	if (code == ERR_CORRUPT && run_index_discard(sluice->home, &again) == ERR_OK) {
 		err_reset(&problem);
-		code = ask_index(sluice, all, ask, arg, &problem);
+		code = ask_index(sluice, scope, ask, arg, &problem);
 	}
 	if (code == ERR_OK)
 		return ERR_OK;

@@ -16,10 +16,10 @@ void history_note_clear(const struct sluice *sluice);
 void history_note_torn(const struct sluice *sluice, struct str run_id,
 		       const struct log_reading *reading, bool is_held);
 
-/* Ask. Why the logs had to be read is left in sluice_note. `all`: look at the logs of all runs
- * first. */
-MUST_CHECK enum err_code history_ask(struct sluice *sluice, bool all, history_fn *ask, void *arg,
-				     struct err *err);
+/* Ask. Why the logs had to be read is left in sluice_note. `scope`: whose
+ * logs are looked at first. */
+MUST_CHECK enum err_code history_ask(struct sluice *sluice, enum index_scope scope, history_fn *ask,
+				     void *arg, struct err *err);
 
 typedef enum err_code history_run_fn(void *arg, const struct run_facts *facts, struct err *err);
 

@@ -118,6 +118,9 @@ static enum err_code list(struct sluice *sluice, const struct sluice_list_opts *
 				     .since_ms = options->since_ms,
 				     .limit = options->limit > 0 ? (size_t)options->limit
 								 : LIMIT_DEFAULT};
+	/* When a run began does not change: without these, only what is shown is looked at. */
+	const bool by_change = filter.result.ptr || filter.state.ptr || filter.pipeline.ptr;
+	const enum index_scope scope = by_change ? INDEX_OPEN : INDEX_NEW;
 	struct listing listing = {.sluice = sluice,
 				  .filter = &filter,
 				  .with_removed =
@@ -128,7 +131,7 @@ static enum err_code list(struct sluice *sluice, const struct sluice_list_opts *
 		return err->code;
 	if (filter.state.ptr && list_check_state(filter.state, err) != ERR_OK)
 		return err->code;
-	if (history_ask(sluice, false, gather, &listing, err) != ERR_OK)
+	if (history_ask(sluice, scope, gather, &listing, err) != ERR_OK)
 		return err->code;
 	switch (options->format) {
 	case SLUICE_TEXT:

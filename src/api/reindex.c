@@ -183,7 +183,8 @@ static enum err_code gather(void *arg, struct run_index *index, struct err *err)
 	reindex->has_database = index != NULL;
 	if (!index)
 		return history_read(reindex->sluice, NULL, add_facts, reindex, err);
-	if (run_index_clear(index, err) != ERR_OK || run_index_update(index, true, err) != ERR_OK)
+	if (run_index_clear(index, err) != ERR_OK ||
+	    run_index_update(index, INDEX_ALL, err) != ERR_OK)
 		return err->code;
 	return run_index_list(index, &all, add_run, reindex, &matched, err);
 }
@@ -265,7 +266,7 @@ static enum err_code rebuild(struct reindex *reindex, struct err *err)
 		*err = absent;
 		return err->code;
 	}
-	if (history_ask(reindex->sluice, false, gather, reindex, err) != ERR_OK)
+	if (history_ask(reindex->sluice, INDEX_OPEN, gather, reindex, err) != ERR_OK)
 		return err->code;
 	return write_records(reindex, &mark, err);
 }

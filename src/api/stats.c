@@ -181,7 +181,7 @@ static enum err_code answer(struct sluice *sluice, const struct sluice_stats_opt
 	if (random_bytes(&counting.seed, sizeof(counting.seed), err) != ERR_OK)
 		return err->code;
 	stats_init(&stats, counting.seed);
-	code = history_ask(sluice, true, count, &counting, err);
+	code = history_ask(sluice, INDEX_ALL, count, &counting, err);
 	if (code == ERR_OK)
 		code = write_stats(options, &stats, out, err);
 	stats_fini(&stats);

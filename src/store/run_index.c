@@ -470,9 +470,7 @@ static enum err_code survey_names(struct survey *survey, bool only_ask, bool *re
 	return index->runs < 0 ? ERR_OK : mark_names(index->runs, visit_name, survey, err);
 }
 
-/* Is the run to be read again, going by its row (id, dir inode, log's inode, size, time,
- * is_live)? */
-static bool has_changed(struct run_index *index, const struct sqlite_query *row)
+bool index_has_changed(struct run_index *index, const struct sqlite_query *row)
 {
 	struct str run_id = sqlite_str(row, 0);
 	struct mark then = {.inode = (uint64_t)sqlite_i64(row, 2),
@@ -497,26 +495,25 @@ static bool has_changed(struct run_index *index, const struct sqlite_query *row)
 	return owner.is_held || problem.code != ERR_OK;
 }
 
-static enum err_code survey_logs(struct survey *survey, bool all, bool only_ask, bool *ret_changed,
-				 struct err *err)
+static enum err_code survey_logs(struct survey *survey, enum index_scope scope, bool only_ask,
+				 bool *ret_changed, struct err *err)
 {
+	static const char *const rows[] = {
+	    [INDEX_NEW] = "SELECT " MARK_COLUMNS " FROM runs WHERE started_ms IS NULL",
+	    [INDEX_OPEN] = "SELECT " MARK_COLUMNS " FROM runs WHERE is_settled = 0",
+	    [INDEX_ALL] = "SELECT " MARK_COLUMNS " FROM runs",
+	};
 	struct run_index *index = survey->index;
 	struct sqlite_query query = {.stmt = NULL};
 	enum err_code code;
 	bool is_row;
 
 	*ret_changed = false;
-	code =
-	    sqlite_prepare(&index->sqlite,
-			   all ? "SELECT run_id, dir_inode, log_inode, log_bytes, log_changed_ns,"
-				 " is_live FROM runs"
-			       : "SELECT run_id, dir_inode, log_inode, log_bytes, log_changed_ns,"
-				 " is_live FROM runs WHERE is_settled = 0",
-			   &query, err);
+	code = sqlite_prepare(&index->sqlite, rows[scope], &query, err);
 	if (code != ERR_OK)
 		return code;
 	while ((code = sqlite_next(&query, &is_row, err)) == ERR_OK && is_row) {
-		if (!has_changed(index, &query))
+		if (!index_has_changed(index, &query))
 			continue;
 		*ret_changed = true;
 		if (only_ask)
@@ -532,7 +529,7 @@ static enum err_code survey_logs(struct survey *survey, bool all, bool only_ask,
 
 /* ---- the update */
 
-static enum err_code needs_update(struct run_index *index, bool all, bool *ret_needed,
+static enum err_code needs_update(struct run_index *index, enum index_scope scope, bool *ret_needed,
 				  struct err *err)
 {
 	struct survey survey;
@@ -541,7 +538,7 @@ static enum err_code needs_update(struct run_index *index, bool all, bool *ret_n
 	survey_init(&survey, index);
 	code = survey_names(&survey, true, ret_needed, err);
 	if (code == ERR_OK && !*ret_needed)
-		code = survey_logs(&survey, all, true, ret_needed, err);
+		code = survey_logs(&survey, scope, true, ret_needed, err);
 	survey_fini(&survey);
 	return code;
 }
@@ -596,12 +593,13 @@ static enum err_code read_batch(struct survey *survey, size_t *at, bool *ret_all
 
 /* In the first transaction: what is new, what is gone, and the first batch. The directory's time is
  * remembered only when that was all: else somebody may have come between two transactions. */
-static enum err_code update_first(struct survey *survey, bool all, size_t *at, struct err *err)
+static enum err_code update_first(struct survey *survey, enum index_scope scope, size_t *at,
+				  struct err *err)
 {
 	bool is_changed;
 	bool are_runs = true;
 
-	if (survey_logs(survey, all, false, &is_changed, err) != ERR_OK ||
+	if (survey_logs(survey, scope, false, &is_changed, err) != ERR_OK ||
 	    survey_names(survey, false, &is_changed, err) != ERR_OK ||
 	    remove_vanished(survey, err) != ERR_OK ||
 	    read_batch(survey, at, &are_runs, err) != ERR_OK)
@@ -611,14 +609,14 @@ static enum err_code update_first(struct survey *survey, bool all, size_t *at, s
 	return put_runs_mark(survey, are_runs && *at == survey->changed_count, err);
 }
 
-static enum err_code update(struct survey *survey, bool all, struct err *err)
+static enum err_code update(struct survey *survey, enum index_scope scope, struct err *err)
 {
 	struct run_index *index = survey->index;
 	bool ignored;
 	size_t at = 0;
 
 	if (index_begin(index, err) != ERR_OK ||
-	    index_end(index, update_first(survey, all, &at, err), err) != ERR_OK)
+	    index_end(index, update_first(survey, scope, &at, err), err) != ERR_OK)
 		return err->code;
 	while (at < survey->changed_count) {
 		if (index_begin(index, err) != ERR_OK ||
@@ -628,18 +626,19 @@ static enum err_code update(struct survey *survey, bool all, struct err *err)
 	return ERR_OK;
 }
 
-enum err_code run_index_update(struct run_index *index, bool all, struct err *err)
+enum err_code run_index_update(struct run_index *index, enum index_scope scope, struct err *err)
 {
 	bool is_needed = false;
 	struct survey survey;
 	enum err_code code;
 
-	if (needs_update(index, all, &is_needed, err) != ERR_OK)
+	index->scope = scope;
+	if (needs_update(index, scope, &is_needed, err) != ERR_OK)
 		return err->code;
 	if (!is_needed)
 		return ERR_OK;
 	survey_init(&survey, index);
-	code = update(&survey, all, err);
+	code = update(&survey, scope, err);
 	survey_fini(&survey);
 	return code;
 }

@@ -4,12 +4,12 @@
  * time. run_index_open makes it when it is not there, and puts a damaged one, or one of another
  * version, aside as `sluice.db.damaged` to begin anew.
  *
- * run_index_update brings it up to date. New and vanished runs are told by the directory `runs`
- * itself (its time of change, then its names and their inodes); runs that may still change by their
- * log's inode, size and time of change; runs that somebody owns are always read. A file that
- * changed within the last two seconds is not trusted yet, because the file system's clock may stand
- * still for as long. All of it happens inside write transactions, so two processes cannot undo each
- * other's work, and a kill leaves what was committed.
+ * run_index_update brings it up to date, and run_index_list what it shows. New and vanished runs
+ * are told by the directory `runs` itself (its time of change, then its names and their inodes); a
+ * log that has changed by its inode, size and time of change; runs that somebody owns are always
+ * read. A file that changed within the last two seconds is not trusted yet, because the file
+ * system's clock may stand still for as long. All of it happens inside write transactions, so two
+ * processes cannot undo each other's work, and a kill leaves what was committed.
  *
  * Tables: `runs` and `steps`, ours; `core_workflow_checkpoints` and `core_workflow_events`, in the
  * columns of system B. Steps and events are there for runs that nobody owned when they were read.
@@ -36,10 +36,16 @@ void run_index_drop(struct run_index **index); /* for AUTO() */
 /* Put the file aside, for the next open to begin anew. */
 MUST_CHECK enum err_code run_index_discard(const char *home, struct err *err);
 
-/* Read what is new or has changed. `all`: look at the log of every run, also of those that
- * succeeded.
- */
-MUST_CHECK enum err_code run_index_update(struct run_index *index, bool all, struct err *err);
+/* Whose logs are looked at for changes; each one's are the next one's, too. */
+enum index_scope {
+	INDEX_NEW,  /* of runs whose log could not be read: when they began is not known */
+	INDEX_OPEN, /* of all that can still go on: for questions that name a result or a state */
+	INDEX_ALL,
+};
+
+/* Read the runs that are new, and those in that scope that have changed. */
+MUST_CHECK enum err_code run_index_update(struct run_index *index, enum index_scope scope,
+					  struct err *err);
 /* Forget every run, for the next update to read them all. */
 MUST_CHECK enum err_code run_index_clear(struct run_index *index, struct err *err);
 /* How many runs the last updates of this handle read. */
@@ -57,7 +63,8 @@ struct run_filter {
 typedef enum err_code run_row_fn(void *arg, const struct run_row *row, struct err *err);
 
 /* Visit the runs that match, newest start first; *ret_matched says how many match in all. Logs of
- * the rows that are to be shown are looked at first, and read again when they differ. */
+ * the rows that are to be shown and were not in the scope of the update are looked at first, and
+ * read again when they differ. */
 MUST_CHECK enum err_code run_index_list(struct run_index *index, const struct run_filter *filter,
 					run_row_fn *visit, void *arg, size_t *ret_matched,
 					struct err *err);

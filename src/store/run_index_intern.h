@@ -28,6 +28,7 @@ struct run_index {
 	struct buf home; /* absolute */
 	int runs;        /* descriptor of `runs`; -1 = there is none */
 	size_t reads;
+	enum index_scope scope; /* of the last update */
 };
 
 /* The statement, rewound. */
@@ -49,5 +50,10 @@ MUST_CHECK enum err_code index_remove_run(struct run_index *index, struct str ru
 
 /* The log of a run, as stat(2) sees it; false when there is none. */
 bool index_log_mark(const struct run_index *index, struct str run_id, struct mark *ret_mark);
+
+/* What index_has_changed asks of a row, as its first columns. */
+#define MARK_COLUMNS "run_id, dir_inode, log_inode, log_bytes, log_changed_ns, is_live"
+/* Is the run to be read again, going by such a row? */
+bool index_has_changed(struct run_index *index, const struct sqlite_query *row);
 
 #endif

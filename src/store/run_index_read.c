@@ -116,7 +116,7 @@ static enum err_code add_doubtful(struct doubtful *doubtful, const struct sqlite
 	return ERR_OK;
 }
 
-/* Runs that are to be shown and were taken to be settled, but whose log is not as it was. */
+/* Runs that are to be shown, but whose log is not as it was. */
 static enum err_code find_doubtful(struct run_index *index, const struct run_filter *filter,
 				   struct doubtful *doubtful, struct err *err)
 {
@@ -124,20 +124,14 @@ static enum err_code find_doubtful(struct run_index *index, const struct run_fil
 	enum err_code code;
 	bool is_row;
 
-	if (prepare(index,
-		    "SELECT run_id, dir_inode, log_inode, log_bytes, log_changed_ns, is_settled"
-		    " FROM runs",
-		    filter, BY_START, &query, err) != ERR_OK)
+	if (prepare(index, "SELECT " MARK_COLUMNS ", is_settled FROM runs", filter, BY_START,
+		    &query, err) != ERR_OK)
 		return err->code;
 	sqlite_put_i64(&query, limit_of(filter));
 	while ((code = sqlite_next(&query, &is_row, err)) == ERR_OK && is_row) {
-		struct mark then = {.inode = (uint64_t)sqlite_i64(&query, 2),
-				    .size_bytes = (uint64_t)sqlite_i64(&query, 3),
-				    .changed_ns = sqlite_i64(&query, 4)};
-		struct mark now;
+		bool was_looked_at = index->scope == INDEX_OPEN && !sqlite_i64(&query, 6);
 
-		if (!sqlite_i64(&query, 5) ||
-		    (index_log_mark(index, sqlite_str(&query, 0), &now) && mark_eq(&then, &now)))
+		if (was_looked_at || !index_has_changed(index, &query))
 			continue;
 		code = add_doubtful(doubtful, &query, err);
 		if (code != ERR_OK)
@@ -164,8 +158,11 @@ static enum err_code check_shown(struct run_index *index, const struct run_filte
 				 struct err *err)
 {
 	struct doubtful doubtful = {.count = 0};
-	enum err_code code = find_doubtful(index, filter, &doubtful, err);
+	enum err_code code;
 
+	if (index->scope == INDEX_ALL)
+		return ERR_OK;
+	code = find_doubtful(index, filter, &doubtful, err);
 	if (code == ERR_OK && doubtful.count > 0) {
 		code = index_begin(index, err);
 		if (code == ERR_OK)

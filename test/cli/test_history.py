@@ -121,6 +121,22 @@ def test_s12_runs_that_end_are_resumed_deleted_and_restored_are_seen(sluice, wit
     assert ids(same(sluice, without, "--removed")) == ["ask", "bad", "good"]
 
 
+def test_s12_a_list_without_a_result_looks_only_at_what_it_shows_and_the_next_one_is_right(sluice, without, need_strace):
+    go(sluice, FAILING.replace("exit 3", "test -e fixed"), "old", 1)
+    go(sluice, FAILING, "new", 1)
+    settle()
+    assert ids(same(sluice, without)) == ["new", "old"]
+    (sluice.work / "fixed").write_text("")
+    sluice.run("resume", "old", check=0)
+    calls = sluice.folder / "calls"
+    done = subprocess.run(["strace", "-f", "-o", calls, "-e", "trace=file", *sluice.command("list", "--limit", "1")],
+                          cwd=sluice.work, env=sluice.env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "new" in done.stdout and "old" not in done.stdout
+    assert "new/events.jsonl" in calls.read_text() and "old/events.jsonl" not in calls.read_text()
+    assert ids(same(sluice, without, "--result", "success")) == ["old"]
+    assert {row["run_id"]: row["state"] for row in same(sluice, without)} == {"old": "succeeded", "new": "failed"}
+
+
 def test_s12_a_run_that_is_restored_file_by_file_is_seen(sluice, without):
     go(sluice, GOOD, "good", 0)
     kept = sluice.folder / "kept"

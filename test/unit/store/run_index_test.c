@@ -60,12 +60,12 @@ static struct run_index *open_index(const struct temp_dir *dir)
 	return index;
 }
 
-static size_t reads_of_update(const struct temp_dir *dir, bool all)
+static size_t reads_of_update(const struct temp_dir *dir, enum index_scope scope)
 {
 	AUTO(run_index_drop) struct run_index *index = open_index(dir);
 	struct err err = ERR_INIT;
 
-	if (run_index_update(index, all, &err) != ERR_OK)
+	if (run_index_update(index, scope, &err) != ERR_OK)
 		fail_msg("%s", err.text);
 	return run_index_reads(index);
 }
@@ -80,9 +80,9 @@ static void a_directory_is_listed_again_until_its_time_can_be_trusted(void **unu
 	temp_dir_make(&dir);
 	make_run(&dir, "no-run", ""); /* a folder that may become a run */
 	ahead_ms = 0;
-	assert_int_equal(reads_of_update(&dir, false), 1);
+	assert_int_equal(reads_of_update(&dir, INDEX_OPEN), 1);
 	ahead_ms = 60000;
-	assert_int_equal(reads_of_update(&dir, false), 1); /* and stays one */
+	assert_int_equal(reads_of_update(&dir, INDEX_OPEN), 1); /* and stays one */
 	temp_dir_remove(&dir);
 }
 
@@ -94,10 +94,10 @@ static void a_clock_that_went_back_makes_it_look_again_and_not_miss_anything(voi
 	temp_dir_make(&dir);
 	make_run(&dir, "one", "{}\n");
 	ahead_ms = -3600000; /* every file is of the future */
-	(void)reads_of_update(&dir, false);
+	(void)reads_of_update(&dir, INDEX_OPEN);
 	make_run(&dir, "two", "{}\n");
-	assert_true(reads_of_update(&dir, false) >= 1);
-	assert_true(reads_of_update(&dir, true) >= 1);
+	assert_true(reads_of_update(&dir, INDEX_OPEN) >= 1);
+	assert_true(reads_of_update(&dir, INDEX_ALL) >= 1);
 	temp_dir_remove(&dir);
 }
 
@@ -122,7 +122,7 @@ static void an_index_without_runs_answers_nothing(void **unused)
 	temp_dir_make(&dir);
 	ahead_ms = 0;
 	index = open_index(&dir);
-	assert_int_equal(run_index_update(index, true, &err), ERR_OK);
+	assert_int_equal(run_index_update(index, INDEX_ALL, &err), ERR_OK);
 	assert_int_equal(run_index_list(index, &all, count_row, &rows, &matched, &err), ERR_OK);
 	assert_int_equal(rows, 0);
 	assert_int_equal(matched, 0);
