@@ -52,14 +52,18 @@ void worker_pool_free(struct worker_pool *pool)
 	mem_free(pool);
 }
 
-/* The lock is held. One thread is called at a time, and calls the next one when there is more than
- * it takes: jobs that are short do not wake a thread each. */
-static void thread_call(struct worker_pool *pool)
+/* The lock is held, and given up. One thread is called at a time, and calls the next one when there
+ * is more than it takes: jobs that are short do not wake a thread each. It is called behind the
+ * lock, on which it would only wait. */
+static void unlock_and_call(struct worker_pool *pool)
 {
-	if (!pool->first || !pool->idle || pool->is_waking)
-		return;
-	pool->is_waking = true;
-	(void)pthread_cond_signal(&pool->has_work);
+	bool is_needed = pool->first && pool->idle && !pool->is_waking;
+
+	if (is_needed)
+		pool->is_waking = true;
+	(void)pthread_mutex_unlock(&pool->lock);
+	if (is_needed)
+		(void)pthread_cond_signal(&pool->has_work);
 }
 
 static struct worker_job *job_take(struct worker_pool *pool)
@@ -79,9 +83,8 @@ static struct worker_job *job_take(struct worker_pool *pool)
 		pool->waiting--;
 		if (!pool->first)
 			pool->last = &pool->first;
-		thread_call(pool);
 	}
-	(void)pthread_mutex_unlock(&pool->lock);
+	unlock_and_call(pool);
 	return job;
 }
 
@@ -145,7 +148,6 @@ enum err_code worker_pool_submit(struct worker_pool *pool, struct worker_job *jo
 	*pool->last = job;
 	pool->last = &job->next;
 	pool->waiting++;
-	thread_call(pool);
-	(void)pthread_mutex_unlock(&pool->lock);
+	unlock_and_call(pool);
 	return ERR_OK;
 }
