@@ -119,21 +119,6 @@ static apply_fn *const folds[] = {
     [EVENT_UNKNOWN] = NULL,
 };
 
-/* The step that the event is about. Steps mostly start, and mostly end, in the order of the file:
- * then it is not looked up by its hash, which costs two looks at memory that nobody has read. */
-static uint32_t find_step(struct run_state *run, const struct event *event)
-{
-	struct str id = event_text(event, EVENT_FIELD_STEP_ID);
-	uint32_t *likely = &run->likely[event->type];
-	uint32_t index = *likely;
-
-	if (index >= run->model->steps_count || !str_eq(id, run->model->steps[index].id))
-		index = model_find(run->model, id);
-	if (index != STEP_NONE)
-		*likely = index + 1;
-	return index;
-}
-
 enum err_code apply(struct run_state *run, const struct event *event, enum err_code refused,
 		    struct err *err)
 {
@@ -156,7 +141,8 @@ enum err_code apply_next(struct run_state *run, const struct event *event, const
 		return err_set(err, ERR_NEWER, "'%.*s' is not in this version",
 			       STR_ARG(event->type_text));
 	if (event_is_about_step(event->type)) {
-		f.index = find_step(run, event);
+		f.index = model_find_near(run->model, event_text(event, EVENT_FIELD_STEP_ID),
+					  &run->likely[event->type]);
 		if (f.index == STEP_NONE)
 			return err_set(err, refused, "the definition has no step '%.*s'",
 				       STR_ARG(event_text(event, EVENT_FIELD_STEP_ID)));
@@ -166,5 +152,6 @@ enum err_code apply_next(struct run_state *run, const struct event *event, const
 		return err->code;
 	run->seq = event->seq;
 	run->last_ms = event->time_utc_ms;
+	run->last_step = f.index;
 	return ERR_OK;
 }

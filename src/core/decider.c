@@ -224,7 +224,7 @@ void decider_observe(struct decider *decider, const struct event *event)
 {
 	const struct run_state *run = decider->run;
 	const struct model *model = run->model;
-	uint32_t step;
+	uint32_t step = run->last_step;
 
 	if (event->type == EVENT_COMPENSATION_STARTED)
 		decider->is_undo_due = false;
@@ -234,10 +234,8 @@ void decider_observe(struct decider *decider, const struct event *event)
 		decider_rebuild(decider);
 		return;
 	}
-	if (!event_is_about_step(event->type))
+	if (step == STEP_NONE)
 		return;
-	step = model_find(model, event_text(event, EVENT_FIELD_STEP_ID));
-	BUG_IF(step == STEP_NONE); /* apply has found it */
 	if (has_decision(&run->steps[step]) || event->type == EVENT_GATE_REJECTED)
 		decider->is_unblocked = true;
 	switch (run->steps[step].state) {

@@ -38,6 +38,17 @@ uint32_t model_find(const struct model *model, struct str id)
 	return map_get(&model->step_index, id); /* MAP_NONE == STEP_NONE */
 }
 
+uint32_t model_find_near(const struct model *model, struct str id, uint32_t *likely)
+{
+	uint32_t step = *likely;
+
+	if (step >= model->steps_count || !str_eq(id, model->steps[step].id))
+		step = model_find(model, id);
+	if (step != STEP_NONE)
+		*likely = step + 1;
+	return step;
+}
+
 _Static_assert(STEP_NONE == MAP_NONE, "an absent step is an absent key");
 
 int64_t step_timeout_ns(const struct step *step)

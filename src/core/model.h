@@ -243,6 +243,10 @@ void model_drop(struct model **model);
 void model_replace(struct model *next, struct model *old);
 /* STEP_NONE if there is no such step. */
 uint32_t model_find(const struct model *model, struct str id);
+/* The same where steps mostly come in the order of the file: looked for at *likely before it is
+ * looked up by its hash, which costs two looks at memory that nobody has read. Moves *likely, never
+ * more than a hint, behind the step. */
+uint32_t model_find_near(const struct model *model, struct str id, uint32_t *likely);
 
 /* Names of the enums as they are written in files and logs; *_of gives false for an unknown one. */
 const char *value_type_name(enum value_type type);

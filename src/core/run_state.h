@@ -168,6 +168,7 @@ struct run_state {
 	int64_t created_ms;
 	int64_t changed_ms;  /* of the last run.state_changed or run.completed */
 	int64_t last_ms;     /* of the last event */
+	uint32_t last_step;  /* that it is about; STEP_NONE = about the run */
 	int64_t duration_ms; /* of the last run.completed */
 	bool is_completed;   /* run.completed, and not resumed since */
 	bool is_resumed;     /* at least once */

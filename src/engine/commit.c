@@ -7,14 +7,12 @@
 
 static enum err_code add_effect(struct engine *engine, const struct event *event, struct err *err)
 {
-	struct effect effect = {effect_of(&engine->fold.state, event), STEP_NONE};
+	const struct run_state *run = &engine->fold.state;
+	struct effect effect = {effect_of(run, event), run->last_step};
 	void *list = engine->effects;
 
 	if (effect.kind == EFFECT_NONE)
 		return ERR_OK;
-	if (event_has(event, EVENT_FIELD_STEP_ID))
-		effect.step =
-		    model_find(engine->fold.model, event_text(event, EVENT_FIELD_STEP_ID));
 	if (mem_grow(&list, &engine->effects_capacity, engine->effects_count + 1, sizeof(effect),
 		     err) != ERR_OK)
 		return err->code;

@@ -112,6 +112,7 @@ struct engine {
 	enum attempt_state undo;      /* of the compensation that runs */
 	bool has_undo_end;    /* it could not be made a command: to be told in the next tick */
 	struct err undo_end;  /* why */
+	uint32_t likely;      /* step of the next report: see model_find_near */
 	struct own_end *done; /* to be told in the next tick */
 	size_t done_count, done_capacity;
 	struct pending_ask *asks;

@@ -120,14 +120,12 @@ enum err_code hosted_begin(struct engine *engine, struct err *err)
 enum err_code hosted_observe(struct engine *engine, const struct event *event, struct err *err)
 {
 	const struct run_state *run = &engine->fold.state;
-	uint32_t step;
 
 	if (!engine->context)
 		return ERR_OK;
-	if (event->type == EVENT_STEP_SUCCEEDED && event_has(event, EVENT_FIELD_OUTPUTS)) {
-		step = model_find(run->model, event_text(event, EVENT_FIELD_STEP_ID));
-		exec_context_put_outputs(engine->context, step, run->steps[step].outputs, run->seq);
-	}
+	if (event->type == EVENT_STEP_SUCCEEDED && event_has(event, EVENT_FIELD_OUTPUTS))
+		exec_context_put_outputs(engine->context, run->last_step,
+					 run->steps[run->last_step].outputs, run->seq);
 	return tell_updates(engine, run->seq, err);
 }
 

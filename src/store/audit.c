@@ -53,19 +53,17 @@ static struct str message_of(const struct event *event)
 void audit_put(struct buf *out, const struct run_state *run, const struct event *event)
 {
 	enum status status = status_of(event->type);
-	struct str id = event_text(event, EVENT_FIELD_STEP_ID);
 	const struct step_state *at;
-	uint32_t step;
 	int64_t started_ms;
 
-	if (status == STATUS_NONE || (step = model_find(run->model, id)) == STEP_NONE)
+	if (status == STATUS_NONE || run->last_step == STEP_NONE)
 		return;
-	at = &run->steps[step];
+	at = &run->steps[run->last_step];
 	started_ms = at->attempts && status != STATUS_PAUSED ? at->started_ms : event->time_utc_ms;
 	buf_text(out, "{\"pipeline_name\":");
 	json_put_str(out, run->model->pipeline);
 	put_text(out, "run_id", run->run_id);
-	put_text(out, "node_id", id);
+	put_text(out, "node_id", event_text(event, EVENT_FIELD_STEP_ID));
 	buf_text(out, ",\"sequence\":");
 	buf_u64(out, event->seq);
 	buf_text(out, ",\"visit\":");
