@@ -31,31 +31,37 @@ void buf_cut(struct buf *buf, size_t len)
 		buf->ptr[len] = '\0';
 }
 
-char *buf_room(struct buf *buf, size_t len)
+/* Never beyond the limit: what there is room for is within it. */
+static bool SELDOM grow(struct buf *buf, size_t len)
 {
 	size_t limit = buf->limit ? buf->limit : BUF_LIMIT_DEFAULT;
-	size_t need;
 	size_t target = buf->capacity ? buf->capacity : 256;
 	char *grown;
 
-	if (buf->failed != ERR_OK)
-		return NULL;
 	if (len > limit || buf->len > limit - len) {
 		buf->failed = ERR_LIMIT;
+		return false;
+	}
+	while (target < buf->len + len + 1)
+		target *= 2;
+	if (target > limit + 1)
+		target = limit + 1;
+	grown = mem_resize(buf->ptr, target, 1);
+	if (!grown) {
+		buf->failed = ERR_MEMORY;
+		return false;
+	}
+	buf->ptr = grown;
+	buf->capacity = target;
+	return true;
+}
+
+char *buf_room(struct buf *buf, size_t len)
+{
+	if (buf->failed != ERR_OK)
 		return NULL;
-	}
-	need = buf->len + len + 1;
-	if (need > buf->capacity) {
-		while (target < need)
-			target *= 2;
-		grown = mem_resize(buf->ptr, target, 1);
-		if (!grown) {
-			buf->failed = ERR_MEMORY;
-			return NULL;
-		}
-		buf->ptr = grown;
-		buf->capacity = target;
-	}
+	if (len >= buf->capacity - buf->len && !grow(buf, len))
+		return NULL;
 	return buf->ptr + buf->len;
 }
 
@@ -80,11 +86,6 @@ void buf_put(struct buf *buf, const void *bytes, size_t len)
 void buf_str(struct buf *buf, struct str text)
 {
 	buf_put(buf, text.ptr, text.len);
-}
-
-void buf_text(struct buf *buf, const char *text)
-{
-	buf_put(buf, text, strlen(text));
 }
 
 void buf_byte(struct buf *buf, char byte)

@@ -11,6 +11,7 @@
 
 #include <stdarg.h>
 #include <stdint.h>
+#include <string.h>
 
 struct buf {
 	char *ptr; /* NULL until the first byte */
@@ -39,7 +40,11 @@ void buf_cut(struct buf *buf, size_t len);
  * None fails (see above); the texts may not lie in the buffer itself. */
 void buf_put(struct buf *buf, const void *bytes, size_t len);
 void buf_str(struct buf *buf, struct str text);
-void buf_text(struct buf *buf, const char *text);
+/* In each place of use: there the length of a literal is known. */
+static inline void buf_text(struct buf *buf, const char *text)
+{
+	buf_put(buf, text, strlen(text));
+}
 void buf_byte(struct buf *buf, char byte);
 void buf_u64(struct buf *buf, uint64_t value);
 void buf_i64(struct buf *buf, int64_t value);

@@ -95,21 +95,30 @@ static int64_t timeout_of(const struct engine *engine, uint32_t step)
 	return timeout_ns && timeout_ns < left_ns ? timeout_ns : left_ns;
 }
 
+/* The file below `logs` (S12). */
+static enum err_code put_log_name(struct buf *name, const struct exec_token *token,
+				  const char *ending, struct err *err)
+{
+	buf_str(name, token->path);
+	buf_byte(name, '.');
+	buf_u64(name, token->attempt);
+	buf_text(name, ending);
+	return buf_check(name, "the name of a log", err);
+}
+
 static enum err_code hand_over(struct engine *engine, uint32_t step,
 			       const struct prepared *prepared, struct err *err)
 {
 	const struct command *command = engine->fold.model->steps[step].command;
 	struct exec_token token = token_of(engine, step);
 	enum attempt_act act;
-	const char *ending = command->splits_streams ? "out" : "log";
-	char log[192];
-	char log_err[192];
+	AUTO(buf_fini) struct buf log = BUF_INIT;
+	AUTO(buf_fini) struct buf log_err = BUF_INIT;
 	struct exec_start start = {
 	    .token = token,
 	    .argv = prepared->argv,
 	    .envp = prepared->envp,
 	    .cwd = prepared->cwd,
-	    .log = log,
 	    .timeout_ns = timeout_of(engine, step),
 	    .silence_ns = command->silence_ns,
 	    .grace_ns = command->grace_ns,
@@ -117,7 +126,6 @@ static enum err_code hand_over(struct engine *engine, uint32_t step,
 	    .masks = prepared->masks,
 	    .masks_count = prepared->masks_count,
 	    .resources = command->resources,
-	    .log_err = command->splits_streams ? log_err : NULL,
 	    .stdin_path = prepared->stdin_path,
 	    .stdin_text = prepared->stdin_text,
 	    .user = prepared->as_user,
@@ -128,10 +136,11 @@ static enum err_code hand_over(struct engine *engine, uint32_t step,
 	    .allows_orphans = command->allows_orphans,
 	};
 
-	(void)snprintf(log, sizeof(log), "%.*s.%u.%s", STR_ARG(token.path), token.attempt, ending);
-	if (command->splits_streams)
-		(void)snprintf(log_err, sizeof(log_err), "%.*s.%u.err", STR_ARG(token.path),
-			       token.attempt);
+	if (put_log_name(&log, &token, command->splits_streams ? ".out" : ".log", err) != ERR_OK ||
+	    (command->splits_streams && put_log_name(&log_err, &token, ".err", err) != ERR_OK))
+		return err->code;
+	start.log = log.ptr;
+	start.log_err = log_err.ptr;
 	if (move(engine, step, ATTEMPT_EV_HAND, &act, err) != ERR_OK)
 		return err->code;
 	return engine->exec.ops->start(engine->exec.self, &start, err);
@@ -168,18 +177,18 @@ static enum err_code hand_over_call(struct engine *engine, uint32_t step, struct
 	    .seq = engine->fold.state.seq,
 	    .context = engine->context,
 	};
+	AUTO(buf_fini) struct buf log = BUF_INIT;
 	enum attempt_act act;
-	char log[128];
 	struct exec_start start = {
 	    .token = token_of(engine, step),
-	    .log = log,
 	    .timeout_ns = timeout_of(engine, step),
 	    .output_limit_bytes = step_output_limit_bytes(&engine->fold.model->steps[step]),
 	    .call = &call,
 	};
 
-	(void)snprintf(log, sizeof(log), "%.*s.%u.log", STR_ARG(start.token.path),
-		       start.token.attempt);
+	if (put_log_name(&log, &start.token, ".log", err) != ERR_OK)
+		return err->code;
+	start.log = log.ptr;
 	if (move(engine, step, ATTEMPT_EV_HAND, &act, err) != ERR_OK)
 		return err->code;
 	return engine->exec.ops->start(engine->exec.self, &start, err);
@@ -365,7 +374,7 @@ enum attempt_event attempts_event_of(enum exec_report_kind kind)
 
 static enum err_code hear(struct engine *engine, const struct exec_report *report, struct err *err)
 {
-	uint32_t step = model_find(engine->fold.model, report->token.path);
+	uint32_t step = model_find_near(engine->fold.model, report->token.path, &engine->likely);
 	enum attempt_act act;
 	bool was_intended;
 

@@ -283,34 +283,40 @@ static bool is_steps_fault(const struct err *err)
 	return err->code == ERR_INVALID || err->code == ERR_LIMIT || err->code == ERR_NOT_FOUND;
 }
 
-/* The result as text: handed over by the executor, else the result file. */
+/* The result as text: handed over by the executor, else the result file, in `room`. */
 static enum err_code find_result(const struct gathering *g, const struct exec_report *report,
-				 struct buf *text, bool *ret_found, struct err *err)
+				 struct buf *room, struct str *ret_text, bool *ret_found,
+				 struct err *err)
 {
 	const struct limits *limits = g->engine->ports.limits;
+	enum err_code code;
 
-	if (!report->has_result)
-		return rundir_result(g->engine->dir, g->def->id, g->attempt, limits, text,
+	if (!report->has_result) {
+		code = rundir_result(g->engine->dir, g->def->id, g->attempt, limits, room,
 				     ret_found, err);
+		*ret_text = buf_view(room);
+		return code;
+	}
 	if (report->result.len > limits->result_bytes)
 		return err_set(err, ERR_LIMIT, "the result has %zu bytes, result_bytes allows %llu",
 			       report->result.len, (unsigned long long)limits->result_bytes);
 	*ret_found = report->result.len > 0;
-	buf_str(text, report->result);
-	return buf_check(text, "a result", err);
+	*ret_text = report->result;
+	return ERR_OK;
 }
 
 static enum err_code read_result(struct gathering *g, const struct exec_report *report,
 				 struct err *err)
 {
-	AUTO(buf_fini) struct buf text = BUF_INIT;
+	AUTO(buf_fini) struct buf room = BUF_INIT;
 	AUTO(result_fini) struct result_file file;
 	struct err own = ERR_INIT;
+	struct str text;
 	bool is_found = false;
 
 	result_init(&file);
-	if (find_result(g, report, &text, &is_found, &own) == ERR_OK &&
-	    (!is_found || result_parse(buf_view(&text), g->def, &file, &own) == ERR_OK)) {
+	if (find_result(g, report, &room, &text, &is_found, &own) == ERR_OK &&
+	    (!is_found || result_parse(text, g->def, &file, &own) == ERR_OK)) {
 		if (!g->result->is_ok) {
 			take_own_words(g, &file);
 			return ERR_OK;
@@ -481,15 +487,16 @@ static struct str gate_reason(struct gathering *g, struct expr *expr,
 static enum err_code judge(struct gathering *g, struct err *err)
 {
 	struct str none = STR("{}");
-	struct expr_scope scope =
-	    prepare_scope(g->engine, g->step, g->result->outputs.ptr ? g->result->outputs : none);
+	struct expr_scope scope;
 	struct err own = ERR_INIT;
 	struct expr *expr = NULL;
 	bool is_passed = false;
 
-	scope.quality = g->result->quality;
 	if (!g->def->pass.ptr)
 		return ERR_OK;
+	scope =
+	    prepare_scope(g->engine, g->step, g->result->outputs.ptr ? g->result->outputs : none);
+	scope.quality = g->result->quality;
 	if (g->engine->ports.is_dry && mocked_is_open(g->engine, g->step, g->def->pass)) {
 		mocked_verdict(g->result);
 		return ERR_OK;

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 struct call_driver;
 
@@ -20,7 +21,6 @@ struct call_job {
 	struct call_driver *driver;
 	struct call_job *next, *before; /* running; of the engine's thread */
 	struct call_job *done_next;     /* done, or ready to be told */
-	struct arena texts;
 	struct str path;
 	uint32_t attempt;
 	struct exec_call start;
@@ -38,6 +38,7 @@ struct call_job {
 	bool is_late; /* it returned after its deadline */
 	bool was_cancelled;
 	int64_t duration_ns;
+	char texts[]; /* path, log, configuration */
 };
 
 struct call_driver {
@@ -208,15 +209,30 @@ static void job_free(struct call_job *job)
 	if (!job)
 		return;
 	buf_fini(&job->result);
-	arena_fini(&job->texts);
 	mem_free(job);
+}
+
+/* Copy it to *at, with a NUL behind it, and move *at there. */
+static struct str put_text(char **at, struct str text)
+{
+	struct str copy = {*at, text.len};
+
+	if (!text.ptr)
+		return STR_NONE;
+	memcpy(*at, text.ptr, text.len);
+	(*at)[text.len] = '\0';
+	*at += text.len + 1;
+	return copy;
 }
 
 /* NULL when memory is short. */
 static struct call_job *job_new(struct call_driver *driver, const struct exec_start *start)
 {
-	struct call_job *job = mem_new(1, sizeof(*job));
-	struct str log;
+	struct str path = start->token.path;
+	struct str log = str_of(start->log);
+	struct call_job *job =
+	    mem_new(1, sizeof(*job) + path.len + log.len + start->call->config.len + 3);
+	char *at;
 
 	if (!job)
 		return NULL;
@@ -226,18 +242,13 @@ static struct call_job *job_new(struct call_driver *driver, const struct exec_st
 	job->start = *start->call;
 	job->output_limit_bytes = start->output_limit_bytes;
 	job->log_fd = -1;
-	job->path = arena_str(&job->texts, start->token.path);
-	log = arena_str(&job->texts, str_of(start->log));
-	job->log = log.ptr;
-	if (start->call->config.ptr)
-		job->start.config = arena_str(&job->texts, start->call->config);
+	at = job->texts;
+	job->path = put_text(&at, path);
+	job->log = put_text(&at, log).ptr;
+	job->start.config = put_text(&at, start->call->config);
 	if (start->timeout_ns)
 		job->deadline_ns =
 		    time_after(clock_boot_ns(driver->options.clock), start->timeout_ns);
-	if (!job->path.ptr || !log.ptr || (start->call->config.ptr && !job->start.config.ptr)) {
-		job_free(job);
-		return NULL;
-	}
 	return job;
 }
 
