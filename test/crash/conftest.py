@@ -4,6 +4,8 @@ import os
 import pytest
 
 import kill_sweep
+from support.kills import keeper_under
+from support.sluice import has_sanitizers, install, keeper
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -17,6 +19,12 @@ def leaks_are_no_finding():
         del os.environ["ASAN_OPTIONS"]
     else:
         os.environ["ASAN_OPTIONS"] = before
+
+
+@pytest.fixture(scope="session")
+def sluice_program(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bin")
+    return keeper_under(folder, "") if has_sanitizers(keeper()) else install(folder)
 
 
 @pytest.fixture(scope="session")

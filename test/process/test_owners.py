@@ -192,8 +192,11 @@ def need_namespace(need_root):
 
 
 def inside(sluice, text, timeout=60):
-    """A shell in a pid namespace of its own: `next N` makes N the next process id."""
-    script = f"set -e\nrun={sluice.run_dir()}\nnext() {{ echo $(($1 - 1)) >{NEXT_PID}; }}\n" \
+    """A shell in a pid namespace of its own: `stranger_at N` starts a process with that number, whose turn others may
+    take before it."""
+    script = f"set -e\nrun={sluice.run_dir()}\n" \
+        f"stranger_at() {{ for i in $(seq 50); do echo $(($1 - 1)) >{NEXT_PID}; setsid sleep 50 & stranger=$!; " \
+        "[ $stranger != $1 ] || return 0; kill $stranger; done; echo \"pid $stranger, not $1\" >&2; exit 98; }\n" \
         f"wait_for() {{ for i in $(seq 400); do ! eval \"$1\" || return 0; sleep 0.025; done; echo \"never: $1\" >&2; exit 99; }}\n" + text
     return subprocess.run([*NAMESPACE, "bash", "-c", script], env=sluice.env, cwd=sluice.root, capture_output=True, text=True,
                           timeout=timeout, check=False)
@@ -211,8 +214,7 @@ command=$(cat pid)
 kill -9 $engine; kill -9 $keeper; wait $engine || true
 wait_for '! kill -0 $command 2>/dev/null && ! kill -0 $keeper 2>/dev/null'
 again={'$command' if what == 'the command' else '$keeper'}
-next $again; setsid sleep 50 & stranger=$!
-[ $stranger = $again ] || {{ echo "pid $stranger, not $again" >&2; exit 98; }}
+stranger_at $again
 {sluice.program} resume {sluice.id} >>out 2>&1
 kill -0 $stranger || {{ echo 'the stranger was killed' >&2; exit 97; }}
 kill $stranger
@@ -228,8 +230,7 @@ def test_p20_a_stranger_with_the_process_id_of_a_command_that_ended_is_not_signa
     done = inside(sluice, f"""
 {sluice.program} run {path} --run-id {sluice.id} >out 2>&1 & engine=$!
 wait_for '[ -s pid ] && ! kill -0 $(cat pid) 2>/dev/null'
-next $(cat pid); setsid sleep 50 & stranger=$!
-[ $stranger = $(cat pid) ] || {{ echo "pid $stranger" >&2; exit 98; }}
+stranger_at $(cat pid)
 wait $engine
 kill -0 $stranger || {{ echo 'the stranger was killed' >&2; exit 97; }}
 kill $stranger
@@ -245,8 +246,7 @@ def test_d26_an_engine_whose_process_id_is_somebody_elses_is_dead(sluice, need_n
 {sluice.program} run {path} --run-id {sluice.id} >out 2>&1 & engine=$!
 wait_for '[ -s count ]'
 kill -9 $engine; wait $engine || true
-next $engine; setsid sleep 50 & stranger=$!
-[ $stranger = $engine ] || exit 98
+stranger_at $engine
 {sluice.program} status {sluice.id} >status
 {sluice.program} resume {sluice.id} >>out 2>&1
 kill -0 $stranger && kill $stranger
