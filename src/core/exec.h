@@ -137,6 +137,10 @@ struct exec_ops {
 	 * the step's own fault comes as a report. */
 	enum err_code (*start)(void *self, const struct exec_start *start, struct err *err);
 
+	/* What was handed over is under way from here on at the latest; called when the engine has
+	 * no more for now. NULL: it is under way at once. */
+	void (*flush)(void *self);
+
 	/* End a token: TERM to the tree, grace, KILL; at once KILL when `now`. Unknown or ended
 	 * tokens are ignored. */
 	enum err_code (*cancel)(void *self, const struct exec_token *token, bool now,

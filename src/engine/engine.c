@@ -265,6 +265,8 @@ enum err_code engine_perform(struct engine *engine, struct err *err)
 			return err->code;
 	}
 	engine->effects_count = 0;
+	if (engine->exec.ops && engine->exec.ops->flush)
+		engine->exec.ops->flush(engine->exec.self);
 	return ERR_OK;
 }
 

@@ -314,6 +314,12 @@ static enum err_code call_start(void *self, const struct exec_start *start, stru
 	return report_early(driver, &start->token, EXEC_ENDED, own.sys ? own.sys : ENOMEM, err);
 }
 
+/* Behind all that there is, so that the first thread does not sleep again between two of them. */
+static void call_flush(void *self)
+{
+	worker_pool_flush(((const struct call_driver *)self)->pool);
+}
+
 static enum err_code call_cancel(void *self, const struct exec_token *token, bool now,
 				 struct err *err)
 {
@@ -427,6 +433,7 @@ static void call_close(void *self)
 static const struct exec_ops call_ops = {
     .name = "call",
     .start = call_start,
+    .flush = call_flush,
     .cancel = call_cancel,
     .recover = call_recover,
     .next = call_next,

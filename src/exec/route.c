@@ -111,6 +111,18 @@ static enum err_code on_start(void *self, const struct exec_start *start, struct
 	return exec ? exec->ops->start(exec->self, start, err) : err->code;
 }
 
+static void on_flush(void *self)
+{
+	const struct route *route = self;
+
+	for (size_t i = 0; i < route->count; i++) {
+		const struct exec *exec = &route->entries[i].exec;
+
+		if (exec->ops->flush)
+			exec->ops->flush(exec->self);
+	}
+}
+
 static enum err_code on_cancel(void *self, const struct exec_token *token, bool now,
 			       struct err *err)
 {
@@ -193,6 +205,7 @@ static void on_close(void *self)
 static const struct exec_ops route_ops = {
     .name = "route",
     .start = on_start,
+    .flush = on_flush,
     .cancel = on_cancel,
     .recover = on_recover,
     .next = on_next,

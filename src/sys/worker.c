@@ -148,6 +148,12 @@ enum err_code worker_pool_submit(struct worker_pool *pool, struct worker_job *jo
 	*pool->last = job;
 	pool->last = &job->next;
 	pool->waiting++;
-	unlock_and_call(pool);
+	(void)pthread_mutex_unlock(&pool->lock);
 	return ERR_OK;
+}
+
+void worker_pool_flush(struct worker_pool *pool)
+{
+	(void)pthread_mutex_lock(&pool->lock);
+	unlock_and_call(pool);
 }

@@ -148,6 +148,8 @@ static void start(struct subject *subject, const char *path, uint32_t attempt, c
 	call.config.len = (size_t)snprintf(config, sizeof(config), "\"%s\"", script);
 	(void)snprintf(log, sizeof(log), "%s.%u.log", path, attempt);
 	assert_fine(subject->exec.ops->start(subject->exec.self, &start, &subject->err));
+	if (subject->exec.ops->flush)
+		subject->exec.ops->flush(subject->exec.self);
 }
 
 /* The next report; its descriptor says when there is something (STARTED after a start is left
