@@ -42,7 +42,7 @@ static void put_text(struct buf *out, const char *key, struct str text)
 static void put_number(struct buf *out, const char *key, int64_t number)
 {
 	put_key(out, str_of(key));
-	buf_fmt(out, "%lld", (long long)number);
+	buf_i64(out, number);
 }
 
 static void put_step(struct buf *out, const struct run_state *run, uint32_t step)

@@ -24,8 +24,8 @@ MUST_CHECK enum err_code worker_pool_new(uint32_t threads_max, struct worker_poo
 /* Waits for every job that was submitted, then for the threads. Accepts NULL. */
 void worker_pool_free(struct worker_pool *pool);
 
-/* Let a thread call job->work(job), after the next worker_pool_flush at the latest. When no thread can be started and there is none, the system's
- * error; the job is the caller's again then. */
+/* Let a thread call job->work(job), after the next worker_pool_flush at the latest. When no thread
+ * can be started and there is none, the system's error; the job is the caller's again then. */
 MUST_CHECK enum err_code worker_pool_submit(struct worker_pool *pool, struct worker_job *job,
 					    struct err *err);
 /* Call a thread for what was submitted, which calls the next one when there is more. */
