@@ -266,7 +266,7 @@ static enum err_code rebuild(struct reindex *reindex, struct err *err)
 		*err = absent;
 		return err->code;
 	}
-	if (history_ask(reindex->sluice, INDEX_OPEN, gather, reindex, err) != ERR_OK)
+	if (history_ask(reindex->sluice, INDEX_NONE, gather, reindex, err) != ERR_OK)
 		return err->code;
 	return write_records(reindex, &mark, err);
 }

@@ -633,6 +633,8 @@ enum err_code run_index_update(struct run_index *index, enum index_scope scope, 
 	enum err_code code;
 
 	index->scope = scope;
+	if (scope == INDEX_NONE)
+		return ERR_OK;
 	if (needs_update(index, scope, &is_needed, err) != ERR_OK)
 		return err->code;
 	if (!is_needed)

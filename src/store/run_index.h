@@ -38,6 +38,7 @@ MUST_CHECK enum err_code run_index_discard(const char *home, struct err *err);
 
 /* Whose logs are looked at for changes; each one's are the next one's, too. */
 enum index_scope {
+	INDEX_NONE, /* nothing is brought up to date */
 	INDEX_NEW,  /* of runs whose log could not be read: when they began is not known */
 	INDEX_OPEN, /* of all that can still go on: for questions that name a result or a state */
 	INDEX_ALL,
