@@ -240,7 +240,8 @@ static enum err_code open_file(struct run_index *index, bool read_only, struct e
 	if (sqlite_exec(&index->sqlite,
 			read_only ? "PRAGMA trusted_schema = OFF"
 				  : "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-				    "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY",
+				    "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;"
+				    "PRAGMA cache_size = -65536", /* KiB at most */
 			err) != ERR_OK)
 		return err->code;
 	return check_version(index, read_only, err);
