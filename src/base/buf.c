@@ -88,16 +88,6 @@ void buf_str(struct buf *buf, struct str text)
 	buf_put(buf, text.ptr, text.len);
 }
 
-void buf_byte(struct buf *buf, char byte)
-{
-	char *room = buf_room(buf, 1);
-
-	if (!room)
-		return;
-	*room = byte;
-	buf_added(buf, 1);
-}
-
 void buf_u64(struct buf *buf, uint64_t value)
 {
 	char digits[20];

@@ -45,7 +45,16 @@ static inline void buf_text(struct buf *buf, const char *text)
 {
 	buf_put(buf, text, strlen(text));
 }
-void buf_byte(struct buf *buf, char byte);
+/* In place too, where there is room. */
+static inline void buf_byte(struct buf *buf, char byte)
+{
+	if (buf->failed != ERR_OK || buf->capacity - buf->len < 2) {
+		buf_put(buf, &byte, 1);
+		return;
+	}
+	buf->ptr[buf->len++] = byte;
+	buf->ptr[buf->len] = '\0';
+}
 void buf_u64(struct buf *buf, uint64_t value);
 void buf_i64(struct buf *buf, int64_t value);
 

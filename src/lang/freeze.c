@@ -47,7 +47,8 @@ static void ascii_put(struct buf *out, char c)
 		buf_byte(out, c);
 }
 
-void frozen_put_str(struct buf *out, struct str text)
+/* A text with a character that is not printable ASCII, or has an escape. */
+static SELDOM void odd_str_put(struct buf *out, struct str text)
 {
 	buf_byte(out, '"');
 	for (size_t at = 0; at < text.len;) {
@@ -70,6 +71,27 @@ void frozen_put_str(struct buf *out, struct str text)
 		at += len;
 	}
 	buf_byte(out, '"');
+}
+
+/* The usual text, which has nothing to escape. */
+static void plain_put(struct buf *out, const char *text, size_t len)
+{
+	char *room = buf_room(out, len + 2);
+
+	if (!room)
+		return;
+	room[0] = '"';
+	memcpy(room + 1, text, len);
+	room[len + 1] = '"';
+	buf_added(out, len + 2);
+}
+
+void frozen_put_str(struct buf *out, struct str text)
+{
+	if (json_plain_len(text) == text.len)
+		plain_put(out, text.len ? text.ptr : "", text.len);
+	else
+		odd_str_put(out, text);
 }
 
 /* --- an object is written member by member; `{` or `,` goes before each */
@@ -109,9 +131,7 @@ static void put_text(struct buf *out, const char *name, struct str text)
 static void put_word(struct buf *out, const char *name, const char *word)
 {
 	member(out, name);
-	buf_byte(out, '"');
-	buf_text(out, word);
-	buf_byte(out, '"');
+	plain_put(out, word, strlen(word));
 }
 
 static void put_u64(struct buf *out, const char *name, uint64_t value)
