@@ -67,8 +67,9 @@ void registry_free(struct registry *registry); /* accepts NULL */
 struct api_names {
 	const struct sluice *sluice;
 	const struct sluice_pipeline *pipeline;
+	size_t likely_call; /* of the step that is read next */
 };
-struct lang_host api_lang_host(const struct api_names *names);
+struct lang_host api_lang_host(struct api_names *names);
 
 /* Room for a pipeline; NULL when memory is short. */
 struct sluice_pipeline *api_pipeline_room(const char *path);
@@ -85,9 +86,10 @@ MUST_CHECK enum err_code api_pipeline_check(const struct sluice *sluice,
 					    const struct definition **ret_definition,
 					    struct err *err);
 /* The function that was given to a step under the name that its `call` has; NULL if there is none.
- * Valid as long as the pipeline is not changed or freed. */
+ * Valid as long as the pipeline is not changed or freed. `likely`: 0 at first, as of map_get_near.
+ */
 const struct pipeline_call *api_pipeline_call(const struct sluice_pipeline *pipeline,
-					      struct str name);
+					      struct str name, size_t *likely);
 void api_building_free(struct building *building);
 const char *api_building_name(const struct building *building);
 size_t api_building_steps(const struct building *building);

@@ -429,10 +429,10 @@ enum err_code api_pipeline_check(const struct sluice *sluice,
 }
 
 const struct pipeline_call *api_pipeline_call(const struct sluice_pipeline *pipeline,
-					      struct str name)
+					      struct str name, size_t *likely)
 {
 	const struct building *building = pipeline->building;
-	uint32_t index = building ? map_get(&building->call_index, name) : MAP_NONE;
+	uint32_t index = building ? map_get_near(&building->call_index, name, likely) : MAP_NONE;
 
 	return index == MAP_NONE ? NULL : &building->calls[index];
 }

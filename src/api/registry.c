@@ -85,9 +85,9 @@ static struct registry *registry_of(struct sluice *sluice, struct err *err)
 
 static bool has_call(void *arg, struct str name)
 {
-	const struct api_names *names = arg;
+	struct api_names *names = arg;
 
-	return (names->pipeline && api_pipeline_call(names->pipeline, name)) ||
+	return (names->pipeline && api_pipeline_call(names->pipeline, name, &names->likely_call)) ||
 	       registry_call(names->sluice->registry, name);
 }
 
@@ -142,7 +142,7 @@ static const char *executor_name(void *arg, size_t i)
 							     : NULL;
 }
 
-struct lang_host api_lang_host(const struct api_names *names)
+struct lang_host api_lang_host(struct api_names *names)
 {
 	return (struct lang_host){
 	    .has_call = has_call,
@@ -151,7 +151,7 @@ struct lang_host api_lang_host(const struct api_names *names)
 	    .check_kind = check_kind,
 	    .call_name = call_name,
 	    .executor_name = executor_name,
-	    .arg = (void *)(uintptr_t)names,
+	    .arg = names,
 	};
 }
 

@@ -54,7 +54,7 @@ static enum err_code pin_call(struct run_host *host, const struct step *step, st
 {
 	struct str name = step->call->name;
 	const struct pipeline_call *own =
-	    host->pipeline ? api_pipeline_call(host->pipeline, name) : NULL;
+	    host->pipeline ? api_pipeline_call(host->pipeline, name, &host->likely_call) : NULL;
 	const struct sluice_call_def *def = registry_call(host->sluice->registry, name);
 
 	if (own)

@@ -20,6 +20,7 @@ struct run_host {
 	struct sluice *sluice;                  /* borrowed */
 	const struct sluice_pipeline *pipeline; /* its functions come first; borrowed until the
 						 * start or resume returns; may be NULL */
+	size_t likely_call;                     /* of the step that is asked for next */
 	struct pin *pins;                       /* by step */
 	size_t pins_count;
 	struct middleware *chain; /* the outermost first */

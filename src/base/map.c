@@ -81,14 +81,34 @@ enum err_code map_reserve(struct map *map, size_t count, struct err *err)
 			sizeof(*map->entries), err);
 }
 
+/* Index of the entry + 1, 0 if there is none. */
+static uint32_t find(const struct map *map, struct str key)
+{
+	if (map->count == 0)
+		return 0;
+	return slot_of(map, key, (uint32_t)hash_text(map->seed, key))->entry;
+}
+
 uint32_t map_get(const struct map *map, struct str key)
 {
-	const struct map_slot *slot;
+	uint32_t entry = find(map, key);
 
-	if (map->count == 0)
-		return MAP_NONE;
-	slot = slot_of(map, key, (uint32_t)hash_text(map->seed, key));
-	return slot->entry ? map->entries[slot->entry - 1].value : MAP_NONE;
+	return entry ? map->entries[entry - 1].value : MAP_NONE;
+}
+
+uint32_t map_get_near(const struct map *map, struct str key, size_t *likely)
+{
+	size_t at = *likely;
+
+	if (at >= map->count || !str_eq(map->entries[at].key, key)) {
+		uint32_t entry = find(map, key);
+
+		if (!entry)
+			return MAP_NONE;
+		at = entry - 1;
+	}
+	*likely = at + 1;
+	return map->entries[at].value;
 }
 
 /* Its entry, new or old; NULL when memory is short. */

@@ -38,6 +38,10 @@ void map_fini(struct map *map);
 MUST_CHECK enum err_code map_reserve(struct map *map, size_t count, struct err *err);
 /* Value of `key`, or MAP_NONE. */
 uint32_t map_get(const struct map *map, struct str key);
+/* The same where keys are mostly asked for in the order in which they came: looked for at *likely
+ * before it is looked up by its hash, which costs two looks at memory that nobody has read. Moves
+ * *likely, never more than a hint, behind the key. */
+uint32_t map_get_near(const struct map *map, struct str key, size_t *likely);
 /* Add a key that is not there yet. EXISTS when it is (the old value stays), MEMORY. */
 MUST_CHECK enum err_code map_add(struct map *map, struct str key, uint32_t value, struct err *err);
 /* Add or replace. */

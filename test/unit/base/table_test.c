@@ -53,6 +53,31 @@ static void a_map_refuses_a_key_that_is_there_and_set_replaces_it(void **state)
 	assert_int_equal(map_get(&map, str_from("a\0c", 3)), MAP_NONE);
 }
 
+static void a_map_finds_keys_near_the_last_one_and_anywhere_else(void **state)
+{
+	static const char *const keys[] = {"a", "b", "c"};
+	AUTO(map_fini) struct map map;
+	struct err err = ERR_INIT;
+	size_t likely = 0;
+
+	(void)state;
+	map_init(&map, 1);
+	assert_int_equal(map_get_near(&map, STR("a"), &likely), MAP_NONE);
+	for (uint32_t i = 0; i < ARRAY_LEN(keys); i++)
+		assert_ok(map_add(&map, str_of(keys[i]), 10 + i, &err), &err);
+	for (uint32_t i = 0; i < ARRAY_LEN(keys); i++) {
+		assert_int_equal(map_get_near(&map, str_of(keys[i]), &likely), 10 + i);
+		assert_int_equal(likely, i + 1);
+	}
+	assert_int_equal(map_get_near(&map, STR("b"), &likely), 11); /* behind the last one */
+	assert_int_equal(likely, 2);
+	assert_int_equal(map_get_near(&map, STR("d"), &likely), MAP_NONE);
+	assert_int_equal(likely, 2);
+	assert_int_equal(map_get_near(&map, STR("a"), &likely), 10);
+	likely = SIZE_MAX; /* no more than a hint */
+	assert_int_equal(map_get_near(&map, STR("c"), &likely), 12);
+}
+
 static void a_map_tells_whether_a_key_was_there_before_it_added_it(void **state)
 {
 	AUTO(map_fini) struct map map;
@@ -252,6 +277,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_map_finds_each_of_many_keys),
 	    cmocka_unit_test(a_map_refuses_a_key_that_is_there_and_set_replaces_it),
+	    cmocka_unit_test(a_map_finds_keys_near_the_last_one_and_anywhere_else),
 	    cmocka_unit_test(a_map_tells_whether_a_key_was_there_before_it_added_it),
 	    cmocka_unit_test(a_map_stays_whole_when_memory_is_short),
 	    cmocka_unit_test(a_heap_gives_its_items_in_order),
