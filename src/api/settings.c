@@ -297,7 +297,7 @@ static void take_map(struct reading *reading, const char *scope, const struct no
 {
 	const struct node *value;
 
-	for (const struct node *key = node_at(reading, map->child);
+	for (const struct node *key = map->has_child ? map + 1 : NULL;
 	     key && reading->err->code == ERR_OK; key = node_at(reading, value->next)) {
 		char name[KEY_BYTES];
 		size_t row;

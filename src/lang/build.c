@@ -51,34 +51,11 @@ const struct node *build_node(const struct build *build, uint32_t index)
 	return index == NODE_NONE ? NULL : &build->nodes.items[index];
 }
 
-uint32_t build_index(const struct build *build, const struct node *node)
-{
-	return (uint32_t)(node - build->nodes.items);
-}
-
-const struct node *build_child(const struct build *build, const struct node *node)
-{
-	return build_node(build, node->child);
-}
-
-const struct node *build_next(const struct build *build, const struct node *node)
-{
-	return build_node(build, node->next);
-}
-
-const struct node *build_value(const struct build *build, const struct node *key)
-{
-	BUG_IF(key->next == NODE_NONE);
-	return &build->nodes.items[key->next];
-}
-
-bool build_expect(struct build *build, const struct node *key, const struct node *value,
-		  enum node_kind kind, const char *expected)
+SELDOM bool build_not_expected(struct build *build, const struct node *key,
+			       const struct node *value, const char *expected)
 {
 	char about[80];
 
-	if (value->kind == (uint8_t)kind)
-		return true;
 	if (value->kind != NODE_BAD)
 		build_report(build, DIAG_VALUE_FORM, value, "'%.*s' must be %s, not %s",
 			     STR_ARG(key->text), expected, node_about(value, about, sizeof(about)));
@@ -186,6 +163,14 @@ static const struct key_row *key_find(const struct build *build, enum key_scope 
 	return NULL;
 }
 
+_Static_assert(KEY_STEP_COUNT <= 64, "a set of the keys of a step is one word");
+
+static void step_key_note(struct build *build, struct draft *draft, enum key_id id)
+{
+	build->key = id;
+	draft->keys |= KEY_STEP_BIT(id - KEY_STEP_FIRST);
+}
+
 void build_map(struct build *build, enum key_scope scope, const struct node *map, void *target,
 	       uint32_t *at, enum key_id first)
 {
@@ -208,7 +193,7 @@ void build_map(struct build *build, enum key_scope scope, const struct node *map
 		if (at)
 			at[(size_t)(row - key_rows) - first] = build_index(build, key) + 1;
 		if (scope == SCOPE_step)
-			build->key = (enum key_id)(row - key_rows);
+			step_key_note(build, target, (enum key_id)(row - key_rows));
 		if (row->support == SUPPORT_LATER)
 			build_report(build, DIAG_LATER_KEY, key,
 				     "'%.*s' is not in this version of sluice", STR_ARG(key->text));

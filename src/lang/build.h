@@ -114,8 +114,14 @@ struct draft {
 	struct call_def call;
 	const struct draft *undo;    /* its compensate; NULL = none */
 	uint32_t at[KEY_STEP_COUNT]; /* index of the key node + 1; 0 = not written */
+	uint64_t keys;               /* those that are not 0 in `at`, as a set */
 	bool is_defaults;
 };
+
+/* One key of a step in `keys` of its draft; and the first that is left in a set of them, as an
+ * index into `at`. */
+#define KEY_STEP_BIT(index) (UINT64_C(1) << (index))
+#define KEY_STEP_NEXT(keys) ((uint32_t)__builtin_ctzll(keys))
 
 /* Zeroed memory of the model; NULL when it is short (noted). */
 void *build_new(struct build *build, size_t count, size_t size);
@@ -123,14 +129,33 @@ struct str build_keep(struct build *build, struct str text);
 #define build_report(build, code, node, ...) \
 	diags_add((build)->diags, code, (node)->line, (node)->column, __VA_ARGS__)
 const struct node *build_node(const struct build *build, uint32_t index); /* NULL for NODE_NONE */
-uint32_t build_index(const struct build *build, const struct node *node);
-const struct node *build_child(const struct build *build, const struct node *node);
-const struct node *build_next(const struct build *build, const struct node *node);
+static inline uint32_t build_index(const struct build *build, const struct node *node)
+{
+	return (uint32_t)(node - build->nodes.items);
+}
+static inline const struct node *build_child(const struct build *build, const struct node *node)
+{
+	(void)build;
+	return node->has_child ? node + 1 : NULL;
+}
+static inline const struct node *build_next(const struct build *build, const struct node *node)
+{
+	return node->next == NODE_NONE ? NULL : &build->nodes.items[node->next];
+}
 /* The value of a key: every key has one. */
-const struct node *build_value(const struct build *build, const struct node *key);
+static inline const struct node *build_value(const struct build *build, const struct node *key)
+{
+	BUG_IF(key->next == NODE_NONE);
+	return &build->nodes.items[key->next];
+}
 /* Is it of that kind? Otherwise it is reported as "'key' must be <expected>". */
-bool build_expect(struct build *build, const struct node *key, const struct node *value,
-		  enum node_kind kind, const char *expected);
+bool build_not_expected(struct build *build, const struct node *key, const struct node *value,
+			const char *expected);
+static inline bool build_expect(struct build *build, const struct node *key,
+				const struct node *value, enum node_kind kind, const char *expected)
+{
+	return value->kind == (uint8_t)kind || build_not_expected(build, key, value, expected);
+}
 /* Read every key of a mapping by its row. `at` gets index + 1 of the key nodes, counted from
  * `first`; may be NULL. */
 void build_map(struct build *build, enum key_scope scope, const struct node *map, void *target,

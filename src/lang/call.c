@@ -79,7 +79,7 @@ static bool config_templates(struct build *build, const struct node *key, const 
 
 	/* The tree lies in the order of the file: what is below a value stands behind it, up to its
 	 * sibling. */
-	while (last->child != NODE_NONE) {
+	while (last->has_child) {
 		for (last = build_child(build, last); last->next != NODE_NONE;)
 			last = build_next(build, last);
 		end = last + 1;
@@ -146,6 +146,7 @@ bool custom_kind_read(struct build *build, struct draft *draft, const struct nod
 		return true;
 	}
 	*at = build_index(build, key) + 1;
+	draft->keys |= KEY_STEP_BIT(KEY_step_kind - KEY_STEP_FIRST);
 	build->key = KEY_step_kind;
 	draft->step.kind = STEP_KIND_CUSTOM;
 	if (!config_read(build, key, value, &call))

@@ -369,11 +369,12 @@ void key_step_artifacts(struct build *build, void *target, const struct node *ke
 /* Keys that stand at the step itself, but mean nothing for what it does. */
 static void keys_of_kind(struct build *build, const struct draft *draft)
 {
-	for (uint32_t i = 0; i < KEY_STEP_COUNT; i++) {
+	for (uint64_t left = draft->keys; left; left &= left - 1) {
+		uint32_t i = KEY_STEP_NEXT(left);
 		const struct node *key;
 		enum key_use use;
 
-		if (!draft->at[i] || key_rows[KEY_STEP_FIRST + i].support != SUPPORT_NOW)
+		if (key_rows[KEY_STEP_FIRST + i].support != SUPPORT_NOW)
 			continue;
 		use = key_rows[KEY_STEP_FIRST + i].use;
 		key = build_node(build, draft->at[i] - 1);

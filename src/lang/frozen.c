@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/json_special.h"
 #include "base/mem.h"
 #include "lang/tree.h"
 
@@ -18,7 +19,8 @@ struct frozen {
 	struct str text;
 	bool is_ascii; /* all of it: a byte is a column */
 	size_t at;
-	size_t column_at; /* where `column` was counted */
+	size_t line_at;   /* where the line begins */
+	size_t column_at; /* where `column` was counted, unless all is ASCII */
 	uint32_t line, column;
 	struct buf decoded; /* a text that has escapes */
 };
@@ -41,6 +43,7 @@ static void line_ends_skip(struct frozen *frozen)
 {
 	while (take(frozen, '\n')) {
 		frozen->line++;
+		frozen->line_at = frozen->at;
 		frozen->column = 1;
 		frozen->column_at = frozen->at;
 	}
@@ -49,10 +52,8 @@ static void line_ends_skip(struct frozen *frozen)
 /* Of the byte at `at`, in code points; it never goes back. */
 static uint32_t column_of(struct frozen *frozen, size_t at)
 {
-	if (frozen->is_ascii) {
-		frozen->column += (uint32_t)(at - frozen->column_at);
-		frozen->column_at = at;
-	}
+	if (frozen->is_ascii)
+		return (uint32_t)(at - frozen->line_at) + 1;
 	for (; frozen->column_at < at; frozen->column_at++)
 		frozen->column +=
 		    ((unsigned char)frozen->text.ptr[frozen->column_at] & 0xC0) != 0x80;
@@ -86,17 +87,41 @@ static bool text_decode(struct frozen *frozen, struct str *text)
 	return text->ptr != NULL;
 }
 
+/* A text that is not just printable ASCII. */
+static SELDOM bool odd_text_take(struct frozen *frozen, struct str *ret_text)
+{
+	size_t from = frozen->at + 1;
+	bool is_plain;
+
+	if (!json_scan_string(frozen->text, &frozen->at, &is_plain))
+		return false;
+	*ret_text = str_cut(frozen->text, from, frozen->at - 1);
+	return is_plain || text_decode(frozen, ret_text);
+}
+
+static bool text_take(struct frozen *frozen, struct str *ret_text)
+{
+	const char *end = frozen->text.ptr + frozen->text.len;
+	const char *from = frozen->text.ptr + frozen->at + 1;
+	const char *close;
+
+	if (!next_is(frozen, '"'))
+		return false;
+	close = json_special(from, end);
+	if (close == end || *close != '"')
+		return odd_text_take(frozen, ret_text);
+	*ret_text = str_from(from, (size_t)(close - from));
+	frozen->at += ret_text->len + 2;
+	return true;
+}
+
 static bool text_add(struct frozen *frozen)
 {
 	size_t from = frozen->at;
 	struct str text;
 	uint32_t index;
-	bool is_plain;
 
-	if (!json_scan_string(frozen->text, &frozen->at, &is_plain))
-		return false;
-	text = str_from(frozen->text.ptr + from + 1, frozen->at - from - 2);
-	if (!is_plain && !text_decode(frozen, &text))
+	if (!text_take(frozen, &text))
 		return false;
 	index = tree_add(&frozen->tree, NODE_TEXT, frozen->line, column_of(frozen, from));
 	if (index == NODE_NONE)

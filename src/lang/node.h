@@ -23,14 +23,19 @@ enum node_kind {
 };
 
 struct node {
-	struct str text;       /* NODE_TEXT; need not end in NUL */
+	union {
+		struct str text; /* NODE_TEXT; need not end in NUL; of others it is empty */
+		uint32_t count;  /* items of a list, pairs of a mapping */
+	};
 	uint32_t line, column; /* of its first character, from 1; column in code points */
-	uint32_t child;        /* first, NODE_NONE if empty */
 	uint32_t next;         /* sibling, NODE_NONE at the end */
-	uint32_t count;        /* items of a list, pairs of a mapping */
+	bool has_child;        /* the node behind this one is its first child */
 	uint8_t kind;          /* enum node_kind */
 	bool is_plain;         /* a scalar without quotes: may be a number, a boolean or null */
 };
+
+/* There are tens of them for each step of a pipeline. */
+_Static_assert(sizeof(struct node) <= 32, "two nodes in a line of the cache");
 
 struct nodes {
 	struct arena arena; /* owns the texts that are not in the source as they are */

@@ -18,9 +18,9 @@ static uint32_t classes_default(void)
 	return classes;
 }
 
-static struct retry retry_default(uint32_t max_attempts)
+static struct retry retry_once(void)
 {
-	return (struct retry){.max_attempts = max_attempts,
+	return (struct retry){.max_attempts = 1,
 			      .classes = classes_default(),
 			      .backoff = BACKOFF_EXPONENTIAL,
 			      .initial_ns = 2 * NS_PER_S,
@@ -35,7 +35,7 @@ bool retry_init(struct build *build)
 
 	if (!retry)
 		return false;
-	*retry = retry_default(1);
+	*retry = retry_once();
 	build->retry_none = retry;
 	return true;
 }
@@ -135,11 +135,24 @@ void key_retry_jitter(struct build *build, void *target, const struct node *key,
 	(void)take_percent(build, key, value, &retry->jitter);
 }
 
+/* Steps that are tried once, nearly all of them, share one. NULL when memory is short (noted). */
+static const struct retry *retry_keep(struct build *build, const struct retry *retry)
+{
+	struct retry *kept;
+
+	if (retry->max_attempts == 1)
+		return build->retry_none;
+	kept = build_new(build, 1, sizeof(*kept));
+	if (kept)
+		*kept = *retry;
+	return kept;
+}
+
 void key_step_retry(struct build *build, void *target, const struct node *key,
 		    const struct node *value)
 {
 	struct draft *draft = target;
-	struct retry *retry;
+	struct retry retry;
 
 	if (value->kind == NODE_TEXT && node_scalar(value) == SCALAR_INT) {
 		build_report(build, DIAG_VALUE_FORM, value,
@@ -150,15 +163,13 @@ void key_step_retry(struct build *build, void *target, const struct node *key,
 	}
 	if (!build_expect(build, key, value, NODE_MAP, "a mapping such as {max_attempts: 3}"))
 		return;
-	retry = build_new(build, 1, sizeof(*retry));
-	if (!retry)
-		return;
-	*retry = retry_default(ATTEMPTS_DEFAULT);
-	build_map(build, SCOPE_retry, value, retry, NULL, KEY_retry_max_attempts);
-	if (retry->initial_ns > retry->max_ns) {
+	retry = *build->retry_none;
+	retry.max_attempts = ATTEMPTS_DEFAULT;
+	build_map(build, SCOPE_retry, value, &retry, NULL, KEY_retry_max_attempts);
+	if (retry.initial_ns > retry.max_ns) {
 		build_report(build, DIAG_RETRY, key,
 			     "the first delay is longer than 'max', which is 60s unless given");
 		diags_hint(build->diags, "give 'max' too: retry: {initial: 5m, max: 1h}");
 	}
-	draft->step.retry = retry->max_attempts == 1 ? build->retry_none : retry;
+	draft->step.retry = retry_keep(build, &retry);
 }

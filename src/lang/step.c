@@ -145,10 +145,11 @@ static bool kind_check(struct build *build, const struct draft *draft, const str
 {
 	const struct node *first = NULL;
 
-	for (uint32_t i = 0; i < KEY_STEP_COUNT; i++) {
+	for (uint64_t left = draft->keys; left; left &= left - 1) {
+		uint32_t i = KEY_STEP_NEXT(left);
 		const struct node *key;
 
-		if (!draft->at[i] || key_rows[KEY_STEP_FIRST + i].use != USE_KIND)
+		if (key_rows[KEY_STEP_FIRST + i].use != USE_KIND)
 			continue;
 		key = build_node(build, draft->at[i] - 1);
 		if (first && key_rows[KEY_STEP_FIRST + i].support != SUPPORT_LATER) {
@@ -209,9 +210,11 @@ static void step_finish(struct build *build, struct draft *draft, const struct n
 static void step_read(struct build *build, const struct node *name, const struct node *value,
 		      size_t default_refs)
 {
-	struct draft draft =
-	    build->defaults ? *build->defaults : (struct draft){.command.grace_ns = -1};
+	static const struct draft empty = {.command.grace_ns = -1};
+	NOT_CLEARED struct draft draft;
 	struct str id;
+
+	draft = build->defaults ? *build->defaults : empty;
 
 	build->has_unknown_key = false;
 	(void)take_name(build, name, "a step",
@@ -277,6 +280,7 @@ void steps_defaults_read(struct build *build, const struct node *map)
 	}
 	for (uint32_t i = 0; i < KEY_STEP_COUNT; i++)
 		draft->at[i] = 0;
+	draft->keys = 0;
 	draft->is_defaults = false;
 	draft->step.kind = STEP_KIND_NOOP;
 	draft->step.gate = GATE_NONE;

@@ -3,6 +3,8 @@
 
 #include "base/mem.h"
 
+#include <string.h>
+
 static const struct str keywords[] = {
 #define WORD(text) \
 	{ \
@@ -17,8 +19,10 @@ static const struct str keywords[] = {
 
 bool token_is_keyword(struct str word)
 {
+	/* The length and the second letter tell nearly always that it is none. */
+	if (word.len < 2 || word.len > 8 || !strchr("aefhinolru", word.ptr[1]))
+		return false;
 	for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
-		/* The first letter tells nearly always that it is none. */
 		if (word.len == keywords[i].len && word.ptr[0] == keywords[i].ptr[0] &&
 		    str_eq(word, keywords[i]))
 			return true;

@@ -99,50 +99,58 @@ void tree_fini(struct tree *tree)
 	tree->frames = NULL;
 }
 
-struct node *tree_node(const struct tree *tree, uint32_t index)
+static SELDOM uint32_t too_many(struct tree *tree, uint32_t line, uint32_t column)
 {
-	return &tree->nodes->items[index];
+	diags_add(tree->diags, DIAG_NODES, line, column, "the file has more than %llu values",
+		  (unsigned long long)tree->nodes_max);
+	diags_hint(tree->diags, "the limit is `definition_nodes`");
+	tree->is_stopped = true;
+	return NODE_NONE;
 }
 
-bool tree_wants_key(const struct tree *tree)
+static SELDOM enum err_code grow(struct tree *tree)
 {
-	return tree->depth && tree->frames[tree->depth - 1].is_map &&
-	       !tree->frames[tree->depth - 1].wants_value;
+	struct nodes *nodes = tree->nodes;
+
+	return mem_grow((void **)&nodes->items, &nodes->capacity, nodes->count + 1,
+			sizeof(*nodes->items), tree->err);
+}
+
+/* Put a new node below the collection that is open. */
+static void adopt(struct tree *tree, struct tree_frame *frame, uint32_t index)
+{
+	struct node *parent = tree_node(tree, frame->node);
+
+	if (frame->last == NODE_NONE)
+		parent->has_child = true;
+	else
+		tree_node(tree, frame->last)->next = index;
+	frame->last = index;
+	if (!frame->is_map || frame->wants_value)
+		parent->count++;
+	frame->wants_value = frame->is_map && !frame->wants_value;
 }
 
 uint32_t tree_add(struct tree *tree, enum node_kind kind, uint32_t line, uint32_t column)
 {
 	struct nodes *nodes = tree->nodes;
 	uint32_t index = (uint32_t)nodes->count;
-	struct tree_frame *frame = tree->depth ? &tree->frames[tree->depth - 1] : NULL;
+	struct node *node;
 
-	if (nodes->count >= tree->nodes_max || nodes->count >= NODE_NONE) {
-		diags_add(tree->diags, DIAG_NODES, line, column,
-			  "the file has more than %llu values",
-			  (unsigned long long)tree->nodes_max);
-		diags_hint(tree->diags, "the limit is `definition_nodes`");
-		tree->is_stopped = true;
+	if (nodes->count >= tree->nodes_max || nodes->count >= NODE_NONE)
+		return too_many(tree, line, column);
+	if (nodes->count == nodes->capacity && grow(tree) != ERR_OK)
 		return NODE_NONE;
-	}
-	if (nodes->count == nodes->capacity &&
-	    mem_grow((void **)&nodes->items, &nodes->capacity, nodes->count + 1,
-		     sizeof(*nodes->items), tree->err) != ERR_OK)
-		return NODE_NONE;
-	nodes->items[nodes->count++] = (struct node){.line = line,
-						     .column = column,
-						     .child = NODE_NONE,
-						     .next = NODE_NONE,
-						     .kind = (uint8_t)kind};
-	if (!frame)
-		return index;
-	if (frame->last == NODE_NONE)
-		tree_node(tree, frame->node)->child = index;
-	else
-		tree_node(tree, frame->last)->next = index;
-	frame->last = index;
-	if (!frame->is_map || frame->wants_value)
-		tree_node(tree, frame->node)->count++;
-	frame->wants_value = frame->is_map && !frame->wants_value;
+	node = &nodes->items[nodes->count++];
+	node->text = STR_NONE;
+	node->line = line;
+	node->column = column;
+	node->next = NODE_NONE;
+	node->has_child = false;
+	node->kind = (uint8_t)kind;
+	node->is_plain = false;
+	if (tree->depth)
+		adopt(tree, &tree->frames[tree->depth - 1], index);
 	return index;
 }
 
@@ -157,7 +165,8 @@ enum err_code tree_open(struct tree *tree, uint32_t index, bool is_map)
 		tree->is_stopped = true;
 		return ERR_OK;
 	}
-	if (mem_grow((void **)&tree->frames, &tree->frames_capacity, tree->depth + 1,
+	if (tree->depth == tree->frames_capacity &&
+	    mem_grow((void **)&tree->frames, &tree->frames_capacity, tree->depth + 1,
 		     sizeof(*tree->frames), tree->err) != ERR_OK)
 		return tree->err->code;
 	tree->frames[tree->depth++] =
@@ -175,6 +184,11 @@ static void twice(struct tree *tree, uint32_t first, uint32_t second)
 	key->kind = NODE_BAD;
 }
 
+static uint32_t first_key(const struct tree *tree, uint32_t map)
+{
+	return tree_node(tree, map)->has_child ? map + 1 : NODE_NONE;
+}
+
 static uint32_t key_after(struct tree *tree, uint32_t key)
 {
 	uint32_t value = tree_node(tree, key)->next;
@@ -182,20 +196,49 @@ static uint32_t key_after(struct tree *tree, uint32_t key)
 	return value == NODE_NONE ? NODE_NONE : tree_node(tree, value)->next;
 }
 
+/* One of 64 bits, by the length and both ends: keys of different bits differ. */
+static uint64_t key_bit(struct str key)
+{
+	unsigned ends =
+	    key.len ? (unsigned char)key.ptr[0] * 5u + (unsigned char)key.ptr[key.len - 1] * 11u
+		    : 0;
+
+	return UINT64_C(1) << ((ends + key.len) % 64);
+}
+
+/* The one of `keys` that has the text of `key`; NODE_NONE if none has. */
+static uint32_t same_key(const struct tree *tree, const uint32_t *keys, size_t count,
+			 const struct node *key)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (str_eq(key->text, tree_node(tree, keys[i])->text))
+			return keys[i];
+	}
+	return NODE_NONE;
+}
+
 static void few_keys_check(struct tree *tree, uint32_t map)
 {
-	uint32_t keys[FEW_KEYS];
+	NOT_CLEARED uint32_t keys[FEW_KEYS];
+	uint64_t bits = 0; /* of the keys so far: mostly a new one has a bit of its own */
 	size_t count = 0;
 
-	for (uint32_t at = tree_node(tree, map)->child; at != NODE_NONE; at = key_after(tree, at)) {
+	for (uint32_t at = first_key(tree, map); at != NODE_NONE; at = key_after(tree, at)) {
 		const struct node *key = tree_node(tree, at);
+		uint32_t first = NODE_NONE;
+		uint64_t bit;
 
-		for (size_t i = 0; i < count && key->kind == NODE_TEXT; i++) {
-			if (str_eq(key->text, tree_node(tree, keys[i])->text))
-				twice(tree, keys[i], at);
+		if (key->kind != NODE_TEXT)
+			continue;
+		bit = key_bit(key->text);
+		if (bits & bit)
+			first = same_key(tree, keys, count, key);
+		if (first != NODE_NONE) {
+			twice(tree, first, at);
+			continue;
 		}
-		if (key->kind == NODE_TEXT)
-			keys[count++] = at;
+		bits |= bit;
+		keys[count++] = at;
 	}
 }
 
@@ -206,8 +249,7 @@ static enum err_code many_keys_check(struct tree *tree, uint32_t map)
 	map_init(&seen, tree->seed);
 	if (map_reserve(&seen, tree_node(tree, map)->count, tree->err) != ERR_OK)
 		return tree->err->code;
-	for (uint32_t key = tree_node(tree, map)->child; key != NODE_NONE;
-	     key = key_after(tree, key)) {
+	for (uint32_t key = first_key(tree, map); key != NODE_NONE; key = key_after(tree, key)) {
 		uint32_t first;
 
 		if (tree_node(tree, key)->kind != NODE_TEXT)

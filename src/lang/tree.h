@@ -30,9 +30,16 @@ struct tree {
 void tree_fini(struct tree *tree);
 
 /* Borrowed until the next value is added. */
-struct node *tree_node(const struct tree *tree, uint32_t index);
+static inline struct node *tree_node(const struct tree *tree, uint32_t index)
+{
+	return &tree->nodes->items[index];
+}
 /* Is the node that comes next a key? */
-bool tree_wants_key(const struct tree *tree);
+static inline bool tree_wants_key(const struct tree *tree)
+{
+	return tree->depth && tree->frames[tree->depth - 1].is_map &&
+	       !tree->frames[tree->depth - 1].wants_value;
+}
 
 /* Add a node below the innermost open collection. NODE_NONE when it could not: tree->is_stopped
  * (a limit, reported), or MEMORY in tree->err. */

@@ -6,12 +6,12 @@
 
 static bool is_same(const struct node *a, const struct node *b)
 {
-	return str_eq(a->text, b->text) && a->line == b->line && a->column == b->column &&
-	       a->child == b->child && a->next == b->next && a->count == b->count &&
-	       a->kind == b->kind && a->is_plain == b->is_plain;
+	return a->kind == b->kind && a->line == b->line && a->column == b->column &&
+	       a->has_child == b->has_child && a->next == b->next && a->is_plain == b->is_plain &&
+	       (a->kind == NODE_TEXT ? str_eq(a->text, b->text) : a->count == b->count);
 }
 
-/* Every node is reached once from the root, over `child` and `next`. */
+/* Every node is reached once from the root, over first children and `next`. */
 static size_t reached(const struct nodes *nodes, uint32_t index, size_t depth)
 {
 	size_t count = 0;
@@ -19,11 +19,12 @@ static size_t reached(const struct nodes *nodes, uint32_t index, size_t depth)
 	BUG_IF(depth > 300);
 	for (; index != NODE_NONE && count <= nodes->count; index = nodes->items[index].next) {
 		const struct node *node = &nodes->items[index];
+		uint32_t child = node->has_child ? index + 1 : NODE_NONE;
 		uint32_t children = 0;
 
 		BUG_IF(index >= nodes->count || node->line == 0 || node->column == 0);
-		count += 1 + reached(nodes, node->child, depth + 1);
-		for (uint32_t at = node->child; at != NODE_NONE; at = nodes->items[at].next)
+		count += 1 + reached(nodes, child, depth + 1);
+		for (uint32_t at = child; at != NODE_NONE; at = nodes->items[at].next)
 			children++;
 		BUG_IF(node->kind == NODE_LIST && children != node->count);
 		BUG_IF(node->kind == NODE_MAP && children != 2 * node->count);

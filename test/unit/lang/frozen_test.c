@@ -44,9 +44,9 @@ static void both_fini(struct both *both)
 
 static bool is_same(const struct node *a, const struct node *b)
 {
-	return str_eq(a->text, b->text) && a->line == b->line && a->column == b->column &&
-	       a->child == b->child && a->next == b->next && a->count == b->count &&
-	       a->kind == b->kind && a->is_plain == b->is_plain;
+	return a->kind == b->kind && a->line == b->line && a->column == b->column &&
+	       a->has_child == b->has_child && a->next == b->next && a->is_plain == b->is_plain &&
+	       (a->kind == NODE_TEXT ? str_eq(a->text, b->text) : a->count == b->count);
 }
 
 /* What the fast one takes the slow one takes, and reads the same. */
