@@ -38,15 +38,12 @@ bool str_has(struct str a, char byte)
 
 size_t str_find(struct str a, const char *needle, size_t from)
 {
-	size_t len = strlen(needle);
+	const char *found;
 
-	if (len > a.len)
+	if (!a.ptr || from > a.len)
 		return SIZE_MAX;
-	for (size_t at = from; at <= a.len - len; at++) {
-		if (len == 0 || memcmp(a.ptr + at, needle, len) == 0)
-			return at;
-	}
-	return SIZE_MAX;
+	found = memmem(a.ptr + from, a.len - from, needle, strlen(needle));
+	return found ? (size_t)(found - a.ptr) : SIZE_MAX;
 }
 
 struct str str_cut(struct str a, size_t from, size_t to)
