@@ -555,6 +555,7 @@ static void model_read(struct build *build)
 static void build_fini(struct build *build)
 {
 	nodes_fini(&build->nodes);
+	nodes_fini(&build->unfolded);
 	expr_free(build->expr);
 	mem_free(build->refs);
 	mem_free(build->step_nodes);
@@ -569,8 +570,8 @@ static enum err_code source_read(struct build *build, uint64_t depth_max, uint64
 	bool is_frozen = false;
 
 	if (str_starts(build->source, "{") &&
-	    nodes_read_frozen(&build->nodes, build->source, depth_max, nodes_max, &is_frozen,
-			      err) != ERR_OK)
+	    nodes_read_frozen(&build->nodes, build->source, build->folds ? "steps" : NULL,
+			      depth_max, nodes_max, &is_frozen, err) != ERR_OK)
 		return err->code;
 	*ret_is_whole = is_frozen;
 	if (is_frozen)
@@ -586,6 +587,7 @@ static enum err_code build_run(struct build *build, uint64_t depth_max, uint64_t
 	bool is_whole;
 
 	nodes_init(&build->nodes);
+	nodes_init(&build->unfolded);
 	build->step = STEP_NONE;
 	build->seed = hash_text((uint64_t)(uintptr_t)build ^ (uint64_t)(uintptr_t)build->source.ptr,
 				str_cut(build->source, 0, 256));
@@ -641,12 +643,16 @@ enum err_code lang_load_for(struct str source, struct str folder, const struct l
 	return ERR_OK;
 }
 
-enum err_code lang_thaw(struct str frozen, struct model **ret_model, struct err *err)
+/* The frozen text without its steps, then step by step; *ret_is_odd when a step is not of the form
+ * that lang_freeze gives it, and nothing is known of the rest. */
+static enum err_code thaw(struct str frozen, bool folds, bool *ret_is_odd, struct model **ret_model,
+			  struct err *err)
 {
 	AUTO(model_drop) struct model *model = model_new();
 	AUTO(diags_fini) struct diags diags;
 	struct limits limits;
-	struct build build = {.model = model, .diags = &diags, .source = frozen, .is_frozen = true};
+	struct build build = {
+	    .model = model, .diags = &diags, .source = frozen, .is_frozen = true, .folds = folds};
 
 	diags_init(&diags, 1);
 	if (!model)
@@ -657,6 +663,9 @@ enum err_code lang_thaw(struct str frozen, struct model **ret_model, struct err 
 	build.limits = &limits;
 	if (build_run(&build, UINT32_MAX, UINT32_MAX, err) != ERR_OK)
 		return err->code;
+	*ret_is_odd = build.is_odd;
+	if (build.is_odd)
+		return ERR_OK;
 	if (diags.count)
 		return err_set(err, ERR_CORRUPT, "frozen pipeline, line %u column %u: %.*s",
 			       (unsigned)diags.items[0].line, (unsigned)diags.items[0].column,
@@ -665,4 +674,13 @@ enum err_code lang_thaw(struct str frozen, struct model **ret_model, struct err 
 		return err_set(err, ERR_CORRUPT, "the frozen pipeline is incomplete");
 	*ret_model = TAKE(model, NULL);
 	return ERR_OK;
+}
+
+enum err_code lang_thaw(struct str frozen, struct model **ret_model, struct err *err)
+{
+	bool is_odd;
+
+	if (thaw(frozen, true, &is_odd, ret_model, err) != ERR_OK || !is_odd)
+		return err->code;
+	return thaw(frozen, false, &is_odd, ret_model, err);
 }

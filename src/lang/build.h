@@ -79,12 +79,15 @@ struct build {
 	const struct lang_host *host;  /* NULL: the program offers nothing of its own */
 	struct str source;             /* without a byte order mark */
 	uint16_t key_slots[KEY_SLOTS]; /* row + 1 in key_rows, found by scope and name; 0 = free */
+	bool folds;     /* the tree has the steps folded: each is read when its turn comes */
 	bool is_frozen; /* the frozen form: accepted once, not judged by this machine */
 	bool has_steps_node;
+	bool is_odd; /* what was folded is not of the frozen form: to be read without folding */
 	uint64_t seed;
 	size_t nearest_work; /* spent on "did you mean" */
 	struct nodes nodes;
-	struct expr *expr; /* made at the first expression */
+	struct nodes unfolded; /* of the step that is read, when steps are folded */
+	struct expr *expr;     /* made at the first expression */
 	struct ref *refs;
 	size_t refs_count, refs_capacity;
 	uint32_t *step_nodes; /* key node of each step */

@@ -19,9 +19,10 @@ struct frozen {
 	struct str text;
 	bool is_ascii; /* all of it: a byte is a column */
 	size_t at;
-	size_t line_at;   /* where the line begins */
-	size_t column_at; /* where `column` was counted, unless all is ASCII */
+	size_t column_at; /* where `column` was counted */
 	uint32_t line, column;
+	const char *folded; /* the key of the root whose mappings stay folded; NULL = none */
+	bool folds;         /* they come next, two levels deep */
 	struct buf decoded; /* a text that has escapes */
 };
 
@@ -43,7 +44,6 @@ static void line_ends_skip(struct frozen *frozen)
 {
 	while (take(frozen, '\n')) {
 		frozen->line++;
-		frozen->line_at = frozen->at;
 		frozen->column = 1;
 		frozen->column_at = frozen->at;
 	}
@@ -53,7 +53,7 @@ static void line_ends_skip(struct frozen *frozen)
 static uint32_t column_of(struct frozen *frozen, size_t at)
 {
 	if (frozen->is_ascii)
-		return (uint32_t)(at - frozen->line_at) + 1;
+		return frozen->column + (uint32_t)(at - frozen->column_at);
 	for (; frozen->column_at < at; frozen->column_at++)
 		frozen->column +=
 		    ((unsigned char)frozen->text.ptr[frozen->column_at] & 0xC0) != 0x80;
@@ -87,32 +87,22 @@ static bool text_decode(struct frozen *frozen, struct str *text)
 	return text->ptr != NULL;
 }
 
-/* A text that is not just printable ASCII. */
-static SELDOM bool odd_text_take(struct frozen *frozen, struct str *ret_text)
-{
-	size_t from = frozen->at + 1;
-	bool is_plain;
-
-	if (!json_scan_string(frozen->text, &frozen->at, &is_plain))
-		return false;
-	*ret_text = str_cut(frozen->text, from, frozen->at - 1);
-	return is_plain || text_decode(frozen, ret_text);
-}
-
 static bool text_take(struct frozen *frozen, struct str *ret_text)
 {
 	const char *end = frozen->text.ptr + frozen->text.len;
-	const char *from = frozen->text.ptr + frozen->at + 1;
+	size_t from = frozen->at + 1;
 	const char *close;
+	bool is_plain = true;
 
 	if (!next_is(frozen, '"'))
 		return false;
-	close = json_special(from, end);
-	if (close == end || *close != '"')
-		return odd_text_take(frozen, ret_text);
-	*ret_text = str_from(from, (size_t)(close - from));
-	frozen->at += ret_text->len + 2;
-	return true;
+	close = json_special(frozen->text.ptr + from, end);
+	if (close < end && *close == '"')
+		frozen->at = (size_t)(close + 1 - frozen->text.ptr);
+	else if (!json_scan_string(frozen->text, &frozen->at, &is_plain))
+		return false;
+	*ret_text = str_from(frozen->text.ptr + from, frozen->at - 1 - from);
+	return is_plain || text_decode(frozen, ret_text);
 }
 
 static bool text_add(struct frozen *frozen)
@@ -147,11 +137,74 @@ static bool plain_add(struct frozen *frozen)
 	return true;
 }
 
+/* The closing quote of a text with escapes, or with more than ASCII; NULL if there is none. */
+static SELDOM const char *odd_text_close(const char *open, const char *end)
+{
+	struct str rest = str_from(open, (size_t)(end - open));
+	size_t at = 0;
+	bool ignored;
+
+	return json_scan_string(rest, &at, &ignored) ? open + at - 1 : NULL;
+}
+
+/* Behind the mapping that opens at `at`; only its brackets and quotes are looked at. NULL when it
+ * does not end on this line. */
+static const char *map_end(const char *at, const char *end)
+{
+	size_t depth = 0;
+
+	for (; at < end; at++) {
+		const char *close;
+
+		switch (*at) {
+		case '"':
+			close = json_special(at + 1, end);
+			if (close == end || *close != '"')
+				close = odd_text_close(at, end);
+			if (!close)
+				return NULL;
+			at = close;
+			break;
+		case '{':
+			depth++;
+			break;
+		case '}':
+			if (--depth == 0)
+				return at + 1;
+			break;
+		case '\n':
+			return NULL;
+		default:
+			break;
+		}
+	}
+	return NULL;
+}
+
+static bool fold(struct frozen *frozen)
+{
+	const char *from = frozen->text.ptr + frozen->at;
+	const char *to = map_end(from, frozen->text.ptr + frozen->text.len);
+	uint32_t index;
+
+	if (!to)
+		return false;
+	index = tree_add(&frozen->tree, NODE_FOLDED, frozen->line, column_of(frozen, frozen->at));
+	if (index == NODE_NONE)
+		return false;
+	tree_node(&frozen->tree, index)->text = str_from(from, (size_t)(to - from));
+	frozen->at += (size_t)(to - from);
+	return true;
+}
+
 static bool open(struct frozen *frozen, bool is_map)
 {
 	uint32_t index = tree_add(&frozen->tree, is_map ? NODE_MAP : NODE_LIST, frozen->line,
 				  column_of(frozen, frozen->at));
 
+	if (frozen->tree.depth == 1 && index != NODE_NONE)
+		frozen->folds = frozen->folded && is_map &&
+				str_is(tree_node(&frozen->tree, index - 1)->text, frozen->folded);
 	frozen->at++;
 	line_ends_skip(frozen);
 	return index != NODE_NONE && tree_open(&frozen->tree, index, is_map) == ERR_OK;
@@ -186,6 +239,8 @@ static bool value_add(struct frozen *frozen)
 	if (!is_map && !next_is(frozen, '['))
 		return (next_is(frozen, '"') ? text_add(frozen) : plain_add(frozen)) &&
 		       value_end(frozen);
+	if (is_map && frozen->folds && frozen->tree.depth == 2)
+		return fold(frozen) && value_end(frozen);
 	if (!open(frozen, is_map))
 		return false;
 	return next_is(frozen, is_map ? '}' : ']') ? value_end(frozen) : true;
@@ -209,31 +264,48 @@ static bool document_read(struct frozen *frozen)
 	return frozen->tree.diags->count == 0;
 }
 
-enum err_code nodes_read_frozen(struct nodes *nodes, struct str source, uint64_t depth_max,
-				uint64_t nodes_max, bool *ret_is_frozen, struct err *err)
+/* Read the text of `frozen` into the tree; *ret_is_frozen as of nodes_read_frozen. */
+static enum err_code read_all(struct frozen *frozen, bool *ret_is_frozen)
 {
 	AUTO(diags_fini) struct diags diags;
-	struct frozen frozen = {.tree = {.nodes = nodes,
-					 .diags = &diags,
-					 .err = err,
-					 .depth_max = depth_max,
-					 .nodes_max = nodes_max},
-				.text = source,
-				.is_ascii = is_ascii(source),
-				.line = 1,
-				.column = 1,
-				.decoded = BUF_INIT};
 	bool is_frozen;
 
 	diags_init(&diags, 1);
+	frozen->tree.diags = &diags;
+	is_frozen = next_is(frozen, '{') && document_read(frozen);
+	tree_fini(&frozen->tree);
+	buf_fini(&frozen->decoded);
+	if (frozen->tree.err->code == ERR_OK)
+		*ret_is_frozen = is_frozen;
+	return frozen->tree.err->code;
+}
+
+static bool is_text(struct str source)
+{
+	AUTO(diags_fini) struct diags diags;
+
+	diags_init(&diags, 1);
+	return source_is_text(source, &diags);
+}
+
+enum err_code nodes_read_frozen(struct nodes *nodes, struct str source, const char *folded,
+				uint64_t depth_max, uint64_t nodes_max, bool *ret_is_frozen,
+				struct err *err)
+{
+	struct frozen frozen = {
+	    .tree = {.nodes = nodes, .err = err, .depth_max = depth_max, .nodes_max = nodes_max},
+	    .text = source,
+	    .is_ascii = is_ascii(source),
+	    .line = 1,
+	    .column = 1,
+	    .folded = folded,
+	    .decoded = BUF_INIT};
+	bool is_frozen = false;
+
 	/* Unknown to who wrote the file: keys cannot be chosen to collide. */
 	frozen.tree.seed = hash_text((uint64_t)(uintptr_t)&frozen ^ (uint64_t)(uintptr_t)source.ptr,
 				     str_cut(source, 0, 256));
-	is_frozen =
-	    source_is_text(source, &diags) && next_is(&frozen, '{') && document_read(&frozen);
-	tree_fini(&frozen.tree);
-	buf_fini(&frozen.decoded);
-	if (err->code != ERR_OK)
+	if (is_text(source) && read_all(&frozen, &is_frozen) != ERR_OK)
 		return err->code;
 	if (!is_frozen) {
 		nodes_fini(nodes);
@@ -241,4 +313,23 @@ enum err_code nodes_read_frozen(struct nodes *nodes, struct str source, uint64_t
 	}
 	*ret_is_frozen = is_frozen;
 	return ERR_OK;
+}
+
+enum err_code nodes_unfold(struct nodes *nodes, const struct node *node, uint64_t seed,
+			   bool *ret_is_frozen, struct err *err)
+{
+	struct frozen frozen = {.tree = {.nodes = nodes,
+					 .err = err,
+					 .depth_max = UINT32_MAX,
+					 .nodes_max = UINT32_MAX,
+					 .seed = seed},
+				.text = node->text,
+				.is_ascii = is_ascii(node->text),
+				.line = node->line,
+				.column = node->column,
+				.decoded = BUF_INIT};
+
+	BUG_IF(node->kind != NODE_FOLDED);
+	nodes->count = 0;
+	return read_all(&frozen, ret_is_frozen);
 }

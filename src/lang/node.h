@@ -19,12 +19,13 @@ enum node_kind {
 	NODE_TEXT, /* a scalar */
 	NODE_LIST,
 	NODE_MAP,
-	NODE_BAD, /* was refused and reported; whoever meets it stays silent */
+	NODE_BAD,    /* was refused and reported; whoever meets it stays silent */
+	NODE_FOLDED, /* a mapping that is not read yet, as its text: see nodes_unfold */
 };
 
 struct node {
 	union {
-		struct str text; /* NODE_TEXT; need not end in NUL; of others it is empty */
+		struct str text; /* a scalar or what is folded; need not end in NUL */
 		uint32_t count;  /* items of a list, pairs of a mapping */
 	};
 	uint32_t line, column; /* of its first character, from 1; column in code points */
@@ -62,10 +63,18 @@ MUST_CHECK enum err_code nodes_read(struct nodes *nodes, struct str source, uint
  * blanks; texts are borrowed from `source`; lines may end behind an opening bracket or a comma, and
  * before a closing bracket. *ret_is_frozen is false, and the tree is empty, when the text is not
  * exactly of that form, or over a limit; nodes_read then reads it, or says what is wrong. MEMORY.
- */
+ *
+ * `folded`: a key of the root, or NULL. The mappings in the mapping that it has, each on one line,
+ * stay NODE_FOLDED: of a million steps the tree has only the names. */
 MUST_CHECK enum err_code nodes_read_frozen(struct nodes *nodes, struct str source,
-					   uint64_t depth_max, uint64_t nodes_max,
-					   bool *ret_is_frozen, struct err *err);
+					   const char *folded, uint64_t depth_max,
+					   uint64_t nodes_max, bool *ret_is_frozen,
+					   struct err *err);
+
+/* Read what is folded in `node` of another tree, a mapping, in the place of all that `nodes` has;
+ * its memory stays. *ret_is_frozen is false when the text is not of the form. MEMORY. */
+MUST_CHECK enum err_code nodes_unfold(struct nodes *nodes, const struct node *node, uint64_t seed,
+				      bool *ret_is_frozen, struct err *err);
 
 /* What a scalar is under the core schema of YAML 1.2 (section 10.3.2). */
 enum scalar { SCALAR_NULL, SCALAR_BOOL, SCALAR_INT, SCALAR_FLOAT, SCALAR_TEXT };

@@ -232,6 +232,24 @@ static void step_read(struct build *build, const struct node *name, const struct
 	build->model->steps[build->step] = draft.step;
 }
 
+/* A step that is still folded: while it is read the tree is its own. */
+static void folded_read(struct build *build, const struct node *name, const struct node *folded,
+			size_t default_refs)
+{
+	struct nodes whole = build->nodes;
+	bool is_frozen;
+
+	if (nodes_unfold(&build->unfolded, folded, build->seed, &is_frozen, &build->err) != ERR_OK)
+		return;
+	if (!is_frozen) {
+		build->is_odd = true;
+		return;
+	}
+	build->nodes = build->unfolded;
+	step_read(build, name, build_node(build, 0), default_refs);
+	build->nodes = whole;
+}
+
 void steps_read(struct build *build, const struct node *map)
 {
 	size_t default_refs = build->refs_count;
@@ -246,13 +264,16 @@ void steps_read(struct build *build, const struct node *map)
 		diags_hint(build->diags, "the limit is `steps`");
 		return;
 	}
-	for (const struct node *name = build_child(build, map); name && build->err.code == ERR_OK;
-	     name = build_next(build, value)) {
+	for (const struct node *name = build_child(build, map);
+	     name && build->err.code == ERR_OK && !build->is_odd; name = build_next(build, value)) {
 		value = build_value(build, name);
 		if (name->kind != NODE_TEXT)
 			continue;
 		build->step = index++;
-		step_read(build, name, value, default_refs);
+		if (value->kind == NODE_FOLDED)
+			folded_read(build, name, value, default_refs);
+		else
+			step_read(build, name, value, default_refs);
 	}
 	build->step = STEP_NONE;
 }

@@ -49,7 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	nodes_init(&quick);
 	nodes_init(&slow);
 	diags_init(&diags, 10);
-	BUG_IF(nodes_read_frozen(&quick, text, depth_max, nodes_max, &is_frozen, &err) != ERR_OK);
+	BUG_IF(nodes_read_frozen(&quick, text, NULL, depth_max, nodes_max, &is_frozen, &err) !=
+	       ERR_OK);
 	BUG_IF(nodes_read(&slow, text, depth_max, nodes_max, &diags, &is_whole, &err) != ERR_OK);
 	BUG_IF(!is_whole && diags.count == 0);
 	if (is_whole && slow.count > 0)

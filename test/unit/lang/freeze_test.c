@@ -172,6 +172,35 @@ static void what_is_not_a_frozen_form_is_corrupt(void **state)
 	}
 }
 
+/* Its form is that of lang_freeze; what differs within a step is read too, as anywhere else. */
+static void a_step_of_another_form_is_thawed_too(void **state)
+{
+	static const char *const steps[] = {
+	    "\"a\":{\"noop\":true},\"b\":{\"noop\":true,\"needs\":[\"a\"]}",
+	    "\"a\":{\"noop\": true},\"b\":{\"noop\":true,\"needs\":[\"a\"]}",
+	    "\"a\":{\"noop\":true},\"b\":{\"noop\":true,\"needs\":[ \"a\" ]}",
+	    "\"a\":{\"noop\":true},\"b\":{\"noop\":true,\n\"needs\":[\"a\"]}",
+	    "\"a\":{\"noop\":true},\"b\":{noop: true, needs: [a]}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		AUTO(model_drop) struct model *model = NULL;
+		AUTO(buf_fini) struct buf text = BUF_INIT;
+		struct err err = ERR_INIT;
+
+		buf_fmt(&text,
+			"{\"format\":1,\"pipeline\":\"p\",\"folder\":\"/x\",\"concurrency\":1,"
+			"\"steps\":{%s}}",
+			steps[i]);
+		if (lang_thaw(buf_view(&text), &model, &err) != ERR_OK)
+			fail_msg("%s: %s", steps[i], err.text);
+		assert_int_equal(model->steps_count, 2);
+		assert_int_equal(model->steps[1].needs_count, 1);
+		assert_int_equal(model->steps[1].needs[0], 0);
+	}
+}
+
 /* It was accepted once: limits, PATH and the grammar of expressions are not asked again. */
 static void thawing_does_not_judge_again(void **state)
 {
@@ -225,6 +254,7 @@ int main(void)
 	    cmocka_unit_test(the_frozen_form_has_every_default),
 	    cmocka_unit_test(a_text_of_blanks_and_signs_comes_back),
 	    cmocka_unit_test(what_is_not_a_frozen_form_is_corrupt),
+	    cmocka_unit_test(a_step_of_another_form_is_thawed_too),
 	    cmocka_unit_test(thawing_does_not_judge_again),
 	    cmocka_unit_test(short_memory_is_an_error_at_every_allocation),
 	};

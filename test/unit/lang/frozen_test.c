@@ -26,9 +26,9 @@ static void both_read(struct both *both, struct str text)
 	nodes_init(&both->fast);
 	nodes_init(&both->slow);
 	diags_init(&diags, 10);
-	assert_int_equal(
-	    nodes_read_frozen(&both->fast, text, UINT32_MAX, UINT32_MAX, &both->is_frozen, &err),
-	    ERR_OK);
+	assert_int_equal(nodes_read_frozen(&both->fast, text, NULL, UINT32_MAX, UINT32_MAX,
+					   &both->is_frozen, &err),
+			 ERR_OK);
 	assert_int_equal(
 	    nodes_read(&both->slow, text, UINT32_MAX, UINT32_MAX, &diags, &both->is_whole, &err),
 	    ERR_OK);
@@ -49,9 +49,68 @@ static bool is_same(const struct node *a, const struct node *b)
 	       (a->kind == NODE_TEXT ? str_eq(a->text, b->text) : a->count == b->count);
 }
 
+/* Are the nodes those of `whole` from *at on? Moves *at. */
+static void same_kinds(const struct nodes *nodes, const struct nodes *whole, size_t *at)
+{
+	for (size_t i = 0; i < nodes->count; i++, (*at)++) {
+		const struct node *a = &nodes->items[i];
+		const struct node *b = &whole->items[*at];
+
+		if (*at >= whole->count)
+			continue;
+		assert_true(a->kind == b->kind && a->line == b->line && a->column == b->column &&
+			    (a->kind == NODE_TEXT ? str_eq(a->text, b->text)
+						  : a->has_child == b->has_child));
+	}
+}
+
+/* The nodes, and what is folded among them, are those of `whole`; *at is how many they are. False
+ * when something folded is not of the form. */
+static bool unfolds_to(const struct nodes *nodes, const struct nodes *whole, size_t *at)
+{
+	AUTO(nodes_fini) struct nodes part;
+	struct err err = ERR_INIT;
+	bool is_frozen = true;
+
+	nodes_init(&part);
+	for (size_t i = 0; i < nodes->count && is_frozen; i++) {
+		if (nodes->items[i].kind == NODE_FOLDED) {
+			assert_int_equal(nodes_unfold(&part, &nodes->items[i], 1, &is_frozen, &err),
+					 ERR_OK);
+			if (is_frozen)
+				same_kinds(&part, whole, at);
+		} else {
+			const struct nodes one = {.items = &nodes->items[i], .count = 1};
+
+			same_kinds(&one, whole, at);
+		}
+	}
+	return is_frozen;
+}
+
+/* Folded and unfolded again it is the same; lines may not end in what is folded. */
+static void folds(const struct both *both, struct str text)
+{
+	AUTO(nodes_fini) struct nodes nodes;
+	struct err err = ERR_INIT;
+	bool is_frozen;
+	size_t at = 0;
+
+	nodes_init(&nodes);
+	assert_int_equal(
+	    nodes_read_frozen(&nodes, text, "steps", UINT32_MAX, UINT32_MAX, &is_frozen, &err),
+	    ERR_OK);
+	is_frozen = is_frozen && unfolds_to(&nodes, &both->fast, &at);
+	if (is_frozen && (!both->is_frozen || at != both->fast.count))
+		fail_msg("differs when it is folded: %.*s", STR_ARG(text));
+	if (!is_frozen && both->is_frozen && !str_has(text, '\n'))
+		fail_msg("not taken when it is folded: %.*s", STR_ARG(text));
+}
+
 /* What the fast one takes the slow one takes, and reads the same. */
 static void agree(const struct both *both, struct str text)
 {
+	folds(both, text);
 	if (!both->is_frozen) {
 		assert_int_equal(both->fast.count, 0);
 		return;
@@ -73,6 +132,9 @@ static const char *const frozen[] = {
     "{\"\xC3\xA9\":\"\xE2\x82\xAC\xF0\x9F\x98\x80\",\"b\":\"\xC3\xA9\\n\",\"c\":{\"d\":true}}",
     "{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6,\"g\":7,\"h\":8,\"i\":9,\"j\":10,\"k\":11,"
     "\"l\":12,\"m\":13,\"n\":14}",
+    "{\"p\":1,\"steps\":{\"a\":{\"run\":\"}{\\\"{\",\"n\":{\"m\":[{}]}},\"b\":[{}],\"\xC3\xA9\":{},"
+    "\"c\":{\"d\":\"\xC3\xA9\",\"e\":1}},\"q\":{\"r\":{}}}",
+    "{\"steps\":{\"a\":{\"steps\":{\"b\":{}}},\n\"c\":{\"d\":[1,\n2]}}}",
     "{\n\"a\":1,\n\"b\":{\n\"\xC3\xA9\":[\n1,\n\n2],\"d\":3}\n}\n\n",
     "{\"<<\":1,\"x\":{\"<<\":[\"<<\"]},\"\":\"\",\"~\":null,\"run\":\"echo '${run.id}' # no: "
     "comment, {x}\"}",
@@ -208,9 +270,9 @@ static void what_is_over_a_limit_is_left_to_the_reader_of_yaml(void **state)
 			bool is_frozen;
 
 			nodes_init(&nodes);
-			assert_int_equal(
-			    nodes_read_frozen(&nodes, text, depth_max, nodes_max, &is_frozen, &err),
-			    ERR_OK);
+			assert_int_equal(nodes_read_frozen(&nodes, text, NULL, depth_max, nodes_max,
+							   &is_frozen, &err),
+					 ERR_OK);
 			assert_int_equal(is_frozen, nodes_max >= 5 && depth_max >= 3);
 			assert_int_equal(nodes.count, is_frozen ? 5 : 0);
 			nodes_fini(&nodes);
