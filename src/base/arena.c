@@ -35,13 +35,13 @@ static struct arena_block *block_add(struct arena *arena, size_t least)
 	return block;
 }
 
-void *arena_new(struct arena *arena, size_t count, size_t size)
+/* Not cleared. */
+static void *room_of(struct arena *arena, size_t bytes)
 {
 	struct arena_block *block = arena->blocks;
-	size_t bytes;
 	void *room;
 
-	if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 4)
+	if (bytes > SIZE_MAX / 4)
 		return NULL;
 	bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 	if (bytes == 0)
@@ -53,18 +53,31 @@ void *arena_new(struct arena *arena, size_t count, size_t size)
 	room = block->data + block->used;
 	block->used += bytes;
 	arena->used += bytes;
-	memset(room, 0, bytes);
+	return room;
+}
+
+void *arena_new(struct arena *arena, size_t count, size_t size)
+{
+	size_t bytes;
+	void *room;
+
+	if (__builtin_mul_overflow(count, size, &bytes))
+		return NULL;
+	room = room_of(arena, bytes);
+	if (room)
+		memset(room, 0, bytes);
 	return room;
 }
 
 struct str arena_str(struct arena *arena, struct str text)
 {
-	char *copy = arena_new(arena, text.len + 1, 1);
+	char *copy = room_of(arena, text.len + 1);
 
 	if (!copy)
 		return STR_NONE;
 	if (text.len)
 		memcpy(copy, text.ptr, text.len);
+	copy[text.len] = '\0';
 	return (struct str){copy, text.len};
 }
 

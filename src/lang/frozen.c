@@ -123,7 +123,7 @@ static bool text_add(struct frozen *frozen)
 /* A number, true, false or null. */
 static bool plain_add(struct frozen *frozen)
 {
-	struct err ignored = ERR_INIT;
+	NOT_CLEARED struct err ignored; /* written when it fails, as it does nearly never */
 	size_t from = frozen->at;
 	uint32_t index;
 
