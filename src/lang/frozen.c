@@ -1,5 +1,5 @@
-/* frozen.c - nodes_read_frozen: the canonical JSON that freeze.c writes, to nodes. Lines may end
- * where api/writing.c ends them.
+/* frozen.c - nodes_read_frozen, nodes_unfold: the canonical JSON that freeze.c writes, to nodes,
+ * whole or step by step. Lines may end where api/writing.c ends them.
  *
  * A frozen definition is read at each birth, resume and fold of a run, as is the text of a pipeline
  * that a program built, and libyaml spends most of that time looking for what this form does not
