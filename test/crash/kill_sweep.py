@@ -111,6 +111,13 @@ class Commands(Sweep):
     """A command is killed, and then the next one that somebody gives, at the same place: recovery of a recovery."""
 
     def points(self):
+        """Of two recordings, what both have: on a busy machine a command looks more often at what it waits for."""
+        counts = collections.Counter()
+        for call, n in self.recorded():
+            counts[call] = max(counts[call], n)
+        return [(call, n) for call, n in self.recorded() if n <= counts[call]]
+
+    def recorded(self):
         world = self.scene.world(self.program)
         trace = self.place / "trace"
         world(*self.scene.words(world), prefix=("strace", "-qq", "-s", "256", "-o", trace), code=self.scene.codes)
