@@ -392,8 +392,10 @@ void sim_disk_power_cut(struct sim_disk *disk, bool keeps_order)
 	disk->full_left = 0;
 }
 
-void sim_disk_drop_cache(struct sim_disk *disk)
+bool sim_disk_drop_cache(struct sim_disk *disk)
 {
+	bool is_lossy = false;
+
 	for (size_t i = 1; i < disk->inodes_count; i++) {
 		struct sim_inode *inode = &disk->inodes[i];
 
@@ -401,7 +403,9 @@ void sim_disk_drop_cache(struct sim_disk *disk)
 			continue;
 		seen_is_durable(inode);
 		inode->is_lossy = false;
+		is_lossy = true;
 	}
+	return is_lossy;
 }
 
 /* ------------------------------------------------------------------------------ life, rest */

@@ -97,8 +97,9 @@ enum sim_fate sim_proc_fate(struct sim_proc *proc);
 /* Loss of power: page cache and descriptors are gone. With `keeps_order` of the unsynced writes of
  * a file only a beginning survives. */
 void sim_disk_power_cut(struct sim_disk *disk, bool keeps_order);
-/* The page cache gives up clean pages: after a failed sync that shows what is on the disk. */
-void sim_disk_drop_cache(struct sim_disk *disk);
+/* The page cache gives up clean pages: after a failed sync, of whatever file (true), that shows
+ * what is on the disk. */
+bool sim_disk_drop_cache(struct sim_disk *disk);
 
 /* ------------------------------------------------------------------ looking from the outside */
 

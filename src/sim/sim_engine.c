@@ -156,6 +156,7 @@ void sim_engine_crash(struct sim_run *run, bool power)
 {
 	struct sim_world *world = &run->world;
 	bool is_weak = run->plan.sync != SIM_SYNC_ALWAYS;
+	bool is_lossy = power;
 
 	world->engine.is_dead = true;
 	proc_end(run);
@@ -169,11 +170,11 @@ void sim_engine_crash(struct sim_run *run, bool power)
 				  world->clock.now_ns +
 				      sim_rand_between(&world->rand, 1, 600) * NS_PER_S);
 		sim_clock_reboot(&world->clock);
-		run->is_damage_allowed = run->is_damage_allowed || is_weak;
 	} else if (sim_rand_chance(&world->rand, 200)) {
-		sim_disk_drop_cache(world->disk);
+		is_lossy = sim_disk_drop_cache(world->disk);
 	}
-	sim_check_log(world->check, power && is_weak);
+	run->is_damage_allowed = run->is_damage_allowed || (is_lossy && is_weak);
+	sim_check_log(world->check, is_lossy && is_weak);
 }
 
 /* The engine has died inside a call: of a kill, or of the power. */
