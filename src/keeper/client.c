@@ -512,20 +512,27 @@ static enum err_code settle_by_log(struct keeper_client *client, struct err *err
 static enum err_code settle_by_keeper(struct keeper_client *client, int64_t end_ns, bool *ret_done,
 				      struct err *err)
 {
+	const struct keeper_link_ops *ops = client->link.ops;
 	bool is_broken = false;
 	enum err_code code;
 
 	greet(client);
 	/* not reached: broken or tabled, as both are left in the middle */
 	while (!is_broken && client->phase != PHASE_TABLED &&
-	       client->link.ops->now(client->link.self) < end_ns) {
+	       ops->now(client->link.self) < end_ns) {
+		int64_t from_ns;
+
 		if (!flush(client, &code, err))
 			break;
+		from_ns = ops->now(client->link.self);
 		if (code != ERR_OK || receive(client, &is_broken, err) != ERR_OK)
 			return err->code;
 		if (is_broken || client->phase == PHASE_TABLED)
 			break;
-		client->link.ops->wait(client->link.self, NAP_NS);
+		/* To end what is left of a lost attempt takes time: that is no silence of the
+		 * keeper. */
+		end_ns += ops->now(client->link.self) - from_ns;
+		ops->wait(client->link.self, NAP_NS);
 	}
 	*ret_done = client->phase == PHASE_TABLED;
 	if (!*ret_done) {
