@@ -29,6 +29,8 @@ enum json_type {
 /* Append a string literal: quotes, escapes (\" \\ \b \f \n \r \t \u00XX), DEL, U+2028 and U+2029
  * escaped too; malformed UTF-8 becomes U+FFFD, a byte at a time. Other UTF-8 stays as it is. */
 void json_put_str(struct buf *out, struct str text);
+/* The same for a text that has nothing to escape. */
+void json_put_plain(struct buf *out, struct str text);
 /* Append a finite double in the shortest form that reads back equal (17 digits at most); integers
  * below 2^53 without a point. NaN and infinities are a broken invariant of the caller. */
 void json_put_double(struct buf *out, double value);

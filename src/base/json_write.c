@@ -39,17 +39,17 @@ static void put_special(struct buf *out, const char *at, size_t len)
 	}
 }
 
-/* The usual text, which has nothing to escape. */
-static void put_plain(struct buf *out, const char *text, size_t len)
+void json_put_plain(struct buf *out, struct str text)
 {
-	char *room = buf_room(out, len + 2);
+	char *room = buf_room(out, text.len + 2);
 
 	if (!room)
 		return;
 	room[0] = '"';
-	memcpy(room + 1, text, len);
-	room[len + 1] = '"';
-	buf_added(out, len + 2);
+	if (text.len)
+		memcpy(room + 1, text.ptr, text.len);
+	room[text.len + 1] = '"';
+	buf_added(out, text.len + 2);
 }
 
 void json_put_str(struct buf *out, struct str text)
@@ -58,7 +58,7 @@ void json_put_str(struct buf *out, struct str text)
 	const char *end = at + text.len;
 
 	if (json_special(at, end) == end) {
-		put_plain(out, at, text.len);
+		json_put_plain(out, text);
 		return;
 	}
 	buf_byte(out, '"');

@@ -73,23 +73,10 @@ static SELDOM void odd_str_put(struct buf *out, struct str text)
 	buf_byte(out, '"');
 }
 
-/* The usual text, which has nothing to escape. */
-static void plain_put(struct buf *out, const char *text, size_t len)
-{
-	char *room = buf_room(out, len + 2);
-
-	if (!room)
-		return;
-	room[0] = '"';
-	memcpy(room + 1, text, len);
-	room[len + 1] = '"';
-	buf_added(out, len + 2);
-}
-
 void frozen_put_str(struct buf *out, struct str text)
 {
 	if (json_plain_len(text) == text.len)
-		plain_put(out, text.len ? text.ptr : "", text.len);
+		json_put_plain(out, text);
 	else
 		odd_str_put(out, text);
 }
@@ -131,7 +118,7 @@ static void put_text(struct buf *out, const char *name, struct str text)
 static void put_word(struct buf *out, const char *name, const char *word)
 {
 	member(out, name);
-	plain_put(out, word, strlen(word));
+	json_put_plain(out, str_of(word));
 }
 
 static void put_u64(struct buf *out, const char *name, uint64_t value)
