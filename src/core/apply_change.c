@@ -220,7 +220,7 @@ static bool may_change(const struct run_state *run)
 	bool is_at_rest = run->state == RUN_FAILED || run->state == RUN_STOPPED;
 
 	return run->count[STEP_RUNNING] == 0 && run->held == 0 && !run->selection.ptr &&
-	       (is_at_rest || (!run->is_failing && !run->is_stopping));
+	       (is_at_rest || !run_starts_nothing(run));
 }
 
 static enum err_code change(const struct fold *f, struct err *err)

@@ -23,7 +23,7 @@ static enum err_code check_start(const struct fold *f, bool is_stillborn, struct
 	if (f->event->attempt != expected)
 		return err_set(err, f->refused, "attempt %u of '%.*s' cannot start, %u comes next",
 			       f->event->attempt, STR_ARG(id), expected);
-	if (run->state != RUN_EXECUTING || run->is_failing || run->is_stopping)
+	if (run->state != RUN_EXECUTING || run_starts_nothing(run))
 		return err_set(err, f->refused, "'%.*s' cannot start: the run is %s", STR_ARG(id),
 			       run->is_failing    ? "failing"
 			       : run->is_stopping ? "stopping"

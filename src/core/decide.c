@@ -14,7 +14,7 @@ static enum decide_answer next_executing(struct decider *decider, struct event *
 		return answer;
 	if (run->is_failing && !run_ends_stopped(run) && decide_sweep(decider, event, now_ms))
 		return DECIDE_EVENT;
-	if (!run->is_stopping && !run->is_failing) {
+	if (!run_starts_nothing(run)) {
 		answer = decide_start_ready(decider, event, query, now_ms);
 		if (answer != DECIDE_NOTHING)
 			return answer;

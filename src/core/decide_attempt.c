@@ -257,7 +257,7 @@ enum err_code decide_on_when(const struct ask *ask, struct err *err)
 		return ERR_OK;
 	decider_set_phase(ask->decider, ask->in->step, PHASE_IDLE);
 	/* not reached: not pending, as what moves a step ends its phase too */
-	if (ask_state(ask)->state != STEP_PENDING || ask->run->is_failing || ask->run->is_stopping)
+	if (ask_state(ask)->state != STEP_PENDING || run_starts_nothing(ask->run))
 		return ERR_OK;
 	if (ask->in->error.ptr) {
 		start_and_fail(ask, CLASS_CONFIGURATION,
@@ -282,7 +282,7 @@ enum err_code decide_on_inputs(const struct ask *ask, struct err *err)
 	if (ask->decider->phase[ask->in->step] != PHASE_PREPARING)
 		return ERR_OK;
 	decider_set_phase(ask->decider, ask->in->step, PHASE_IDLE);
-	if (ask->run->is_failing || ask->run->is_stopping)
+	if (run_starts_nothing(ask->run))
 		return ERR_OK;
 	if (ask->in->error.ptr) {
 		start_and_fail(ask, ask->in->class, ask->in->error);

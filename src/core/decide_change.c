@@ -102,8 +102,7 @@ enum err_code decide_check_change(const struct run_state *run, const struct deci
 		    run->steps[i].attempt, STR_ARG(run->model->steps[i].id));
 		return err_hint(err, "resume %.*s without --file finds out", STR_ARG(run->run_id));
 	}
-	if (is_at_rest ? !run->is_completed && !run->is_resuming
-		       : run->is_failing || run->is_stopping) {
+	if (is_at_rest ? !run->is_completed && !run->is_resuming : run_starts_nothing(run)) {
 		(void)err_set(err, ERR_REFUSED,
 			      "the run is about to end: its definition can be changed when it has");
 		return err_hint(err, "resume %.*s without --file ends it", STR_ARG(run->run_id));

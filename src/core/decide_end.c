@@ -94,7 +94,7 @@ static bool is_idle(const struct decider *decider)
 
 	if (run->count[STEP_RUNNING] > decider->stuck)
 		return false;
-	if (run->is_stopping || run->is_failing)
+	if (run_starts_nothing(run))
 		return true;
 	if (decider->asked || decider->preparing)
 		return false;

@@ -95,7 +95,7 @@ static void ask_approval(struct decider *decider, uint32_t step, struct event *e
 /* Nothing new starts any more. */
 static bool is_closing(const struct run_state *run)
 {
-	return run->is_stopping || run->is_failing || run->undo.is_active;
+	return run_starts_nothing(run) || run->undo.is_active;
 }
 
 static enum decide_answer look_at_failed(struct decider *decider, uint32_t step,

@@ -240,6 +240,11 @@ bool step_is_ready(const struct step_state *step)
 	return step->state == STEP_PENDING && step_needs_met(step);
 }
 
+bool run_starts_nothing(const struct run_state *run)
+{
+	return run->is_stopping || run->is_failing;
+}
+
 bool run_ends_stopped(const struct run_state *run)
 {
 	return run->is_stopping && !run->is_stop_late;

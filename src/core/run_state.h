@@ -243,6 +243,9 @@ bool step_needs_met(const struct step_state *step);
 bool step_is_doomed(const struct run_state *run, uint32_t step);
 /* PENDING, not doomed, with all needs met: it may be started. */
 bool step_is_ready(const struct step_state *step);
+/* Does no attempt of a step begin any more, because the run was asked to stop (S7.5) or has begun
+ * to fail (S1.4)? */
+bool run_starts_nothing(const struct run_state *run);
 /* Was the run asked to stop before anything made it fail (S3.3: it ends in `stopped`)? */
 bool run_ends_stopped(const struct run_state *run);
 

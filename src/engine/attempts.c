@@ -384,9 +384,8 @@ static enum err_code hear(struct engine *engine, const struct exec_report *repor
 	was_intended = engine->attempts[step] == ATTEMPT_INTENDED;
 	if (move(engine, step, event_of[report->kind], &act, err) != ERR_OK)
 		return err->code;
-	if (act == ATTEMPT_DO_START &&
-	    (run_ends_stopped(&engine->fold.state) || engine->fold.state.is_failing)) {
-		engine->attempts[step] = ATTEMPT_NONE; /* S1.4, S7.5: nothing new starts */
+	if (act == ATTEMPT_DO_START && run_starts_nothing(&engine->fold.state)) {
+		engine->attempts[step] = ATTEMPT_NONE;
 		act = ATTEMPT_DO_END_CANCELLED;
 	}
 	if (act_on(engine, step, act, report, err) != ERR_OK)

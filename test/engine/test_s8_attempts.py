@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.checker import Ledger
+from support.kills import kill_at
 from support.sluice import Sluice, alive, processes, until
 
 
@@ -255,6 +256,32 @@ def test_s8_3_armed_and_ended_after_a_machine_that_did_not_reboot(sluice):
     sluice.rewrite(b"".join(lines[:cut]))
     sluice("resume", sluice.id, code=0)
     assert (sluice.root / "count").read_text() == "x\n"
+
+
+@pytest.mark.parametrize("how", ["the keeper tells", "attempts.log tells"])
+def test_s8_3_s1_4_an_intent_that_never_became_an_attempt_is_cancelled_when_its_run_has_failed(sluice, how):
+    """The engine is killed between the durable intent of an attempt and the order to the keeper; then a hard gate fails that
+    only the resume hears of. From there on nothing new starts (S1.4), and so nor does this."""
+    path = sluice.pipeline({"gate": {"gate": "hard", "run": "echo $$ >gate.pid; until [ -e fail ]; do sleep 0.02; done; exit 1", "needs": []},
+                            "first": {"run": "until [ -e end ]; do sleep 0.02; done", "needs": []},
+                            "late": {"run": "touch late.ran", "needs": ["first"]}}, concurrency=2)
+    engine = sluice.start("run", path, "--run-id", sluice.id, prefix=kill_at(("sendto", 3)))
+    until(lambda: (sluice.root / "gate.pid").exists() and (sluice.root / "gate.pid").read_text(), of="the gate")
+    (sluice.root / "end").touch()
+    assert engine.wait(20) == -signal.SIGKILL, engine.communicate()
+    assert sluice.log().steps["late"].started == [0], "the third order is that of `late`"
+    (sluice.root / "fail").touch()
+    until(lambda: not alive(int((sluice.root / "gate.pid").read_text())), of="the end of the gate")
+    if how == "attempts.log tells":
+        for keeper in sluice.keepers():
+            os.kill(keeper, signal.SIGKILL)
+    sluice("resume", sluice.id, code=1)
+    log = sluice.log(ended="failed")
+    assert not (sluice.root / "late.ran").exists()
+    assert [end["error_class"] for end in log.of("step.failed", "late")] == ["cancelled"]
+    assert log.of("gate.failed", "gate") and not log.of("step.lost")
+    sluice("resume", sluice.id, "--override", "gate", "--reason", "a person looked", code=5)
+    assert sluice.log().steps["late"].started == [0, 1] and (sluice.root / "late.ran").exists()
 
 
 def test_s8_1_the_keeper_ends_when_there_is_nothing_left(sluice):

@@ -101,7 +101,7 @@ BUGS = [
         "	engine->effects_count = 0; /* what runs",
         "	engine->effects_count = 0; /* what runs"),
     Bug("a-stop-starts-what-is-ready", "S7.5: start nothing new", "src/core/decide.c",
-        "	if (!run->is_stopping && !run->is_failing) {\n		answer = decide_start_ready(",
+        "	if (!run_starts_nothing(run)) {\n		answer = decide_start_ready(",
         "	if (!run->is_failing) {\n		answer = decide_start_ready("),
     Bug("a-skip-goes-no-further", "S5.2: a skipped need skips the step", "src/core/apply_step.c",
         "	f->step->skip = skip;\n	f->step->due_ms = 0;\n	run_state_resolve(f->run, f->index);\n",

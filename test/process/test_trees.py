@@ -1,4 +1,5 @@
 """P01 to P08: all that a command started ends with it, or somebody is told."""
+import contextlib
 import os
 import signal
 import subprocess
@@ -158,13 +159,13 @@ def frozen(tmp_path, need_root):
             subprocess.run(["umount", "-l", place], check=False)
 
 
-@pytest.fixture
-def waits_for_the_disk(sluice, frozen):
-    """A run whose only command cannot be killed; answers the engine and the command's pid."""
+@contextlib.contextmanager
+def a_waits_for_the_disk(sluice, frozen, others, concurrency):
+    """A run whose command `a` cannot be killed; answers the engine and the command's pid."""
     place, freeze = frozen
     path = sluice.pipeline({"a": {"run": f"echo $$ >pid; while [ ! -e go ]; do sleep 0.02; done; echo x >{place}/file", "needs": [],
                                   "timeout": "3s", "grace": "100ms", "on_lost": "rerun", "retry": {"max_attempts": 3, "initial": "1ms"}},
-                            "b": {"run": "touch b.ran", "needs": []}}, concurrency=1)
+                            **others}, concurrency=concurrency)
     engine = sluice.start("run", path, "--run-id", sluice.id)
     pid = int(until(lambda: (sluice.root / "pid").exists() and (sluice.root / "pid").read_text(), of="a"))
     freeze(True)
@@ -173,6 +174,13 @@ def waits_for_the_disk(sluice, frozen):
     yield engine, pid
     freeze(False)
     until(lambda: not alive(pid), 10, of="its end")
+
+
+@pytest.fixture
+def waits_for_the_disk(sluice, frozen):
+    """Its slot is the only one."""
+    with a_waits_for_the_disk(sluice, frozen, {"b": {"run": "touch b.ran", "needs": []}}, concurrency=1) as found:
+        yield found
 
 
 def blocked_by(sluice, pid):
@@ -193,6 +201,32 @@ def test_p06_what_cannot_be_killed_is_never_run_a_second_time_beside_the_first(s
     blocked_by(sluice, pid)
     assert sluice("resume", sluice.id).code == 4
     blocked_by(sluice, pid)
+
+
+@pytest.mark.slow
+def test_p06_what_an_engine_does_about_a_lost_command_is_no_silence_of_the_keeper(sluice, frozen):
+    """S8.3: for ten seconds a resume tries to end what is left of the command of a killed keeper, while the next keeper has
+    more to tell than goes through its socket at once. Afterwards it waits for the rest, as long as for any keeper."""
+    many = [f"{'n' * 59}{n}" for n in range(3000)]
+    others = {"door": {"run": "until [ -e more ]; do sleep 0.02; done", "needs": [], "on_lost": "rerun"},
+              **{name: {"argv": ["sleep", "600"], "needs": ["door"]} for name in many},
+              "last": {"run": "until [ -e end ]; do sleep 0.1; done", "needs": ["door"]}}
+    with a_waits_for_the_disk(sluice, frozen, others, concurrency=len(others) + 1) as (engine, _):
+        first, = sluice.keepers()
+        os.kill(first, signal.SIGKILL)
+        second, = until(lambda: [pid for pid in sluice.keepers() if pid != first], 30, of="another keeper")
+        (sluice.root / "more").touch()
+        sluice.wait_event("step.started", "last", timeout=60)
+        sluice.cut(engine)
+        (sluice.root / "end").touch()
+        resume = sluice.start("resume", sluice.id)
+        sluice.wait_event("run.resumed")
+        time.sleep(0.5)
+        os.kill(second, signal.SIGSTOP)
+        time.sleep(11)
+        os.kill(second, signal.SIGCONT)
+        until(lambda: resume.poll() is not None or sluice.has_event("step.succeeded", "last"), 60, of="what the keeper tells")
+        assert resume.poll() is None, resume.communicate(timeout=10)
 
 
 @pytest.mark.slow
