@@ -133,6 +133,11 @@ struct exec_report {
 struct exec_ops {
 	const char *name;
 
+	/* The run is durable, and something will be handed over soon: what takes time before the
+	 * first start may be begun. What fails here is met again, and told, by that start. NULL:
+	 * there is no such thing. */
+	void (*warm_up)(void *self);
+
 	/* Hand a token over. The arguments are copied. HALT class errors only: anything that is
 	 * the step's own fault comes as a report. */
 	enum err_code (*start)(void *self, const struct exec_start *start, struct err *err);

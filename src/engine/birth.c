@@ -266,6 +266,8 @@ enum err_code engine_start(const struct engine_ports *ports, const struct engine
 	    ports->open_exec(ports->arg, engine->dir, engine->fold.state.epoch, &engine->exec,
 			     err) != ERR_OK)
 		return err->code;
+	if (engine->exec.ops && engine->exec.ops->warm_up)
+		engine->exec.ops->warm_up(engine->exec.self);
 	engine->has_more = true;
 	*ret_engine = TAKE(engine, NULL);
 	return ERR_OK;

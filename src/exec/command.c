@@ -10,6 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
+static void command_warm_up(void *self)
+{
+	client_warm_up(self);
+}
+
 static enum err_code command_start(void *self, const struct exec_start *start, struct err *err)
 {
 	return client_start(self, start, err);
@@ -49,6 +54,7 @@ static void command_close(void *self)
 
 static const struct exec_ops command_ops = {
     .name = "command",
+    .warm_up = command_warm_up,
     .start = command_start,
     .cancel = command_cancel,
     .recover = command_recover,

@@ -104,6 +104,18 @@ static const struct exec *find(const struct route *route, const struct exec_toke
 	return entry ? &entry->exec : NULL;
 }
 
+static void on_warm_up(void *self)
+{
+	const struct route *route = self;
+
+	for (size_t i = 0; i < route->count; i++) {
+		const struct exec *exec = &route->entries[i].exec;
+
+		if (exec->ops->warm_up)
+			exec->ops->warm_up(exec->self);
+	}
+}
+
 static enum err_code on_start(void *self, const struct exec_start *start, struct err *err)
 {
 	const struct exec *exec = find(self, &start->token, err);
@@ -204,6 +216,7 @@ static void on_close(void *self)
 
 static const struct exec_ops route_ops = {
     .name = "route",
+    .warm_up = on_warm_up,
     .start = on_start,
     .flush = on_flush,
     .cancel = on_cancel,

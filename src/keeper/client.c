@@ -650,6 +650,16 @@ static enum err_code send_now(struct keeper_client *client, struct err *err)
 	return code;
 }
 
+/* The keeper comes up while its engine commits what the first command begins with. */
+void client_warm_up(struct keeper_client *client)
+{
+	struct err own = ERR_INIT;
+
+	if (client->phase == PHASE_APART && join(client, &own) == ERR_OK)
+		(void)send_now(client, &own);
+	client->deaf = 0; /* nothing was asked of it */
+}
+
 enum err_code client_start(struct keeper_client *client, const struct exec_start *start,
 			   struct err *err)
 {

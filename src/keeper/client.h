@@ -70,6 +70,7 @@ MUST_CHECK enum err_code client_new(struct keeper_link link, struct str mark, ui
 void client_free(struct keeper_client *client);
 
 /* core/exec.h says what these do. */
+void client_warm_up(struct keeper_client *client);
 MUST_CHECK enum err_code client_start(struct keeper_client *client, const struct exec_start *start,
 				      struct err *err);
 MUST_CHECK enum err_code client_cancel(struct keeper_client *client, const struct exec_token *token,

@@ -17,6 +17,11 @@ bool sim_run_has_failed(const struct sim_run *run)
 
 /* ------------------------------------------------------------- the executor, as exec/command.c */
 
+static void exec_warm_up(void *self)
+{
+	client_warm_up(self);
+}
+
 static enum err_code exec_start(void *self, const struct exec_start *start, struct err *err)
 {
 	return client_start(self, start, err);
@@ -56,6 +61,7 @@ static void exec_close(void *self)
 
 static const struct exec_ops exec_ops = {
     .name = "sim",
+    .warm_up = exec_warm_up,
     .start = exec_start,
     .cancel = exec_cancel,
     .recover = exec_recover,

@@ -284,12 +284,16 @@ IN_CHILD static int detach_run(void *arg)
 
 int spawn_start(const struct spawn_plan *plan, int32_t *ret_pid)
 {
-	NOT_CLEARED char stack[2 * STACK_BYTES] __attribute__((aligned(16)));
-	struct child child = {.plan = plan, .caller = getpid(), .inner_stack = stack + STACK_BYTES};
+	/* On the heap: of a large frame the compiler touches each page. */
+	AUTO(mem_drop) char *stack = mem_resize(NULL, 2 * STACK_BYTES, 1);
+	struct child child = {.plan = plan, .caller = getpid()};
 	sigset_t all, before;
 	long pid;
 
 	BUG_IF(plan->fds_count > SPAWN_FDS_MAX);
+	if (!stack)
+		return ENOMEM;
+	child.inner_stack = stack + STACK_BYTES;
 	if (plan->resets_signals) {
 		(void)sigfillset(&all);
 		(void)pthread_sigmask(SIG_SETMASK, &all, &before);

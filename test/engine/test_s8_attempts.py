@@ -265,11 +265,11 @@ def test_s8_3_s1_4_an_intent_that_never_became_an_attempt_is_cancelled_when_its_
     path = sluice.pipeline({"gate": {"gate": "hard", "run": "echo $$ >gate.pid; until [ -e fail ]; do sleep 0.02; done; exit 1", "needs": []},
                             "first": {"run": "until [ -e end ]; do sleep 0.02; done", "needs": []},
                             "late": {"run": "touch late.ran", "needs": ["first"]}}, concurrency=2)
-    engine = sluice.start("run", path, "--run-id", sluice.id, prefix=kill_at(("sendto", 3)))
+    engine = sluice.start("run", path, "--run-id", sluice.id, prefix=kill_at(("sendto", 4)))
     until(lambda: (sluice.root / "gate.pid").exists() and (sluice.root / "gate.pid").read_text(), of="the gate")
     (sluice.root / "end").touch()
     assert engine.wait(20) == -signal.SIGKILL, engine.communicate()
-    assert sluice.log().steps["late"].started == [0], "the third order is that of `late`"
+    assert sluice.log().steps["late"].started == [0], "after a greeting and two orders, the fourth message is that of `late`"
     (sluice.root / "fail").touch()
     until(lambda: not alive(int((sluice.root / "gate.pid").read_text())), of="the end of the gate")
     if how == "attempts.log tells":

@@ -343,6 +343,45 @@ static void a_keeper_that_never_answers_is_given_up(void **state)
 	client_free(client);
 }
 
+static void a_keeper_that_came_up_before_the_first_start_is_the_one_that_hears_it(void **state)
+{
+	struct old old = {.version = WIRE_VERSION};
+	struct keeper_client *client = client_make(&old, 3);
+	struct exec_report report;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	client_warm_up(client);
+	assert_int_equal(client_pump(client, &err), ERR_OK);
+	assert_false(client_next(client, &report));
+	client_warm_up(client);
+	assert_int_equal(client_start(client, &plain, &err), ERR_OK);
+	assert_int_equal(report_next(client), EXEC_STARTED);
+	assert_int_equal(old.connects, 1);
+	assert_int_equal(old.starts, 1);
+	client_free(client);
+}
+
+/* D20: what went wrong before there was a command is no one's failure: each start asks again, as
+ * often as without it. */
+static void a_keeper_that_did_not_come_up_is_asked_for_again(void **state)
+{
+	struct old old = {.version = WIRE_VERSION, .is_brief = true};
+	struct keeper_client *client = client_make(&old, 3);
+	struct err err = ERR_INIT;
+
+	(void)state;
+	for (unsigned i = 1; i <= 10; i++) {
+		client_warm_up(client);
+		assert_int_equal(client_pump(client, &err), ERR_OK);
+		assert_int_equal(old.connects, i);
+	}
+	old.is_brief = false;
+	assert_int_equal(client_start(client, &plain, &err), ERR_OK);
+	assert_int_equal(report_next(client), EXEC_STARTED);
+	client_free(client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +390,8 @@ int main(void)
 	    cmocka_unit_test(a_keeper_of_a_version_that_nobody_knows_is_an_error),
 	    cmocka_unit_test(a_keeper_of_a_newer_engine_is_left_alone),
 	    cmocka_unit_test(a_keeper_that_never_answers_is_given_up),
+	    cmocka_unit_test(a_keeper_that_came_up_before_the_first_start_is_the_one_that_hears_it),
+	    cmocka_unit_test(a_keeper_that_did_not_come_up_is_asked_for_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
