@@ -228,36 +228,22 @@ static int params_all(lua_State *lua)
 	return 1;
 }
 
-static bool outputs_push(lua_State *lua, const struct run_state *run, uint32_t step)
-{
-	const struct step_state *state = &run->steps[step];
+/* Pushes what an expression sees of a step; false, and nothing, when there is nothing to see. */
+typedef bool step_push_fn(lua_State *lua, const struct expr_scope *scope, uint32_t step);
 
-	if (state->state != STEP_SUCCEEDED)
-		return false;
-	if (state->outputs.ptr)
-		value_push(lua, state->outputs);
-	else
-		lua_newtable(lua);
-	return true;
-}
-
-/* The step of the run that the key names, STEP_NONE when there is none. */
-static uint32_t step_arg(lua_State *lua, const struct expr_scope *scope)
-{
-	struct str key = key_arg(lua);
-
-	return scope && scope->run && key.ptr ? model_find(scope->run->model, key) : STEP_NONE;
-}
-
-static int outputs_get(lua_State *lua)
+static int step_get(lua_State *lua, step_push_fn *push)
 {
 	const struct expr_scope *scope = sandbox_of(lua)->scope;
-	uint32_t step = step_arg(lua, scope);
+	struct str key = key_arg(lua);
+	uint32_t step;
 
-	return step != STEP_NONE && outputs_push(lua, scope->run, step) ? 1 : 0;
+	if (!scope || !scope->run || !key.ptr)
+		return 0;
+	step = model_find(scope->run->model, key);
+	return step != STEP_NONE && push(lua, scope, step) ? 1 : 0;
 }
 
-static int outputs_all(lua_State *lua)
+static int step_all(lua_State *lua, step_push_fn *push)
 {
 	const struct expr_scope *scope = sandbox_of(lua)->scope;
 
@@ -268,13 +254,36 @@ static int outputs_all(lua_State *lua)
 	for (uint32_t i = 0; i < scope->run->model->steps_count; i++) {
 		struct str id = scope->run->model->steps[i].id;
 
-		if (!outputs_push(lua, scope->run, i))
+		if (!push(lua, scope, i))
 			continue;
 		lua_pushlstring(lua, id.ptr, id.len);
 		lua_insert(lua, -2);
 		lua_rawset(lua, -3);
 	}
 	return 1;
+}
+
+static bool outputs_push(lua_State *lua, const struct expr_scope *scope, uint32_t step)
+{
+	const struct step_state *state = &scope->run->steps[step];
+
+	if (state->state != STEP_SUCCEEDED)
+		return false;
+	if (state->outputs.ptr)
+		value_push(lua, state->outputs);
+	else
+		lua_newtable(lua);
+	return true;
+}
+
+static int outputs_get(lua_State *lua)
+{
+	return step_get(lua, outputs_push);
+}
+
+static int outputs_all(lua_State *lua)
+{
+	return step_all(lua, outputs_push);
 }
 
 static bool quality_push(lua_State *lua, const struct expr_scope *scope, uint32_t step)
@@ -291,30 +300,12 @@ static bool quality_push(lua_State *lua, const struct expr_scope *scope, uint32_
 
 static int quality_get(lua_State *lua)
 {
-	const struct expr_scope *scope = sandbox_of(lua)->scope;
-	uint32_t step = step_arg(lua, scope);
-
-	return step != STEP_NONE && quality_push(lua, scope, step) ? 1 : 0;
+	return step_get(lua, quality_push);
 }
 
 static int quality_all(lua_State *lua)
 {
-	const struct expr_scope *scope = sandbox_of(lua)->scope;
-
-	lua_newtable(lua);
-	if (!scope || !scope->run)
-		return 1;
-	sandbox_charge(lua, scope->run->model->steps_count / 8);
-	for (uint32_t i = 0; i < scope->run->model->steps_count; i++) {
-		struct str id = scope->run->model->steps[i].id;
-
-		if (!quality_push(lua, scope, i))
-			continue;
-		lua_pushlstring(lua, id.ptr, id.len);
-		lua_insert(lua, -2);
-		lua_rawset(lua, -3);
-	}
-	return 1;
+	return step_all(lua, quality_push);
 }
 
 static int run_all(lua_State *lua)
