@@ -204,6 +204,7 @@ def test_p06_what_cannot_be_killed_is_never_run_a_second_time_beside_the_first(s
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("SLUICE_CAMPAIGN" not in os.environ, reason="thousands of processes are no company for other tests: set SLUICE_CAMPAIGN")
 def test_p06_what_an_engine_does_about_a_lost_command_is_no_silence_of_the_keeper(sluice, frozen):
     """S8.3: for ten seconds a resume tries to end what is left of the command of a killed keeper, while the next keeper has
     more to tell than goes through its socket at once. Afterwards it waits for the rest, as long as for any keeper."""
@@ -242,7 +243,7 @@ def test_p06_a_minute_after_kill_somebody_is_told(sluice, waits_for_the_disk):
 
 BOMB = """import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-end = time.monotonic() + 20
+end = time.monotonic() + 60
 most = len(os.listdir('/proc')) + 300
 def grow(depth):
     while time.monotonic() < end:
@@ -270,7 +271,7 @@ def test_p07_a_storm_of_sessions_is_gone_when_the_step_has_ended(world):
     (world.root / "bomb.py").write_text(BOMB)
     log = go(world, {"a": {"argv": ["python3", "bomb.py"], "timeout": "1500ms", "grace": "0s"}}, code=1)
     assert end_of(log, "a")["error_class"] == "timeout" and end_of(log, "a")["signal"] == signal.SIGKILL
-    assert end_of(log, "a")["duration_ms"] < 15000, "the storm itself goes on for 20 s"
+    assert end_of(log, "a")["duration_ms"] < 45000, "the storm itself goes on for 60 s"
     assert not below(world) and not [pid for pid in processes("bomb.py") if alive(pid)]
 
 

@@ -18,12 +18,16 @@ struct old {
 	int64_t now_ns;
 	bool is_connected;
 	bool is_closing;
-	bool is_brief; /* its lock is free: it ends as soon as it was started */
+	bool is_brief;    /* its lock is free: it ends as soon as it was started */
+	bool is_silent;   /* it never tells of `b` */
+	bool has_lost;    /* it tells of `a`, lost, and only later of `b` */
+	int64_t sweep_ns; /* that long somebody looks for what is left of it */
 	unsigned connects;
 	unsigned starts; /* START frames that were understood */
 	uint32_t start_version;
 	struct buf in;
 	struct buf out;
+	struct buf later; /* what goes out when somebody waits for it */
 };
 
 static enum err_code old_take(void *self, bool *ret_taken, struct err *err)
@@ -68,6 +72,18 @@ static void old_disconnect(void *self)
 	old->is_connected = false;
 }
 
+static void old_tell(struct old *old)
+{
+	struct exec_report lost = {.kind = EXEC_LOST,
+				   .token = {.path = STR("a"), .role = EXEC_ROLE_RUN}};
+	struct exec_report started = {
+	    .kind = EXEC_STARTED, .token = {.path = STR("b"), .role = EXEC_ROLE_RUN}, .pid = 5};
+
+	wire_report(&old->out, &lost);
+	wire_report(&old->later, &started);
+	wire_table_end(&old->later);
+}
+
 static void old_hear(struct old *old, const struct wire_frame *frame)
 {
 	struct exec_report started = {.kind = EXEC_STARTED, .pid = 5};
@@ -78,7 +94,10 @@ static void old_hear(struct old *old, const struct wire_frame *frame)
 		old->is_closing = true;
 	} else if (frame->type == WIRE_HELLO) {
 		wire_hello_ok(&old->out, old->version, 7, 0);
-		wire_table_end(&old->out);
+		if (old->has_lost)
+			old_tell(old);
+		else
+			wire_table_end(&old->out);
 	} else if (frame->type == WIRE_START) {
 		old->starts++;
 		old->start_version = wire_start_version(&frame->start);
@@ -146,6 +165,10 @@ static void old_wait(void *self, int64_t timeout_ns)
 	struct old *old = self;
 
 	old->now_ns += timeout_ns;
+	if (old->is_silent)
+		return;
+	buf_str(&old->out, buf_view(&old->later));
+	buf_clear(&old->later);
 }
 
 static int64_t old_now(void *self)
@@ -172,13 +195,17 @@ static enum err_code old_read_log(void *self, struct buf *out, struct err *err)
 static enum err_code old_sweep(void *self, const char *token_text, const struct record *spawned,
 			       size_t count, keeper_left_fn *visit, void *arg, struct err *err)
 {
-	(void)self;
+	struct old *old = self;
+
 	(void)token_text;
 	(void)spawned;
 	(void)count;
 	(void)visit;
 	(void)arg;
-	return err_set(err, ERR_IO, "nothing was lost");
+	if (!old->has_lost)
+		return err_set(err, ERR_IO, "nothing was lost");
+	old->now_ns += old->sweep_ns;
+	return ERR_OK;
 }
 
 static int old_fd(void *self)
@@ -193,6 +220,7 @@ static void old_close(void *self)
 
 	buf_fini(&old->in);
 	buf_fini(&old->out);
+	buf_fini(&old->later);
 }
 
 static const struct keeper_link_ops old_ops = {
@@ -382,6 +410,44 @@ static void a_keeper_that_did_not_come_up_is_asked_for_again(void **state)
 	client_free(client);
 }
 
+/* S8.3: to end what is left of a lost command takes an engine as long as it is patient with a
+ * keeper. */
+static void what_an_engine_does_about_a_lost_command_is_no_silence_of_the_keeper(void **state)
+{
+	struct old old = {
+	    .version = WIRE_VERSION, .has_lost = true, .sweep_ns = CLIENT_PATIENCE_NS};
+	struct keeper_client *client = client_make(&old, 3);
+	const struct exec_token tokens[] = {{.path = STR("a"), .role = EXEC_ROLE_RUN},
+					    {.path = STR("b"), .role = EXEC_ROLE_RUN}};
+	const bool same_boot[] = {true, true};
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(client_recover(client, tokens, same_boot, 2, &err), ERR_OK);
+	assert_int_equal(report_next(client), EXEC_LOST);
+	assert_int_equal(report_next(client), EXEC_STARTED);
+	assert_in_range(old.now_ns, CLIENT_PATIENCE_NS, 2 * CLIENT_PATIENCE_NS);
+	client_free(client);
+}
+
+/* A keeper that says nothing more is given up nevertheless. */
+static void a_keeper_that_is_silent_behind_a_lost_command_is_given_up(void **state)
+{
+	struct old old = {.version = WIRE_VERSION,
+			  .has_lost = true,
+			  .sweep_ns = CLIENT_PATIENCE_NS,
+			  .is_silent = true};
+	struct keeper_client *client = client_make(&old, 3);
+	const struct exec_token tokens[] = {{.path = STR("a"), .role = EXEC_ROLE_RUN},
+					    {.path = STR("b"), .role = EXEC_ROLE_RUN}};
+	const bool same_boot[] = {true, true};
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(client_recover(client, tokens, same_boot, 2, &err), ERR_GONE);
+	client_free(client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -392,6 +458,8 @@ int main(void)
 	    cmocka_unit_test(a_keeper_that_never_answers_is_given_up),
 	    cmocka_unit_test(a_keeper_that_came_up_before_the_first_start_is_the_one_that_hears_it),
 	    cmocka_unit_test(a_keeper_that_did_not_come_up_is_asked_for_again),
+	    cmocka_unit_test(what_an_engine_does_about_a_lost_command_is_no_silence_of_the_keeper),
+	    cmocka_unit_test(a_keeper_that_is_silent_behind_a_lost_command_is_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
