@@ -650,7 +650,8 @@ static enum err_code send_now(struct keeper_client *client, struct err *err)
 	return code;
 }
 
-/* The keeper comes up while its engine commits what the first command begins with. */
+/* The keeper comes up while its engine commits what the first command begins with. What fails here
+ * is met again by that command, which tells it. */
 void client_warm_up(struct keeper_client *client)
 {
 	struct err own = ERR_INIT;
