@@ -410,6 +410,16 @@ static void a_keeper_that_did_not_come_up_is_asked_for_again(void **state)
 	client_free(client);
 }
 
+/* After `a`, which an earlier keeper lost, and `b`. */
+static enum err_code recover_both(struct keeper_client *client, struct err *err)
+{
+	const struct exec_token tokens[] = {{.path = STR("a"), .role = EXEC_ROLE_RUN},
+					    {.path = STR("b"), .role = EXEC_ROLE_RUN}};
+	const bool same_boot[] = {true, true};
+
+	return client_recover(client, tokens, same_boot, 2, err);
+}
+
 /* S8.3: to end what is left of a lost command takes an engine as long as it is patient with a
  * keeper. */
 static void what_an_engine_does_about_a_lost_command_is_no_silence_of_the_keeper(void **state)
@@ -417,13 +427,10 @@ static void what_an_engine_does_about_a_lost_command_is_no_silence_of_the_keeper
 	struct old old = {
 	    .version = WIRE_VERSION, .has_lost = true, .sweep_ns = CLIENT_PATIENCE_NS};
 	struct keeper_client *client = client_make(&old, 3);
-	const struct exec_token tokens[] = {{.path = STR("a"), .role = EXEC_ROLE_RUN},
-					    {.path = STR("b"), .role = EXEC_ROLE_RUN}};
-	const bool same_boot[] = {true, true};
 	struct err err = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(client_recover(client, tokens, same_boot, 2, &err), ERR_OK);
+	assert_int_equal(recover_both(client, &err), ERR_OK);
 	assert_int_equal(report_next(client), EXEC_LOST);
 	assert_int_equal(report_next(client), EXEC_STARTED);
 	assert_in_range(old.now_ns, CLIENT_PATIENCE_NS, 2 * CLIENT_PATIENCE_NS);
@@ -438,13 +445,10 @@ static void a_keeper_that_is_silent_behind_a_lost_command_is_given_up(void **sta
 			  .sweep_ns = CLIENT_PATIENCE_NS,
 			  .is_silent = true};
 	struct keeper_client *client = client_make(&old, 3);
-	const struct exec_token tokens[] = {{.path = STR("a"), .role = EXEC_ROLE_RUN},
-					    {.path = STR("b"), .role = EXEC_ROLE_RUN}};
-	const bool same_boot[] = {true, true};
 	struct err err = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(client_recover(client, tokens, same_boot, 2, &err), ERR_GONE);
+	assert_int_equal(recover_both(client, &err), ERR_GONE);
 	client_free(client);
 }
 
