@@ -28,10 +28,16 @@ static size_t room_of(size_t slots)
 	return slots / 4 * 3;
 }
 
+/* Where the search for a key of this hash begins. */
+static size_t home_of(const struct map *map, uint32_t hash)
+{
+	return hash & (map->capacity - 1);
+}
+
 /* The slot of `key`, or the free one where it belongs. */
 static struct map_slot *slot_of(const struct map *map, struct str key, uint32_t hash)
 {
-	size_t at = hash & (map->capacity - 1);
+	size_t at = home_of(map, hash);
 
 	for (;;) {
 		struct map_slot *slot = &map->slots[at];
@@ -46,7 +52,7 @@ static struct map_slot *slot_of(const struct map *map, struct str key, uint32_t 
 /* Put the slots of all entries, which differ, into a larger table. */
 static enum err_code slots_grow(struct map *map, size_t capacity, struct err *err)
 {
-	struct map_slot *slots = mem_new(capacity, sizeof(*slots));
+	struct map_slot *slots = mem_new_table(capacity, sizeof(*slots));
 
 	if (!slots)
 		return mem_err(err);
@@ -87,6 +93,12 @@ static uint32_t find(const struct map *map, struct str key)
 	if (map->count == 0)
 		return 0;
 	return slot_of(map, key, (uint32_t)hash_text(map->seed, key))->entry;
+}
+
+void map_prefetch(const struct map *map, struct str key)
+{
+	if (map->capacity)
+		__builtin_prefetch(&map->slots[home_of(map, (uint32_t)hash_text(map->seed, key))]);
 }
 
 uint32_t map_get(const struct map *map, struct str key)

@@ -36,6 +36,9 @@ void map_init(struct map *map, uint64_t seed);
 void map_fini(struct map *map);
 /* Make room for `count` keys in all. MEMORY. */
 MUST_CHECK enum err_code map_reserve(struct map *map, size_t count, struct err *err);
+/* `key` will be looked for a few keys from now: a look at memory that nobody has read takes as long
+ * as hashing several. */
+void map_prefetch(const struct map *map, struct str key);
 /* Value of `key`, or MAP_NONE. */
 uint32_t map_get(const struct map *map, struct str key);
 /* The same where keys are mostly asked for in the order in which they came: looked for at *likely

@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((uintptr_t)1 << 21)
 
 /* Test aids, zero in the product; of each thread, so that threads need not meet here. */
 static _Thread_local uint64_t calls;
@@ -20,6 +23,18 @@ static int refuses(void)
 void *mem_new(size_t count, size_t size)
 {
 	return refuses() ? NULL : calloc(count ? count : 1, size);
+}
+
+void *mem_new_table(size_t count, size_t size)
+{
+	void *table = mem_new(count, size);
+	uintptr_t from = ((uintptr_t)table + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+	uintptr_t to = ((uintptr_t)table + count * size) & ~(HUGE_PAGE - 1);
+
+	/* Nothing of so large a block was touched yet. It is a wish: small pages do, too. */
+	if (table && from < to)
+		(void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+	return table;
 }
 
 void *mem_resize(void *block, size_t count, size_t size)

@@ -42,6 +42,10 @@
  * overflows. Free with mem_free. */
 void *mem_new(size_t count, size_t size) __attribute__((malloc, warn_unused_result));
 
+/* The same for a large table that is looked at here and there: on huge pages where the system has
+ * them for who asks (madvise(2)), so that a look does not cost a walk through page tables, too. */
+void *mem_new_table(size_t count, size_t size) __attribute__((malloc, warn_unused_result));
+
 /* Resize to `count` objects; the old block stays valid when it answers NULL. New bytes are not
  * cleared. */
 void *mem_resize(void *block, size_t count, size_t size) MUST_CHECK;

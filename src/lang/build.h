@@ -92,6 +92,7 @@ struct build {
 	size_t refs_count, refs_capacity;
 	uint32_t *step_nodes; /* key node of each step */
 	uint32_t *marks;      /* by step: the last step + 1 whose needs named it */
+	uint32_t likely[4];   /* needs of the next step: where model_find_near looks first */
 	const char **step_names;
 	struct str shell_found; /* the last shell that was looked up and found */
 	/* of the step that is being read */

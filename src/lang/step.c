@@ -12,6 +12,7 @@ static void needs_read(struct build *build, const struct node *key, const struct
 {
 	uint32_t *needs;
 	uint32_t count = 0;
+	uint32_t place = 0;
 
 	if (!build_expect(build, key, value, NODE_LIST, "a list of names of steps"))
 		return;
@@ -25,7 +26,9 @@ static void needs_read(struct build *build, const struct node *key, const struct
 
 		if (!take_text(build, key, item, 0, &name))
 			continue;
-		target = model_find(build->model, name);
+		/* In many graphs the n-th needs of steps that follow each other do so, too. */
+		target = model_find_near(build->model, name,
+					 &build->likely[place++ % ARRAY_LEN(build->likely)]);
 		if (target == STEP_NONE) {
 			build_report(build, DIAG_UNKNOWN_STEP, item, "there is no step '%.*s'",
 				     STR_ARG(str_cut(name, 0, 80)));

@@ -8,6 +8,8 @@
 
 /* Mappings up to this many keys are compared pair by pair. */
 #define FEW_KEYS 12
+/* Keys of larger ones that are prefetched while others are looked up. */
+#define KEYS_AHEAD 8
 
 /* The characters that YAML 1.2 (5.1) does not allow, or that libyaml takes for line ends. */
 static bool char_is_refused(const unsigned char *p, size_t len)
@@ -245,13 +247,20 @@ static void few_keys_check(struct tree *tree, uint32_t map)
 static enum err_code many_keys_check(struct tree *tree, uint32_t map)
 {
 	AUTO(map_fini) struct map seen;
+	uint32_t ahead = first_key(tree, map);
 
 	map_init(&seen, tree->seed);
 	if (map_reserve(&seen, tree_node(tree, map)->count, tree->err) != ERR_OK)
 		return tree->err->code;
+	for (int i = 0; i < KEYS_AHEAD && ahead != NODE_NONE; i++)
+		ahead = key_after(tree, ahead);
 	for (uint32_t key = first_key(tree, map); key != NODE_NONE; key = key_after(tree, key)) {
 		uint32_t first;
 
+		if (ahead != NODE_NONE) {
+			map_prefetch(&seen, tree_node(tree, ahead)->text);
+			ahead = key_after(tree, ahead);
+		}
 		if (tree_node(tree, key)->kind != NODE_TEXT)
 			continue;
 		if (map_get_or_add(&seen, tree_node(tree, key)->text, key, &first, tree->err) !=

@@ -46,6 +46,25 @@ static void new_memory_is_zero_and_products_do_not_wrap(void **state)
 	assert_null(mem_resize(NULL, SIZE_MAX / 2, 3));
 }
 
+static void a_large_table_is_zero_and_can_be_short_of_memory(void **state)
+{
+	const size_t bytes = (size_t)9 << 20; /* with whole huge pages in it, wherever it lies */
+	AUTO(mem_drop) unsigned char *table = mem_new_table(bytes / 8, 8);
+	AUTO(mem_drop) unsigned char *small = mem_new_table(1, 1);
+
+	(void)state;
+	assert_non_null(table);
+	assert_non_null(small);
+	assert_int_equal(small[0], 0);
+	for (size_t i = 0; i < bytes; i += 512)
+		assert_int_equal(table[i], 0);
+	memset(table, 0xFF, bytes);
+	mem_fail_at(1, 0);
+	assert_null(mem_new_table(bytes / 8, 8));
+	mem_fail_at(0, 0);
+	assert_null(mem_new_table(SIZE_MAX / 2, 3));
+}
+
 static void a_growing_array_doubles_and_survives_short_memory(void **state)
 {
 	struct err err = ERR_INIT;
@@ -242,6 +261,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(the_nth_allocation_fails_once_or_for_ever),
 	    TEST(new_memory_is_zero_and_products_do_not_wrap),
+	    TEST(a_large_table_is_zero_and_can_be_short_of_memory),
 	    TEST(a_growing_array_doubles_and_survives_short_memory),
 	    TEST(taking_leaves_nothing_behind),
 	    TEST(an_arena_gives_zeroed_aligned_memory),

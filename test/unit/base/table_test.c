@@ -101,6 +101,28 @@ static void a_map_tells_whether_a_key_was_there_before_it_added_it(void **state)
 	assert_int_equal(map_get(&map, STR("a")), 1);
 }
 
+static void a_large_map_finds_each_of_its_keys(void **state)
+{
+	const size_t count = 400000; /* its table has several huge pages */
+	AUTO(map_fini) struct map map;
+	AUTO(mem_drop) char(*keys)[8] = mem_new(count, sizeof(*keys));
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_non_null(keys);
+	map_init(&map, 1);
+	map_prefetch(&map, STR("no table yet"));
+	for (uint32_t i = 0; i < count; i++) {
+		(void)snprintf(keys[i], sizeof(keys[i]), "k%u", i);
+		assert_ok(map_add(&map, str_of(keys[i]), i, &err), &err);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		map_prefetch(&map, str_of(keys[i]));
+		assert_int_equal(map_get(&map, str_of(keys[i])), i);
+	}
+	assert_int_equal(map_get(&map, STR("k400000")), MAP_NONE);
+}
+
 static void a_map_stays_whole_when_memory_is_short(void **state)
 {
 	AUTO(map_fini) struct map map;
@@ -279,6 +301,7 @@ int main(void)
 	    cmocka_unit_test(a_map_refuses_a_key_that_is_there_and_set_replaces_it),
 	    cmocka_unit_test(a_map_finds_keys_near_the_last_one_and_anywhere_else),
 	    cmocka_unit_test(a_map_tells_whether_a_key_was_there_before_it_added_it),
+	    cmocka_unit_test(a_large_map_finds_each_of_its_keys),
 	    cmocka_unit_test(a_map_stays_whole_when_memory_is_short),
 	    cmocka_unit_test(a_heap_gives_its_items_in_order),
 	    cmocka_unit_test(a_heap_stays_whole_when_memory_is_short),
