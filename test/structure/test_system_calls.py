@@ -23,7 +23,7 @@ LIBRARIES = re.compile(r"(lua|luaL|luaopen|yaml|nettle|asan|ubsan|sanitizer)_")
 PRINTED = set("printf vfprintf putchar puts fflush fwrite stdout".split())
 # What else a file may have, and why.
 OTHERS = {
-    "base/mem.c": (set("calloc realloc free".split()), "memory comes from here"),
+    "base/mem.c": (set("calloc realloc free madvise".split()), "memory comes from here, and on which pages it lies"),
     "base/err.c": (set("abort fprintf stderr".split()), "BUG_IF ends the process"),
     "sim/main.c": (PRINTED | {"fprintf", "stderr"}, "the simulator is a program that prints"),
     "sim/sim_world.c": (PRINTED, "the trace of a seed"),
