@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 
+import disk
 import graphs
 import growth
 import history
@@ -239,10 +240,13 @@ def replay(build, steps, repetitions, base):
 
 
 def machine(base):
+    """Processors, kernel, file system."""
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         cpu = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), platform.machine())
     kind = subprocess.run(["stat", "-f", "-c", "%T", base], capture_output=True, text=True, check=True).stdout.strip()
-    return f"{os.cpu_count()} x {cpu}; Linux {platform.release()}; file system {kind}"
+    images = disk.why_not()
+    below = f"{kind}, as it is ({images})" if images else f"a fresh ext4 image for each row, on {kind}"
+    return f"{os.cpu_count()} x {cpu}; Linux {platform.release()}; file system: {below}"
 
 
 def commit(source):
@@ -259,6 +263,35 @@ def update(path, text):
     after = rest.split(END)[1]
     with open(path, "w", encoding="utf-8") as f:
         f.write(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+
+
+def start_row(build, row, results, folder):
+    """What the row of a single step tells besides its table."""
+    above = [1000 * (run - floor) for (run, _), (floor, _) in zip(results["sluice run"], results["floor"])]
+    resident = memory_with_keeper(build, folder)
+    return (f"\n`sluice run` above the floor, ms: {spread(above, '.1f')}.\n"
+            "\nResident, engine and keeper, while a step runs: "
+            + (f"{resident:.1f} MB.\n" if resident else "the keeper was not seen.\n"))
+
+
+def measured(build, args, base):
+    """The tables that were asked for, as Markdown; each row on a file system of its own."""
+    for row in rows(build, args.scale):
+        if args.rows and row.key not in args.rows:
+            continue
+        with disk.fresh(base) as folder:
+            results = measure(build, row, args.repetitions * row.times, folder)
+            yield table(row, results) + (start_row(build, row, results, folder) if row.key == "p8" else "")
+    others = {
+        "growth": lambda folder: growth.measure(build, args.scale, args.repetitions, folder),
+        "p7": lambda folder: replay(build, max(1000, round(500_000 * args.scale)), args.repetitions, folder),
+        "p13": lambda folder: sleepers.measure(build, max(100, round(10_000 * args.scale)), folder),
+        "p9": lambda folder: history.measure(build, max(1000, round(100_000 * args.scale)), args.repetitions, folder),
+    }
+    for key, work in others.items():
+        if not args.rows or key in args.rows or (key == "p13" and "p14" in args.rows):
+            with disk.fresh(base) as folder:
+                yield work(folder)
 
 
 def main():
@@ -282,30 +315,9 @@ def main():
     parts = [f"Commit {commit(source)}. Machine: {machine(base)}. "
              f"Command: `{command}`; {args.repetitions} turns.\n"]
     print(parts[0], flush=True)
-    for row in rows(build, args.scale):
-        if args.rows and row.key not in args.rows:
-            continue
-        results = measure(build, row, args.repetitions * row.times, base)
-        parts.append(table(row, results))
-        if row.key == "p8":
-            above = [1000 * (run - floor) for (run, _), (floor, _) in zip(results["sluice run"], results["floor"])]
-            parts[-1] += f"\n`sluice run` above the floor, ms: {spread(above, '.1f')}.\n"
-            resident = memory_with_keeper(build, base)
-            parts.append("Resident, engine and keeper, while a step runs: "
-                         + (f"{resident:.1f} MB.\n" if resident else "the keeper was not seen.\n"))
-        print("\n".join(parts[-2:] if row.key == "p8" else parts[-1:]), flush=True)
-    if not args.rows or "growth" in args.rows:
-        parts.append(growth.measure(build, args.scale, args.repetitions, base))
-        print(parts[-1], flush=True)
-    if not args.rows or "p7" in args.rows:
-        parts.append(replay(build, max(1000, round(500_000 * args.scale)), args.repetitions, base))
-        print(parts[-1], flush=True)
-    if not args.rows or "p13" in args.rows or "p14" in args.rows:
-        parts.append(sleepers.measure(build, max(100, round(10_000 * args.scale)), base))
-        print(parts[-1], flush=True)
-    if not args.rows or "p9" in args.rows:
-        parts.append(history.measure(build, max(1000, round(100_000 * args.scale)), args.repetitions, base))
-        print(parts[-1], flush=True)
+    for text in measured(build, args, base):
+        parts.append(text)
+        print(text, flush=True)
     if args.update:
         update(args.update, "\n".join(parts))
 
