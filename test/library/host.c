@@ -35,6 +35,8 @@ int main(void)
 	if (sluice_open(NULL, &sluice, &err) ||
 	    sluice_run_start(sluice, pipeline, &options, &run, &err)) {
 		fprintf(stderr, "%s\n%s\n", err.text, err.hint);
+		sluice_pipeline_free(pipeline);
+		sluice_close(sluice);
 		return sluice_exit_status(err.code);
 	}
 	state = sluice_run_wait(run, &err);

@@ -25,6 +25,8 @@ int main()
 	sluice_pipeline_step(pipeline, &work, &err);
 	if (sluice_open(nullptr, &handle, &err) || sluice_run_start(handle, pipeline, &options, &run, &err)) {
 		std::fprintf(stderr, "%s\n", err.text);
+		sluice_pipeline_free(pipeline);
+		sluice_close(handle);
 		return sluice_exit_status(err.code);
 	}
 	sluice_run_state state = sluice_run_wait(run, &err);

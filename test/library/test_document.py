@@ -61,7 +61,8 @@ def test_the_line_that_links_statically_works(prefix, tmp_path):
     (line,) = re.findall(r"^(cc .*-l:libsluice\.a.*)$", DOCUMENT, re.M)
     (tmp_path / "program.c").write_text("#include <sluice/sluice.h>\nint main(void) { sluice_free(0); return 0; }\n")
     line = line.replace("pkg-config", f"pkg-config --define-variable=prefix={prefix.path}")
-    subprocess.run(["sh", "-ec", line.replace("cc ", f"cc -L{prefix.libdir} ", 1)], cwd=tmp_path, check=True,
+    more = " ".join([f"-L{prefix.libdir}", *prefix.sanitizer_flags()])
+    subprocess.run(["sh", "-ec", line.replace("cc ", f"cc {more} ", 1)], cwd=tmp_path, check=True,
                    env={**__import__("os").environ, "PKG_CONFIG_PATH": str(prefix.libdir / "pkgconfig")})
     needed = subprocess.run(["readelf", "-d", tmp_path / "program"], check=True, capture_output=True, text=True)
     assert "libsluice" not in needed.stdout

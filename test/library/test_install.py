@@ -28,6 +28,8 @@ def test_everything_is_there(prefix):
                  prefix.libdir / "libsluice.so", prefix.libdir / "libsluice.a",
                  prefix.libdir / "pkgconfig/sluice.pc", prefix.path / "include/sluice/sluice.h"):
         assert path.exists(), path
+        if path.name in ("sluice", "sluice-keeper", "libsluice.so", "libsluice.a"):
+            assert (b"__asan_init" in path.read_bytes()) == ("address" in prefix.sanitizers), path
     assert (prefix.bin / "runner").resolve() == (prefix.bin / "sluice").resolve()
     assert not any(path.name.startswith("libsluice-") for path in prefix.libdir.iterdir())
 
@@ -57,8 +59,9 @@ def test_the_static_library_has_no_other_global_symbol(prefix):
 def test_the_static_library_lacks_nothing_of_its_own(prefix):
     """What is not defined comes from libc and the libraries that pkg-config names."""
     known = set()
+    runtimes = {"address": "libasan.so", "undefined": "libubsan.so", "thread": "libtsan.so"}
     for library in ("libyaml.so", "liblua5.4.so", "libuv.so", "libnettle.so", "libc.so.6", "libm.so.6",
-                    "libgcc_s.so.1"):
+                    "libgcc_s.so.1", *[runtimes[name] for name in prefix.sanitizers]):
         path = subprocess.run(["cc", f"-print-file-name={library}"], check=True, capture_output=True,
                               text=True).stdout.strip()
         known |= {line.split()[-1].split("@")[0] for line in symbols("-D", "--defined-only", path)}
@@ -72,8 +75,7 @@ def test_the_static_library_lacks_nothing_of_its_own(prefix):
 @pytest.mark.parametrize("source, compiler, flags", [("host.c", "cc", C99), ("host.c", "clang", C99),
                                                      ("host.cc", "c++", CXX17), ("host.cc", "clang++", CXX17)])
 def test_a_program_compiles_by_pkg_config_and_runs(prefix, run, tmp_path, source, compiler, flags, static):
-    if not shutil.which(compiler):
-        pytest.skip(f"needs {compiler}")
+    prefix.need(compiler)
     # Where the keeper is found from the program: only the library knows where it lies otherwise.
     folder = tmp_path / "usr/bin" if static else tmp_path
     folder.mkdir(parents=True, exist_ok=True)
