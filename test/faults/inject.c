@@ -14,7 +14,8 @@
  * and, at the end, `exit STATUS MILLISECONDS` and `tree MILLISECONDS`. The exit status is that of
  * the program; 124 when it took longer than the limit, 125 when something that it started did,
  * counted from its end: then all of it is killed. A moment after its end nothing fails any more, as
- * after a repair. What the dynamic loader does before main() is not counted.
+ * after a repair. What the dynamic loader does before main() is not counted, nor what the runtime
+ *of a sanitizer asks for itself: that is no call of the program.
  *
  * seccomp_unotify(2), seccomp(2), pidfd_getfd(2); linux/seccomp.h. */
 #include <elf.h>
@@ -42,6 +43,8 @@
 #include <unistd.h>
 
 #define PROCESSES_MAX 4096
+#define IMAGES_MAX    64
+#define RUNTIMES_MAX  4
 #define SHORT_MAX     65536
 #define MENDED_MS     300 /* after its end: then nothing fails any more */
 #define OVER_LIMIT    124
@@ -190,16 +193,27 @@ struct wish {
 	int limit_s;
 };
 
+/* A program as it lies in memory: of a process and its forks, until one of them executes another.
+ */
+struct image {
+	uint64_t place[3]; /* its entry, its random bytes, its vdso: the kernel puts no two alike */
+	bool is_loaded;    /* its loader is through: before that nothing counts */
+	struct {
+		uint64_t from, to;
+	} runtimes[RUNTIMES_MAX]; /* the code of sanitizers */
+	size_t runtimes_count;
+};
+
 /* What has been seen. */
 struct world {
 	struct wish wish;
 	int notify_fd;
 	pid_t engine;
-	bool is_counting; /* the loader of the engine is through */
-	bool is_static_known;
 	unsigned long counts[ROLES][CALLS];
 	pid_t processes[PROCESSES_MAX];
 	size_t processes_count;
+	struct image images[IMAGES_MAX]; /* the oldest gives way */
+	size_t images_count;
 	struct timespec begun;
 	long ended_ms; /* 0: the program runs */
 };
@@ -329,35 +343,102 @@ static enum role role_of(pid_t pid)
 	return strcmp(name, "sluice") == 0 ? ENGINE : OTHER;
 }
 
-/* Has it an interpreter? The vector of the kernel says where that is. */
-static bool is_static(pid_t pid)
+static FILE *proc_open(pid_t pid, const char *name)
 {
-	Elf64_auxv_t entry;
 	char path[64];
-	bool answer = false;
-	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/auxv", (int)pid);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	while (fread(&entry, sizeof(entry), 1, file) == 1) {
-		if (entry.a_type == AT_BASE)
-			answer = entry.a_un.a_val == 0;
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	return fopen(path, "re");
+}
+
+/* Where the kernel has put what it executes, and whether that has an interpreter. */
+static bool image_look(struct image *ret_image, pid_t pid)
+{
+	struct image image = {.is_loaded = true};
+	FILE *file = proc_open(pid, "auxv");
+	Elf64_auxv_t entry;
+
+	while (file && fread(&entry, sizeof(entry), 1, file) == 1) {
+		if (entry.a_type == AT_ENTRY)
+			image.place[0] = entry.a_un.a_val;
+		else if (entry.a_type == AT_RANDOM)
+			image.place[1] = entry.a_un.a_val;
+		else if (entry.a_type == AT_SYSINFO_EHDR)
+			image.place[2] = entry.a_un.a_val;
+		else if (entry.a_type == AT_BASE)
+			image.is_loaded = entry.a_un.a_val == 0;
 	}
-	fclose(file);
-	return answer;
+	if (file)
+		fclose(file);
+	*ret_image = image;
+	return image.place[0] != 0;
+}
+
+/* That of the process; NULL when it is gone. */
+static struct image *image_of(struct world *world, pid_t pid)
+{
+	struct image image;
+	size_t most = world->images_count < IMAGES_MAX ? world->images_count : IMAGES_MAX;
+
+	if (!image_look(&image, pid))
+		return NULL;
+	for (size_t i = 0; i < most; i++) {
+		if (memcmp(world->images[i].place, image.place, sizeof(image.place)) == 0)
+			return &world->images[i];
+	}
+	most = world->images_count++ % IMAGES_MAX;
+	world->images[most] = image;
+	return &world->images[most];
+}
+
+static bool is_runtime(const char *path)
+{
+	static const char *const names[] = {"/libasan.so", "/libubsan.so", "/liblsan.so",
+					    "/libtsan.so"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strstr(path, names[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Its loader is through, so all that it needs is in its place. */
+static void image_loaded(struct image *image, pid_t pid)
+{
+	FILE *file = proc_open(pid, "maps");
+	char line[PATH_MAX + 128], rights[8];
+	unsigned long from, to;
+
+	image->is_loaded = true;
+	while (file && image->runtimes_count < RUNTIMES_MAX && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) == 3 && rights[2] == 'x' &&
+		    is_runtime(line)) {
+			image->runtimes[image->runtimes_count].from = from;
+			image->runtimes[image->runtimes_count++].to = to;
+		}
+	}
+	if (file)
+		fclose(file);
+}
+
+/* Does the runtime of a sanitizer make this call, and not the program by way of libc? */
+static bool is_of_runtime(const struct image *image, uint64_t instruction)
+{
+	for (size_t i = 0; i < image->runtimes_count; i++) {
+		if (instruction >= image->runtimes[i].from && instruction <= image->runtimes[i].to)
+			return true;
+	}
+	return false;
 }
 
 /* The process of a thread: what pidfd_open(2) wants. */
 static pid_t process_of(pid_t thread)
 {
-	char path[64], line[256];
+	FILE *file = proc_open(thread, "status");
+	char line[256];
 	int pid = thread;
-	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)thread);
-	file = fopen(path, "re");
 	while (file && fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "Tgid: %d", &pid) == 1)
 			break;
@@ -472,20 +553,19 @@ static void answer(struct world *world, const struct seccomp_notif *request,
 	enum role role = role_of((pid_t)request->pid);
 	char path[2 * PATH_MAX] = "";
 	const char *what = "seen";
+	struct image *image;
 	unsigned long n;
 
 	ret_response->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	process_note(world, (pid_t)request->pid);
 	if (role == OTHER)
 		return;
-	if (!world->is_static_known && role == ENGINE) {
-		world->is_static_known = true;
-		world->is_counting = is_static((pid_t)request->pid);
-	}
-	if (!call || !world->is_counting) {
-		world->is_counting |= role == ENGINE && !call;
+	image = image_of(world, (pid_t)request->pid);
+	if (image && !image->is_loaded && !call)
+		image_loaded(image, (pid_t)request->pid);
+	if (!call || !image || !image->is_loaded ||
+	    is_of_runtime(image, request->data.instruction_pointer))
 		return;
-	}
 	if (wish->role != OTHER && wish->role != role)
 		return;
 	if (wish->record || wish->below)

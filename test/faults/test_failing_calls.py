@@ -48,6 +48,19 @@ def test_the_recorded_run_makes_the_calls_that_matter(calls):
     assert not missing
 
 
+def test_no_call_of_a_loader_or_of_a_runtime_of_sanitizers_is_counted(tmp_path, sluice_program):
+    """They would hide those of the program behind thousands: they read /proc/self/maps, and map memory page by page."""
+    if why_not():
+        pytest.skip(why_not())
+    world = FaultWorld(tmp_path / "w", sluice_program)
+    _, seen = world.run_with()
+    world.close()
+    for role in ("engine", "keeper"):
+        mine = [one for one in seen if one.role == role]
+        assert len([one for one in mine if one.call == "mmap"]) < 20
+        assert not [one for one in mine if one.path.endswith(("/maps", "/ld.so.cache")) or ".so." in one.path]
+
+
 # Named ones: what S11.3, S12 and S13 say of the most important places.
 @pytest.mark.sweep(3)
 @pytest.mark.parametrize("fault, code, words", [
