@@ -6,7 +6,7 @@ Two thirds of the time: every call of engine and keeper x every error x every nu
 every place that allocates, in runs, resumes, keepers and commands that read. In an order that the seed gives,
 until the time is over or each was tried once. Prints one line of JSON at its end; exit 1 when something failed.
 Failing calls are kept in build/campaign/faults.txt, one a line, for --only. With SLUICE_BIN and SLUICE_BUILD of a
-build with sanitizers, leaks of the engine are found, too."""
+build with sanitizers, what these find in engine and keeper is a failure, leaks too."""
 import collections
 import random
 import re
@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import fault_table  # noqa: E402
 import memory_world  # noqa: E402
-from fault_world import Fault, all_faults, fail_once, record_run, why_not  # noqa: E402
+from fault_world import Fault, all_faults, fail_once, install_observed, record_run, why_not  # noqa: E402
 from support.family import Closing, options  # noqa: E402
-from support.sluice import ROOT, install  # noqa: E402
+from support.sluice import ROOT  # noqa: E402
 
 KEPT = ROOT / "build/campaign/faults.txt"
 
@@ -101,7 +101,7 @@ def main():
     if why:
         return closing.tell(0, [], skipped=why)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        program = args.program or install(Path(folder) / "bin")
+        program = args.program or install_observed(Path(folder) / "bin")
         figures, failures = collections.Counter(), []
         if args.part != "memory":
             share = 1 if args.part else 2 / 3

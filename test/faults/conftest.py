@@ -2,4 +2,13 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from fault_world import install_observed  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def sluice_program(tmp_path_factory):
+    return install_observed(tmp_path_factory.mktemp("bin"))

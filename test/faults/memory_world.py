@@ -16,8 +16,9 @@ from support.checker import Damage, is_kept
 from support.kills import copy_of, keeper_under
 from support.sluice import ROOT, Result, keeper, until
 
-from fault_world import FaultWorld
+from fault_world import FINDING, FaultWorld, keeper_words
 
+LATE = ":verify_asan_link_order=0"  # so that something stands before the allocator of a sanitizer
 WAITS_S = 3  # for a run of a tenth of a second
 BUILD = Path(os.environ.get("SLUICE_BUILD", ROOT / "build"))
 
@@ -46,9 +47,8 @@ class Short(collections.namedtuple("Short", "verb nth for_ever")):
 
 
 def preload():
-    """Before the allocator of a sanitizer, too."""
     options = os.environ.get("ASAN_OPTIONS", "detect_leaks=1")
-    return {"LD_PRELOAD": str(library()), "ASAN_OPTIONS": options + ":verify_asan_link_order=0"}
+    return {"LD_PRELOAD": str(library()), "ASAN_OPTIONS": options + LATE}
 
 
 def places(world, words):
@@ -81,7 +81,7 @@ def check_words(result, allowed=(0, 10), has_loop=False):
     table of descriptors: without a word, and as if it had been killed."""
     if has_loop and result.code == -signal.SIGABRT and not result.stderr.strip():
         return
-    if result.code not in allowed or "internal error" in result.stderr or "Sanitizer" in result.stderr:
+    if result.code not in allowed or "internal error" in result.stderr or FINDING.search(result.stderr):
         raise Damage(f"exit {result.code}: {result.stderr[-3000:]}")
     if result.code and not result.stderr.strip():
         raise Damage(f"exit {result.code}, and not a word")
@@ -158,7 +158,7 @@ def resume_short(folder, half, short):
 
 def keeper_program(folder, words):
     """An installation whose keeper is a dynamic one, with these variables in its environment."""
-    program = keeper_under(folder, f"env LD_PRELOAD={library()} ASAN_OPTIONS=verify_asan_link_order=0 {words}")
+    program = keeper_under(folder, f"{keeper_words(folder, LATE)} LD_PRELOAD={library()} {words}")
     dynamic = BUILD / "test/faults/keeper-dynamic"
     shutil.copy2(dynamic if dynamic.is_file() else keeper(), folder / "real-keeper")
     return program
@@ -184,7 +184,8 @@ def keeper_short(folder, short):
         engine = world.start("run", world.file, "--run-id", world.id)
         with contextlib.suppress(subprocess.TimeoutExpired):
             engine.wait(WAITS_S)
-        (folder / "bin/sluice-keeper").write_text(f"#!/bin/sh\nexec {folder}/bin/real-keeper \"$@\"\n")
+        (folder / "bin/sluice-keeper").write_text(
+            f"#!/bin/sh\nexec {keeper_words(folder / 'bin')} {folder}/bin/real-keeper \"$@\"\n")
         if engine.poll() is None and short.for_ever:
             for pid in world.keepers():
                 os.kill(pid, signal.SIGKILL)
