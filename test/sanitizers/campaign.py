@@ -1,8 +1,7 @@
-"""The black-box tests on programs built with sanitizers, in three parts: `memory`, under AddressSanitizer and
-UndefinedBehaviorSanitizer; `undefined`, under the second alone, for the tests that let calls of the program fail, which
-the first does not live through; `threads`, what uses threads under ThreadSanitizer.
+"""The black-box tests on programs built with sanitizers, in two parts: `memory`, all of them under AddressSanitizer and
+UndefinedBehaviorSanitizer; `threads`, what uses threads under ThreadSanitizer.
 
-usage: campaign.py [--minutes M] [--seed S] [--share] [--only memory|undefined|threads] [--jobs N]
+usage: campaign.py [--minutes M] [--seed S] [--share] [--only memory|threads] [--jobs N]
 
 `--share`: the part of `memory` that script/test has time for (two and a half minutes at most), and one pass of the
 threads. Else all black-box tests, those that are marked slow behind the others, files in an order that the seed gives, and
@@ -30,20 +29,15 @@ OPTIONS = {
     "TSAN_OPTIONS": "halt_on_error=1:exitcode=66:second_deadlock_stack=1:suppressions="
                     + str(ROOT / "test/sanitizers/threads.supp"),
 }
-BUILDS = {"memory": ("build/asan", "address,undefined"), "undefined": ("build/ubsan", "undefined"),
-          "threads": ("build/tsan", "thread")}
+BUILDS = {"memory": ("build/asan", "address,undefined"), "threads": ("build/tsan", "thread")}
 
 # What reads foreign bytes, and what is wrong in every way.
 SHARE = ["test/cli/test_torn_notes.py", "test/cli/test_bad_input.py", "test/cli/test_wrong_words.py",
          "test/engine/test_s5_gates.py"]
 SHARE_SECONDS = 150
-# Not test/library: only the program and its own archive are built with sanitizers; its functions have unit tests.
-FOLDERS = {
-    "memory": ["cli", "engine", "security", "surgery", "conform", "crash", "process", "power", "golden", "docs",
-               "examples"],
-    "undefined": ["faults"],
-}
-TIMES = {"memory": 0.7, "undefined": 0.15}  # the rest of the time is that of the threads
+FOLDERS = ["cli", "engine", "library", "security", "surgery", "conform", "crash", "faults", "process", "power", "golden",
+           "docs", "examples"]
+MEMORY_SHARE = 0.85  # the rest of the time is that of the threads
 # src/exec/call and src/sys/worker carry functions out; src/api/run_host and the handle are shared by threads.
 THREADS = ["call", "kind", "host", "executor", "conform", "outside"]
 
@@ -81,17 +75,17 @@ def outcomes(path):
     return len(cases), bad
 
 
-def files_of(which, seed):
-    files = sorted(str(path.relative_to(ROOT)) for folder in FOLDERS[which]
+def files_in_turn(seed):
+    files = sorted(str(path.relative_to(ROOT)) for folder in FOLDERS
                    for path in (ROOT / "test" / folder).glob("test_*.py"))
     random.Random(seed).shuffle(files)
     return files
 
 
-def black_box(args, which, marks, files, seconds):
+def black_box(args, marks, files, seconds):
     """(cases, failures) of the tests with these marks."""
-    folder = ROOT / BUILDS[which][0]
-    name = f"sanitizers-{which}-{marks.replace(' ', '-')}"
+    folder = ROOT / BUILDS["memory"][0]
+    name = f"sanitizers-memory-{marks.replace(' ', '-')}"
     log, results = KEEP / f"{name}.log", KEEP / f"{name}.xml"
     results.unlink(missing_ok=True)
     env = {**os.environ, **OPTIONS, "SLUICE_BIN": str(folder / "src/cli/sluice"), "SLUICE_BUILD": str(folder),
@@ -111,16 +105,16 @@ def black_box(args, which, marks, files, seconds):
     return cases, bad
 
 
-def programs(args, which, seconds):
+def programs(args, seconds):
     """(cases, failures)"""
     if args.share:
-        return black_box(args, which, "not slow", SHARE, SHARE_SECONDS)
-    files, until = files_of(which, args.seed), time.monotonic() + seconds
+        return black_box(args, "not slow", SHARE, SHARE_SECONDS)
+    files, until = files_in_turn(args.seed), time.monotonic() + seconds
     cases, bad = 0, []
     for marks in ("not slow", "slow"):
         left = until - time.monotonic()
         if left > 1:
-            more, failures = black_box(args, which, marks, files, left)
+            more, failures = black_box(args, marks, files, left)
             cases, bad = cases + more, bad + failures
     return cases, bad
 
@@ -151,7 +145,7 @@ def main():
     until = closing.until(args.minutes)
     cases, failures, figures = 0, [], {}
     for which in BUILDS:
-        if args.only not in (None, which) or (args.share and which == "undefined"):
+        if args.only not in (None, which):
             continue
         why = build(which)
         if why:
@@ -161,8 +155,8 @@ def main():
         if which == "threads":
             count, bad = threads(args, until)
         else:
-            share = args.minutes * 60 * (1 if args.only else TIMES[which])
-            count, bad = programs(args, which, max(60, min(share, until - time.monotonic())))
+            share = args.minutes * 60 * (1 if args.only else MEMORY_SHARE)
+            count, bad = programs(args, max(60, min(share, until - time.monotonic())))
         cases += count
         failures += bad
         figures[which] = count
