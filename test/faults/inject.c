@@ -15,7 +15,7 @@
  * the program; 124 when it took longer than the limit, 125 when something that it started did,
  * counted from its end: then all of it is killed. A moment after its end nothing fails any more, as
  * after a repair. What the dynamic loader does before main() is not counted, nor what the runtime
- *of a sanitizer asks for itself: that is no call of the program.
+ * of a sanitizer asks for itself: that is no call of the program.
  *
  * seccomp_unotify(2), seccomp(2), pidfd_getfd(2); linux/seccomp.h. */
 #include <elf.h>
