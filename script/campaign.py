@@ -128,35 +128,62 @@ def seeds(numbers):
     return ", ".join(map(str, numbers)) if len(numbers) <= 4 else f"{numbers[0]} and {len(numbers) - 1} more"
 
 
-def table(lines):
-    """A row for each family and commit, the newest last, and their sum. What was skipped is no row."""
+class Row:
+    """Of the table: what a family did at one commit."""
+
+    FORM = re.compile(r"^\| (\S+) \| `(\S+)` \| (.*) \| ([\d,]+) \| ([\d,]+) \| ([\d.]+) \|$", re.M)
+
+    def __init__(self, seeds_text="", cases=0, failures=0, minutes=0.0):
+        self.numbers, self.seeds_text = [], seeds_text
+        self.cases, self.failures, self.minutes = cases, failures, minutes
+
+    def add(self, seed, cases, failures, seconds):
+        self.numbers.append(seed)
+        self.seeds_text = seeds(self.numbers)
+        self.cases, self.failures, self.minutes = self.cases + cases, self.failures + failures, self.minutes + seconds / 60
+
+    def cells(self):
+        return f"{self.cases:,} | {self.failures:,} | {self.minutes:.1f} |"
+
+
+def rows_of_document(block):
+    """{(family, commit): row}, in the order of the table."""
+    return {(family, head): Row(seeds_text, int(cases.replace(",", "")), int(failures.replace(",", "")), float(minutes))
+            for family, head, seeds_text, cases, failures, minutes in Row.FORM.findall(block)}
+
+
+def rows_of_results(lines):
+    """The same. What was skipped is no row."""
     rows = {}
     for family, head, seed, cases, failures, seconds, skipped in lines:
-        if skipped and not cases:
-            continue
-        row = rows.setdefault((family, head), {"seeds": [], "cases": 0, "failures": 0, "seconds": 0})
-        row["seeds"].append(seed)
-        for key, value in (("cases", cases), ("failures", failures), ("seconds", seconds)):
-            row[key] += value
+        if cases or not skipped:
+            rows.setdefault((family, head), Row()).add(seed, cases, failures, seconds)
+    return rows
+
+
+def table(rows):
+    """A row for each family and commit, the newest last, and their sum."""
     text = ["| Family | Commit | Seeds | Cases | Failures | Minutes |", "|---|---|---|---|---|---|"]
     for (family, head), row in sorted(rows.items(), key=lambda item: item[0][0]):
-        text.append(f"| {family} | `{head}` | {seeds(row['seeds'])} | {row['cases']:,} | {row['failures']:,} | "
-                    f"{row['seconds'] / 60:.1f} |")
-    total = {key: sum(row[key] for row in rows.values()) for key in ("cases", "failures", "seconds")}
-    text.append(f"| all | | | {total['cases']:,} | {total['failures']:,} | {total['seconds'] / 60:.1f} |")
-    return "\n".join(text) + "\n" if rows else ""
+        text.append(f"| {family} | `{head}` | {row.seeds_text} | {row.cells()}")
+    total = Row("", *(sum(getattr(row, name) for row in rows.values()) for name in ("cases", "failures", "minutes")))
+    text.append(f"| all | | | {total.cells()}")
+    return "\n".join(text) + "\n"
 
 
 def update():
+    """Rows of this tree's campaigns replace those of the same family and commit; the others are of other trees, and stay."""
     whole = DOCUMENT.read_text(encoding="utf-8")
     if whole.count(BEGIN) != 1 or whole.count(END) != 1 or whole.index(BEGIN) > whole.index(END):
         sys.exit(f"{DOCUMENT}: needs {BEGIN} and, below it, {END}, once each")
-    text = table(read_results())
-    if not text:
+    before, rest = whole.split(BEGIN)
+    block, after = rest.split(END)
+    mine = rows_of_results(read_results())
+    if not mine:
         sys.exit(f"{RESULTS}: no figures yet: run a campaign first")
-    block = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.S)
-    DOCUMENT.write_text(block.sub(lambda _: f"{BEGIN}\n{text}{END}", whole), encoding="utf-8")
-    print(f"{DOCUMENT.relative_to(ROOT)}: {text.count(chr(10)) - 2} rows")
+    rows = {**rows_of_document(block), **mine}
+    DOCUMENT.write_text(f"{before}{BEGIN}\n{table(rows)}{END}{after}", encoding="utf-8")
+    print(f"{DOCUMENT.relative_to(ROOT)}: {len(rows)} rows")
 
 
 # ------------------------------------------------------------------------------------ all of them

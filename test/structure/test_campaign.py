@@ -109,6 +109,17 @@ def test_the_document_has_the_sums_of_all_campaigns(tree):
     assert "| x | `?` | 1 and 7 more | 56 | 0 | 8.0 |" in tree.document.read_text()
 
 
+def test_rows_of_other_trees_stay_in_the_document(tree):
+    tree.family("x", SAYS)
+    other = "| w | `1a2b3c4d5` | 1 and 7 more | 1,056 | 2 | 8.5 |\n| x | `1a2b3c4d5` | 4 | 3 | 0 | 0.5 |\n"
+    tree.document.write_text(DOCUMENT.replace("old\n", other))
+    for times in (1, 2):
+        tree(1, "x", "--seed", 1, "--update")
+        assert tree.document.read_text() == DOCUMENT.replace(
+            "old\n", "| Family | Commit | Seeds | Cases | Failures | Minutes |\n|---|---|---|---|---|---|\n" + other
+            + f"| x | `?` | 1 | {7 * times} | 0 | {times}.0 |\n| all | | | {1059 + 7 * times:,} | 2 | {9 + times}.0 |\n")
+
+
 def test_a_document_without_the_place_and_damaged_figures_are_refused(tree):
     tree.family("x", SAYS)
     assert "no figures yet" in tree("--update", code=1)
