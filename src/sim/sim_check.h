@@ -36,9 +36,13 @@ void sim_check_follow(struct sim_check *check, const struct sim_check *earlier);
 /* How many successes were taken, by the log. */
 uint64_t sim_check_taken(const struct sim_check *check);
 
+/* An engine hands an attempt over to a keeper; and the turn in which it does so is over, and what
+ * it has found out by then is in the log. */
+void sim_check_hand_over(struct sim_check *check, uint32_t step, uint32_t attempt);
+void sim_check_tick(struct sim_check *check);
 /* A process is about to be made for an attempt: its intent must be durable, it must not have run
- * before, nothing of the step may be alive, no failed gate may stand above it (S1.2, S1.4,
- * S8.2). */
+ * before, nothing of the step may be alive, no failed gate may stand above it (S1.2, S1.4, S8.2),
+ * unless that failed while what an engine had handed over was on its way. */
 void sim_check_exec(struct sim_check *check, uint32_t step, uint32_t attempt, bool is_alive_beside);
 /* The same for an attempt to undo a step; `is_alive_beside`: anything of the run lives (S10.2,
  * S10.5).

@@ -74,6 +74,9 @@ struct ack {
 	uint64_t hash;
 };
 
+/* HANDED_WELL: when the turn was over in which an engine did it, no failed gate stood above. */
+enum handed { HANDED_NOT, HANDED_NOW, HANDED_WELL };
+
 struct sim_check {
 	const struct sim_plan *plan;
 	const struct sim_disk *disk;
@@ -82,6 +85,8 @@ struct sim_check {
 	struct facts facts;
 	uint8_t executed[SIM_STEPS_MAX][ATTEMPTS_MAX];
 	uint8_t undone[SIM_STEPS_MAX][ATTEMPTS_MAX]; /* compensations that were executed */
+	uint8_t handed[SIM_STEPS_MAX][ATTEMPTS_MAX]; /* enum handed */
+	bool is_handing;                             /* one of them is HANDED_NOW */
 	uint64_t execs;
 	uint64_t undos;
 	struct ack *acks;

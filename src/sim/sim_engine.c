@@ -17,46 +17,66 @@ bool sim_run_has_failed(const struct sim_run *run)
 
 /* ------------------------------------------------------------- the executor, as exec/command.c */
 
+/* What one engine hands over by. */
+struct hands {
+	struct sim_run *run;
+	struct keeper_client *client;
+};
+
+static struct keeper_client *client_of(void *self)
+{
+	const struct hands *hands = self;
+
+	return hands->client;
+}
+
 static void exec_warm_up(void *self)
 {
-	client_warm_up(self);
+	client_warm_up(client_of(self));
 }
 
 static enum err_code exec_start(void *self, const struct exec_start *start, struct err *err)
 {
-	return client_start(self, start, err);
+	const struct hands *hands = self;
+	const struct sim_world *world = &hands->run->world;
+
+	if (start->token.role == EXEC_ROLE_RUN && !world->engine.is_dead)
+		sim_check_hand_over(world->check, sim_plan_find(world->plan, start->token.path),
+				    start->token.attempt);
+	return client_start(hands->client, start, err);
 }
 
 static enum err_code exec_cancel(void *self, const struct exec_token *token, bool now,
 				 struct err *err)
 {
-	return client_cancel(self, token, now, err);
+	return client_cancel(client_of(self), token, now, err);
 }
 
 static enum err_code exec_recover(void *self, const struct exec_token *tokens,
 				  const bool *same_boot, size_t count, struct err *err)
 {
-	return client_recover(self, tokens, same_boot, count, err);
+	return client_recover(client_of(self), tokens, same_boot, count, err);
 }
 
 static bool exec_next(void *self, struct exec_report *ret_report)
 {
-	return client_next(self, ret_report);
+	return client_next(client_of(self), ret_report);
 }
 
 static int exec_fd(void *self)
 {
-	return client_fd(self);
+	return client_fd(client_of(self));
 }
 
 static enum err_code exec_pump(void *self, struct err *err)
 {
-	return client_pump(self, err);
+	return client_pump(client_of(self), err);
 }
 
 static void exec_close(void *self)
 {
-	client_free(self);
+	client_free(client_of(self));
+	mem_free(self);
 }
 
 static const struct exec_ops exec_ops = {
@@ -75,15 +95,18 @@ static enum err_code open_exec(void *arg, const struct rundir *dir, uint64_t epo
 			       struct exec *ret_exec, struct err *err)
 {
 	struct sim_run *run = arg;
-	struct keeper_client *client;
+	AUTO(mem_drop) struct hands *hands = mem_new(1, sizeof(*hands));
 	struct keeper_link link;
 
+	if (!hands)
+		return mem_err(err);
+	hands->run = run;
 	sim_check_hello(run->world.check, epoch);
 	if (sim_link_open(&run->world, &run->world.engine, rundir_fd(dir), &run->link, &link,
 			  err) != ERR_OK ||
-	    client_new(link, rundir_id(dir), epoch, &client, err) != ERR_OK)
+	    client_new(link, rundir_id(dir), epoch, &hands->client, err) != ERR_OK)
 		return err->code;
-	*ret_exec = (struct exec){&exec_ops, client};
+	*ret_exec = (struct exec){&exec_ops, TAKE(hands, NULL)};
 	return ERR_OK;
 }
 
@@ -508,6 +531,8 @@ static void tick(struct sim_run *run)
 		sim_check_fail(world->check, "busy",
 			       "the engine ticks and ticks, and no time passes");
 	code = engine_tick(run->engine, &err);
+	if (!world->engine.is_dead)
+		sim_check_tick(world->check);
 	if (world->engine.is_dead)
 		die(run);
 	else if (code != ERR_OK)

@@ -8,10 +8,13 @@ import pytest
 from pipelines import FAILING, GOOD
 from test_history import DATABASE, go, rows
 
+from support.sluice import has_sanitizers
+
 BUILD = pathlib.Path(os.environ.get("SLUICE_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
 LIBRARY = BUILD / "src" / "api" / "libsluice.so.0"
 
-pytestmark = pytest.mark.skipif(not LIBRARY.exists(), reason="the library is not built with sanitizers")
+pytestmark = pytest.mark.skipif(not LIBRARY.exists() or has_sanitizers(LIBRARY),
+                                reason="an interpreter cannot load a library with sanitizers")
 
 
 class Time(ctypes.Structure):
