@@ -221,6 +221,17 @@ static enum err_code start_call(struct engine *engine, uint32_t step, struct err
 	return end_own(engine, step, is_open ? NULL : &own, err);
 }
 
+/* Its step.started was written, and then, before it was handed over, its run began to stop or to
+ * fail: nothing begins after that (S1.4, S7.5). */
+static enum err_code end_unbegun(struct engine *engine, uint32_t step, struct err *err)
+{
+	if (end_own(engine, step, NULL, err) != ERR_OK)
+		return err->code;
+	engine->done[engine->done_count - 1].is_ok = false;
+	engine->done[engine->done_count - 1].is_cancelled = true;
+	return ERR_OK;
+}
+
 enum err_code attempts_start(struct engine *engine, uint32_t step, struct err *err)
 {
 	struct err own = ERR_INIT;
@@ -230,6 +241,8 @@ enum err_code attempts_start(struct engine *engine, uint32_t step, struct err *e
 		return ERR_OK;
 	if (engine->fold.model->steps[step].kind == STEP_KIND_NOOP)
 		return end_own(engine, step, NULL, err);
+	if (run_starts_nothing(&engine->fold.state))
+		return end_unbegun(engine, step, err);
 	if (engine->ports.is_dry)
 		return mocked_is_step(engine, step) ? start_mocked(engine, step, err)
 						    : start_call(engine, step, err);
@@ -344,8 +357,8 @@ static enum err_code act_on(struct engine *engine, uint32_t step, enum attempt_a
 	case ATTEMPT_DO_NOTHING:
 	case ATTEMPT_DO_CANCEL:
 		return ERR_OK;
-	case ATTEMPT_DO_START:
-		return attempts_start(engine, step, err);
+	case ATTEMPT_DO_START: /* like any other: behind what this turn finds out and writes */
+		return engine_add_effect(engine, (struct effect){EFFECT_START, step}, err);
 	case ATTEMPT_DO_END:
 		return tell_ended(engine, step, report, err);
 	case ATTEMPT_DO_END_CANCELLED:
@@ -384,10 +397,6 @@ static enum err_code hear(struct engine *engine, const struct exec_report *repor
 	was_intended = engine->attempts[step] == ATTEMPT_INTENDED;
 	if (move(engine, step, event_of[report->kind], &act, err) != ERR_OK)
 		return err->code;
-	if (act == ATTEMPT_DO_START && run_starts_nothing(&engine->fold.state)) {
-		engine->attempts[step] = ATTEMPT_NONE;
-		act = ATTEMPT_DO_END_CANCELLED;
-	}
 	if (act_on(engine, step, act, report, err) != ERR_OK)
 		return err->code;
 	/* Found running by an engine that took a stop over (S1.5): only now it can be told of
@@ -406,6 +415,8 @@ static enum err_code hear_own(struct engine *engine, const struct own_end *end, 
 		return ERR_OK;
 	if (move(engine, end->step, ATTEMPT_EV_ENDED, &act, err) != ERR_OK)
 		return err->code;
+	if (end->is_cancelled)
+		return tell_cancelled(engine, end->step, err);
 	if (end->is_ok && engine->ports.is_dry) {
 		if (mocked_result(engine, end->step, &result, err) != ERR_OK)
 			return err->code;

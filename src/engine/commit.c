@@ -5,10 +5,8 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 
-static enum err_code add_effect(struct engine *engine, const struct event *event, struct err *err)
+enum err_code engine_add_effect(struct engine *engine, struct effect effect, struct err *err)
 {
-	const struct run_state *run = &engine->fold.state;
-	struct effect effect = {effect_of(run, event), run->last_step};
 	void *list = engine->effects;
 
 	if (effect.kind == EFFECT_NONE)
@@ -19,6 +17,14 @@ static enum err_code add_effect(struct engine *engine, const struct event *event
 	engine->effects = list;
 	engine->effects[engine->effects_count++] = effect;
 	return ERR_OK;
+}
+
+static enum err_code add_effect(struct engine *engine, const struct event *event, struct err *err)
+{
+	const struct run_state *run = &engine->fold.state;
+
+	return engine_add_effect(engine, (struct effect){effect_of(run, event), run->last_step},
+				 err);
 }
 
 /* The log has a reference, the fold has the value. */

@@ -66,7 +66,8 @@ struct cached; /* a success of an earlier run */
 struct own_end {
 	uint32_t step;
 	bool is_ok;
-	struct err err;              /* not ok: why */
+	bool is_cancelled;           /* not ok: it never began */
+	struct err err;              /* not ok, nor cancelled: why */
 	const struct cached *cached; /* an earlier success; NULL = none */
 };
 
@@ -138,6 +139,9 @@ MUST_CHECK enum err_code engine_record(struct engine *engine, struct event *even
 MUST_CHECK enum err_code engine_feed(struct engine *engine, const struct input *input,
 				     struct err *err);
 MUST_CHECK enum err_code engine_commit(struct engine *engine, struct err *err);
+/* Something to be done once what this turn finds out is durable. MEMORY. */
+MUST_CHECK enum err_code engine_add_effect(struct engine *engine, struct effect effect,
+					   struct err *err);
 MUST_CHECK enum err_code engine_sync_due(struct engine *engine, struct err *err);
 
 /* change.c: another definition for the run (S9.3) */
