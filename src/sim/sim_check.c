@@ -166,7 +166,6 @@ void sim_check_exec(struct sim_check *check, uint32_t step, uint32_t attempt, bo
 {
 	const char *id = check->plan->steps[step].id;
 	const struct fact *fact = &check->facts.steps[step];
-
 	uint32_t gate;
 
 	check->execs++;
