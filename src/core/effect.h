@@ -7,6 +7,7 @@
 enum effect_kind {
 	EFFECT_NONE,
 	EFFECT_START,        /* carry out the attempt that step.started announced */
+	EFFECT_START_AGAIN,  /* of no event: the executor says that it never ran */
 	EFFECT_TIMER,        /* wake at the step's due_ms */
 	EFFECT_STOP_RUNNING, /* apply on_stop to every running step; kill them when is_stop_now */
 	EFFECT_UNDO,         /* carry out the attempt that compensation.started announced */

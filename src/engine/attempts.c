@@ -358,7 +358,7 @@ static enum err_code act_on(struct engine *engine, uint32_t step, enum attempt_a
 	case ATTEMPT_DO_CANCEL:
 		return ERR_OK;
 	case ATTEMPT_DO_START: /* like any other: behind what this turn finds out and writes */
-		return engine_add_effect(engine, (struct effect){EFFECT_START, step}, err);
+		return engine_add_effect(engine, (struct effect){EFFECT_START_AGAIN, step}, err);
 	case ATTEMPT_DO_END:
 		return tell_ended(engine, step, report, err);
 	case ATTEMPT_DO_END_CANCELLED:

@@ -238,9 +238,10 @@ static enum err_code perform(struct engine *engine, const struct effect *effect,
 	case EFFECT_NONE:
 		return ERR_OK;
 	case EFFECT_START:
-		if (engine->attempts[effect->step] != ATTEMPT_INTENDED && /* by an engine before */
-		    attempts_intend(engine, effect->step, err) != ERR_OK)
+		if (attempts_intend(engine, effect->step, err) != ERR_OK)
 			return err->code;
+		return attempts_start(engine, effect->step, err);
+	case EFFECT_START_AGAIN:
 		return attempts_start(engine, effect->step, err);
 	case EFFECT_TIMER:
 		return arm_step_timer(engine, effect->step, err);

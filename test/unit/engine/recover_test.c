@@ -1,12 +1,10 @@
 /* recover_test.c - an engine takes over a run that is on disk, whatever its log ends with: what it
  * answers, when its timers are due, and that a memory or a disk that fails at any moment is told
  * and loses nothing (S7.6, S9, S10, S11.3, S11.4, D21). */
-#include "support/made_run.h"
-#include "support/vfs_fault.h"
+#include "stage.h"
 
 #include "base/mem.h"
 #include "base/timefmt.h"
-#include "engine/engine.h"
 #include "rundir/change.h"
 #include "store/audit.h"
 
@@ -29,12 +27,9 @@ static const char changed[] = HEAD "  last: {run: 'true', needs: [first]}\n";
 static const struct made_birth birth = {.definition = definition, .next = changed};
 
 /* Pieces of logs. */
-#define STARTED(step)  "step.started " step " 0 new_state=running\n"
-#define DONE(step)     STARTED(step) "step.succeeded " step " 0 new_state=succeeded\n"
-#define MOVE(from, to) "run.state_changed previous_state=" from " new_state=" to "\n"
+#define DONE(step) STARTED(step) "step.succeeded " step " 0 new_state=succeeded\n"
 #define COMPLETED(state, outcome) \
 	"run.completed new_state=" state " outcome=" outcome " duration_ms=1\n"
-#define BEGUN         MOVE("created", "preflight_validated") MOVE("preflight_validated", "executing")
 #define ASKED         "step.waiting ask 0 reason=approval until=2026-01-31T14:00:00Z\n"
 #define APPROVED      ASKED "gate.approved ask 0\n" DONE("ask")
 #define FAILURE(step) STARTED(step) "step.failed " step " 0 new_state=failed error_class=unknown\n"
@@ -52,157 +47,11 @@ static const struct made_birth birth = {.definition = definition, .next = change
 	UNDOING "compensation.failed first 0 error_class=unknown delay_ms=5000 boot_ms=60000\n"
 #define UNDONE UNDOING "step.compensated first 0\n" MOVE("failed", "rolled_back")
 
-/* ------------------------------------------------------------------------------------ the stage */
-
-/* A run, and a world for its engine: clocks that stand, an executor that knows of nothing. */
-struct stage {
-	struct made_run made;
-	struct buf log; /* as it was made */
-	struct model *next;
-	struct vfs_fault fault;
-	struct clock clock;
-	int64_t boot_ns, utc_ms;
-	bool lacks; /* the program lacks what compensations need */
-	struct engine_ports ports;
-};
-
-static int64_t stage_boot_ns(void *self)
-{
-	return ((struct stage *)self)->boot_ns;
-}
-
-static int64_t stage_utc_ms(void *self)
-{
-	return ((struct stage *)self)->utc_ms;
-}
-
-static enum err_code exec_start(void *self, const struct exec_start *start, struct err *err)
-{
-	(void)self;
-	(void)start;
-	(void)err;
-	return ERR_OK;
-}
-
-static enum err_code exec_cancel(void *self, const struct exec_token *token, bool now,
-				 struct err *err)
-{
-	(void)self;
-	(void)token;
-	(void)now;
-	(void)err;
-	return ERR_OK;
-}
-
-static enum err_code exec_recover(void *self, const struct exec_token *tokens,
-				  const bool *same_boot, size_t count, struct err *err)
-{
-	AUTO(mem_drop) char *room = mem_new(count, 1);
-
-	(void)self;
-	(void)tokens;
-	(void)same_boot;
-	return room ? ERR_OK : mem_err(err);
-}
-
-static bool exec_next(void *self, struct exec_report *ret_report)
-{
-	(void)self;
-	(void)ret_report;
-	return false;
-}
-
-static int exec_fd(void *self)
-{
-	(void)self;
-	return -1;
-}
-
-static enum err_code exec_pump(void *self, struct err *err)
-{
-	(void)self;
-	(void)err;
-	return ERR_OK;
-}
-
-static void exec_close(void *self)
-{
-	mem_free(self);
-}
-
-static enum err_code open_exec(void *arg, const struct rundir *dir, uint64_t epoch,
-			       struct exec *ret_exec, struct err *err)
-{
-	static const struct exec_ops ops = {
-	    .name = "none",
-	    .start = exec_start,
-	    .cancel = exec_cancel,
-	    .recover = exec_recover,
-	    .next = exec_next,
-	    .fd = exec_fd,
-	    .pump = exec_pump,
-	    .close = exec_close,
-	};
-	void *self = mem_new(1, 1);
-
-	(void)arg;
-	(void)dir;
-	assert_true(epoch > 0);
-	if (!self)
-		return mem_err(err);
-	*ret_exec = (struct exec){&ops, self};
-	return ERR_OK;
-}
-
-static enum err_code accept(void *arg, const struct model *model, uint32_t step, struct err *err)
-{
-	const struct stage *stage = arg;
-
-	(void)model;
-	if (stage->lacks && step == STEP_NONE)
-		return err_set(err, ERR_REFUSED, "nothing here can undo");
-	return ERR_OK;
-}
-
-static void stage_open_as(struct stage *stage, const struct made_birth *how, const char *lines)
-{
-	static const struct clock_ops clock_ops = {"still", stage_boot_ns, stage_utc_ms};
-	static char path[] = "PATH=/bin";
-	static char *const env[] = {path, NULL};
-
-	*stage = (struct stage){.log = BUF_INIT};
-	made_run_open(&stage->made, how);
-	made_run_tell(&stage->made, lines);
-	made_run_release(&stage->made);
-	temp_dir_read(&stage->made.run, LOG_FILE, &stage->log);
-	stage->next = made_run_model(&stage->made.limits, how->next);
-	vfs_fault_init(&stage->fault, &vfs_os);
-	stage->clock = (struct clock){&clock_ops, stage};
-	stage->boot_ns = 61 * NS_PER_S;
-	stage->utc_ms = stage->made.now_ms + 1000;
-	stage->ports = (struct engine_ports){
-	    .vfs = &stage->fault.vfs,
-	    .clock = &stage->clock,
-	    .boot_id = STR(MADE_BOOT),
-	    .open_exec = open_exec,
-	    .accept = accept,
-	    .arg = stage,
-	    .home = stage->made.home.path,
-	    .env = env,
-	    .limits = &stage->made.limits,
-	};
-}
+/* ----------------------------------------------------------------------------------- take-overs */
 
 static void stage_open(struct stage *stage, const char *lines)
 {
 	stage_open_as(stage, &birth, lines);
-}
-
-static void stage_close(struct stage *stage)
-{
-	model_free(stage->next);
-	buf_fini(&stage->log);
-	made_run_close(&stage->made);
 }
 
 /* The log as it was made, and whatever else a scene has. */
@@ -218,54 +67,6 @@ static void stage_restore(struct stage *stage, const char *torn, const char *aud
 		temp_dir_write(&stage->made.run, AUDIT_FILE, audit, strlen(audit));
 	if (file)
 		temp_dir_write(&stage->made.home, "made.csv", file, strlen(file));
-}
-
-/* -------------------------------------------------------------------------------- a take-over */
-
-enum way { RESUME, ROLLBACK, IDLE };
-
-/* How a run is taken over. */
-struct wish {
-	enum way way;
-	const char *from, *override;
-	const char *param;
-	bool has_next;
-	uint32_t max_parallel;
-};
-
-static enum err_code take(struct stage *stage, const struct wish *wish,
-			  enum engine_resumed *ret_resumed, struct engine **ret_engine,
-			  struct err *err)
-{
-	const struct decide_person person = {
-	    .name = STR("anna"), .reason = STR("it is known"), .uid = 1, .pid = 1};
-	const struct str override = str_of(wish->override);
-	const struct str param = str_of(wish->param);
-	const struct engine_rollback rollback = {.path = stage->made.run.path, .person = person};
-	struct engine_resume resume = {
-	    .path = stage->made.run.path,
-	    .params = &param,
-	    .params_count = wish->param != NULL,
-	    .max_parallel = wish->max_parallel,
-	    .definition = wish->has_next ? stage->next : NULL,
-	    .source = STR("as written"),
-	    .accept_changes = true,
-	};
-
-	resume.resume.from = str_of(wish->from);
-	resume.resume.overrides = &override;
-	resume.resume.overrides_count = wish->override != NULL;
-	resume.resume.person = person;
-	*ret_resumed = ENGINE_RESUMED;
-	switch (wish->way) {
-	case RESUME:
-		return engine_resume(&stage->ports, &resume, ret_resumed, ret_engine, err);
-	case ROLLBACK:
-		return engine_rollback(&stage->ports, &rollback, ret_engine, err);
-	case IDLE:
-		return engine_open_idle(&stage->ports, stage->made.run.path, ret_engine, err);
-	}
-	return ERR_USAGE;
 }
 
 /* The artifact of a step: of the content `abc`, or of another. */
@@ -393,7 +194,7 @@ static void s9_each_log_is_taken_over_or_refused(void **unused)
 
 		stage_open(&stage, scene->lines);
 		stage_restore(&stage, scene->torn, scene->audit, scene->file);
-		code = take(&stage, &scene->wish, &resumed, &engine, &err);
+		code = stage_take(&stage, &scene->wish, &resumed, &engine, &err);
 		if (code != scene->code || (code == ERR_OK && resumed != scene->resumed))
 			fail_msg("scene %zu: %s: %s, %d", i, err_name(code), err.text, resumed);
 		assert_int_equal(engine != NULL, code == ERR_OK && resumed == ENGINE_RESUMED);
@@ -422,7 +223,7 @@ static void s10_what_compensations_need_is_asked_for_before_anything_is_written(
 
 		stage_open(&stage, cases[i].lines);
 		stage.lacks = true;
-		assert_int_equal(take(&stage, &wish, &resumed, &engine, &err), ERR_REFUSED);
+		assert_int_equal(stage_take(&stage, &wish, &resumed, &engine, &err), ERR_REFUSED);
 		assert_null(engine);
 		assert_untouched(&stage);
 		stage_close(&stage);
@@ -471,7 +272,7 @@ static void s7_6_a_retry_goes_on_over_a_restart_and_a_reboot(void **unused)
 		stage.ports.boot_id = str_of(retries[i].boot_id);
 		stage.boot_ns = retries[i].boot_ms * NS_PER_MS;
 		stage.utc_ms = stage.made.now_ms + retries[i].wall_ms;
-		assert_ok(take(&stage, &wish, &resumed, &engine, &err), &err);
+		assert_ok(stage_take(&stage, &wish, &resumed, &engine, &err), &err);
 		do
 			assert_ok(engine_tick(engine, &err), &err);
 		while (engine_wait_ns(engine) == 0);
@@ -496,7 +297,7 @@ static bool take_short(struct stage *stage, const struct scene *scene, uint64_t 
 
 	vfs_fault_plan(&stage->fault, VFS_CALL_ANY, is_memory ? 0 : nth, false, EIO);
 	mem_fail_at(is_memory ? nth : 0, 0);
-	code = take(stage, &scene->wish, &resumed, &engine, &err);
+	code = stage_take(stage, &scene->wish, &resumed, &engine, &err);
 	is_through = is_memory ? mem_calls() < nth : !vfs_fault_fired(&stage->fault);
 	mem_fail_at(0, 0);
 	vfs_fault_plan(&stage->fault, VFS_CALL_ANY, 0, false, 0);
@@ -522,7 +323,7 @@ static void take_again(struct stage *stage, const struct scene *scene)
 	enum engine_resumed resumed;
 
 	if (scene->code == ERR_OK)
-		assert_ok(take(stage, &wish, &resumed, &engine, &err), &err);
+		assert_ok(stage_take(stage, &wish, &resumed, &engine, &err), &err);
 	engine_free(engine);
 }
 
@@ -535,7 +336,7 @@ static uint64_t calls_of(struct stage *stage, const struct scene *scene)
 	uint64_t calls;
 
 	mem_fail_at(0, 0);
-	assert_ok(take(stage, &scene->wish, &resumed, &engine, &err), &err);
+	assert_ok(stage_take(stage, &scene->wish, &resumed, &engine, &err), &err);
 	calls = mem_calls();
 	engine_free(engine);
 	return calls;
