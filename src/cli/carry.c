@@ -241,7 +241,8 @@ static int tell_end(const struct carry *carry, const char *run_id, const char *r
 		return end->exit_status;
 	}
 	tell_failed(carry, run_name);
-	cli_next(carry->cli, run_name);
+	if (end->exit_status != 0) /* what has come to its end moves no further */
+		cli_next(carry->cli, run_name);
 	return end->exit_status;
 }
 
