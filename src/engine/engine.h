@@ -6,10 +6,12 @@
  *   2 collect     reports of the executor and requests of people become inputs
  *   3 timers      what is due becomes inputs
  *   4 decide      decide_input and decide_next alternate with apply, in memory
- *   5 commit      the tick's events: one append, one sync; what fails throws the state away
+ *   5 commit      the events of the tick: one append, one sync, the published head
  *   6 effects     only now: starts, cancels, timers
- *   7 answers     only now: people who asked, observers, the published head
- *   8 reset       the tick's memory is forgotten
+ *   7 answers     only now: people who asked, observers
+ *   8 reset       the memory of the tick is forgotten
+ *
+ * When the commit fails, the state is thrown away.
  *
  * Clock, files and executor come in through ports, so that the simulator runs this same engine. One
  * thread; nothing here blocks but the disk, the executor's recover() and expressions (bounded). */
