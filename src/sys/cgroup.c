@@ -71,9 +71,35 @@ static bool line_next(struct str text, size_t *at, char line[LINE_BYTES])
 	return true;
 }
 
-/* Mount point of a hierarchy from /proc/self/mountinfo (proc(5)): field 5; the type, the source and
- * the options follow " - ". `options` is part of them, or NULL. */
-static bool mount_find(const struct own *own, const char *type_text, const char *options,
+/* Is `name` in the list "a,b,c"? */
+static bool list_has(struct str list, const char *name)
+{
+	for (size_t at = 0; at < list.len;) {
+		size_t end = str_find(list, ",", at);
+
+		if (str_is(str_cut(list, at, end), name))
+			return true;
+		at = end == SIZE_MAX ? list.len : end + 1;
+	}
+	return false;
+}
+
+/* The mount point in a line of /proc/self/mountinfo (proc(5)): field 5, behind the root of the
+ * mount. NULL when that is another than the root of the hierarchy, or of the namespace: what
+ * /proc/self/cgroup says is no path below such a mount (cgroup_namespaces(7)). Only spaces part
+ * fields, a path may hold other white space. */
+static const char *point_of(const char *line)
+{
+	for (int field = 1; line && field < 4; field++) {
+		line = strchr(line, ' ');
+		line = line ? line + 1 : NULL;
+	}
+	return line && strncmp(line, "/ ", 2) == 0 ? line + 2 : NULL;
+}
+
+/* Mount point of a hierarchy, of v1 that of a controller, which is NULL for v2. The type, the
+ * source and the options of a mount follow " - ". */
+static bool mount_find(const struct own *own, const char *type_text, const char *controller,
 		       char *path, size_t bytes)
 {
 	NOT_CLEARED char line[LINE_BYTES];
@@ -82,45 +108,48 @@ static bool mount_find(const struct own *own, const char *type_text, const char 
 
 	while (!is_found && line_next(buf_view(&own->mounts), &at, line)) {
 		const char *type = strstr(line, " - ");
-		NOT_CLEARED char point[2048];
+		const char *point = point_of(line);
+		int len;
 
-		if (!type || strncmp(type + 3, type_text, strlen(type_text)) != 0 ||
-		    (options && !strstr(type, options)))
+		if (!type || !point || strncmp(type + 3, type_text, strlen(type_text)) != 0 ||
+		    (controller && !list_has(str_of(strrchr(line, ' ') + 1), controller)))
 			continue;
-		if (sscanf(line, "%*s %*s %*s %*s %2047s", point) != 1 || strchr(point, '\\'))
-			continue;
-		is_found = snprintf(path, bytes, "%s", point) < (int)bytes;
+		len = (int)strcspn(point, " ");
+		if (!memchr(point, '\\', (size_t)len))
+			is_found = snprintf(path, bytes, "%.*s", len, point) < (int)bytes;
 	}
 	return is_found;
 }
 
 /* The caller's group: the line "<number>:<controllers>:/path" of /proc/self/cgroup (cgroups(7)),
- * "0::/path" for v2. `key` is what follows the number, to the slash. */
-static bool own_find(const struct own *own, const char *key, char *path, size_t bytes)
+ * "0::/path" for v2. */
+static bool own_find(const struct own *own, const char *controller, char *path, size_t bytes)
 {
 	NOT_CLEARED char line[LINE_BYTES];
 	bool is_found = false;
 	size_t at = 0;
 
 	while (!is_found && line_next(buf_view(&own->groups), &at, line)) {
-		const char *from = line + strspn(line, "0123456789");
+		const char *list = line + strspn(line, "0123456789");
+		size_t len = *list == ':' ? strcspn(++list, ":") : 0;
 
-		if (strncmp(from, key, strlen(key)) == 0)
-			is_found = snprintf(path, bytes, "%s", from + strlen(key) - 1) < (int)bytes;
+		if (strncmp(list + len, ":/", 2) == 0 &&
+		    (controller ? list_has(str_from(list, len), controller) : len == 0))
+			is_found = snprintf(path, bytes, "%s", list + len + 1) < (int)bytes;
 	}
 	return is_found;
 }
 
 /* A file or directory of the caller's own group; -1 when there is none. */
-static int own_open(const struct own *own, const char *type, const char *options, const char *key,
+static int own_open(const struct own *own, const char *type, const char *controller,
 		    const char *name, int flags)
 {
 	NOT_CLEARED char point[2048];
 	NOT_CLEARED char group[2048];
 	NOT_CLEARED char path[4160];
 
-	if (!mount_find(own, type, options, point, sizeof(point)) ||
-	    !own_find(own, key, group, sizeof(group)))
+	if (!mount_find(own, type, controller, point, sizeof(point)) ||
+	    !own_find(own, controller, group, sizeof(group)))
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s%s/%s", point, group, name);
 	return open(path, O_RDONLY | O_CLOEXEC | flags);
@@ -129,7 +158,7 @@ static int own_open(const struct own *own, const char *type, const char *options
 static int base_open(const struct own *own)
 {
 	/* cgroup.kill is not in the root, but in every other group of a kernel that has it. */
-	return own_open(own, "cgroup2 ", NULL, "::/", ".", O_DIRECTORY);
+	return own_open(own, "cgroup2 ", NULL, ".", O_DIRECTORY);
 }
 
 int cgroup_base(void)
@@ -146,10 +175,21 @@ void cgroup_own_open(int *ret_base, int *ret_oom_fd)
 
 	own_read(&own);
 	*ret_base = base_open(&own);
-	*ret_oom_fd = own_open(&own, "cgroup2 ", NULL, "::/", "memory.events", 0);
+	*ret_oom_fd = own_open(&own, "cgroup2 ", NULL, "memory.events", 0);
 	if (*ret_oom_fd < 0)
-		*ret_oom_fd =
-		    own_open(&own, "cgroup ", ",memory", ":memory:/", "memory.oom_control", 0);
+		*ret_oom_fd = own_open(&own, "cgroup ", "memory", "memory.oom_control", 0);
+}
+
+/* Where the number of a key is in a text with "key number" on each line; NULL when it has none. */
+static const char *number_of(const char *text, const char *key)
+{
+	size_t len = strlen(key);
+
+	while (text && (strncmp(text, key, len) != 0 || text[len] != ' ')) {
+		text = strchr(text, '\n');
+		text = text ? text + 1 : NULL;
+	}
+	return text ? text + len + 1 : NULL;
 }
 
 uint64_t cgroup_oom_kills(int fd)
@@ -161,8 +201,8 @@ uint64_t cgroup_oom_kills(int fd)
 	if (len <= 0)
 		return 0;
 	text[len] = '\0';
-	at = strncmp(text, "oom_kill ", 9) == 0 ? text : strstr(text, "\noom_kill ");
-	return at ? strtoull(at + strcspn(at, " "), NULL, 10) : 0;
+	at = number_of(text, "oom_kill");
+	return at ? strtoull(at, NULL, 10) : 0;
 }
 
 /* Whoever made a group holds a lock on it for as long as it lives (flock(2)): process ids would not
@@ -214,6 +254,7 @@ bool cgroup_is_populated(int group)
 {
 	int fd = openat(group, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	char text[128];
+	const char *number;
 	ssize_t len;
 	bool is_gone;
 
@@ -226,7 +267,8 @@ bool cgroup_is_populated(int group)
 	if (len < 0)
 		return !is_gone;
 	text[len] = '\0';
-	return strstr(text, "populated 0") == NULL;
+	number = number_of(text, "populated");
+	return !number || *number != '0';
 }
 
 bool cgroup_kill(int group)

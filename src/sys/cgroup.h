@@ -13,8 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Directory of the caller's own group, below which groups may be made, or -1 where there is none.
- * The caller closes it. */
+/* Directory of the caller's own group, below which groups may be made, or -1 where there is none,
+ * or only a part of the hierarchy is mounted. The caller closes it. */
 int cgroup_base(void);
 
 /* Make a group (again, if an empty one is there that nobody owns); a directory descriptor, or
