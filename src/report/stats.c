@@ -157,23 +157,26 @@ enum err_code stats_add_step(struct stats *stats, struct str pipeline,
 enum err_code stats_add_class(struct stats *stats, struct str pipeline, struct str error_class,
 			      bool is_retry, uint64_t count, struct err *err)
 {
+	struct stats_class **place;
 	struct stats_class *class;
 	uint32_t at = 0;
 
 	if (find_pipeline(stats, pipeline, &at, err) != ERR_OK)
 		return err->code;
-	class = stats->pipelines[at].classes;
-	while (class && !str_eq(class->name, error_class))
-		class = class->next;
-	if (!class) {
+	/* By name: logs and rows give them in orders of their own. */
+	place = &stats->pipelines[at].classes;
+	while (*place && str_cmp((*place)->name, error_class) < 0)
+		place = &(*place)->next;
+	class = *place;
+	if (!class || !str_eq(class->name, error_class)) {
 		class = arena_new(&stats->arena, 1, sizeof(*class));
 		if (!class)
 			return mem_err(err);
 		class->name = arena_str(&stats->arena, error_class);
 		if (!class->name.ptr)
 			return mem_err(err);
-		class->next = stats->pipelines[at].classes;
-		stats->pipelines[at].classes = class;
+		class->next = *place;
+		*place = class;
 	}
 	*(is_retry ? &class->retries : &class->failures) += count;
 	return ERR_OK;

@@ -48,7 +48,7 @@ struct stats_pipeline {
 	uint64_t unfinished, corrupt;
 	uint64_t retries, gate_failures;
 	struct stats_values durations;
-	struct stats_class *classes;
+	struct stats_class *classes; /* by name */
 };
 
 struct stats {

@@ -152,6 +152,31 @@ static void short_memory_is_an_error_wherever_it_comes(void **unused)
 	}
 }
 
+/* Rows of the database come in another order than the events of a log. */
+static void classes_are_in_the_order_of_their_names(void **unused)
+{
+	static const char *const orders[][3] = {{"b", "a", "c"}, {"c", "b", "a"}, {"a", "c", "b"}};
+
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
+		const struct stats_class *class;
+		struct err err = ERR_INIT;
+		struct stats stats;
+
+		stats_init(&stats, 1);
+		for (size_t n = 0; n < 3; n++)
+			assert_ok(
+			    stats_add_class(&stats, STR("p"), str_of(orders[i][n]), false, 1, &err),
+			    &err);
+		class = stats.pipelines[0].classes;
+		assert_true(str_is(class->name, "a"));
+		assert_true(str_is(class->next->name, "b"));
+		assert_true(str_is(class->next->next->name, "c"));
+		assert_null(class->next->next->next);
+		stats_fini(&stats);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +187,7 @@ int main(void)
 	    cmocka_unit_test(steps_of_two_pipelines_are_two),
 	    cmocka_unit_test(label_values_are_escaped_for_prometheus),
 	    cmocka_unit_test(short_memory_is_an_error_wherever_it_comes),
+	    cmocka_unit_test(classes_are_in_the_order_of_their_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
