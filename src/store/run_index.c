@@ -392,6 +392,13 @@ static enum err_code add_changed(struct survey *survey, struct str run_id, uint6
 	return ERR_OK;
 }
 
+enum err_code index_check_id(const struct sqlite_query *row, struct err *err)
+{
+	if (id_valid(sqlite_str(row, 0)))
+		return ERR_OK;
+	return err_set(err, ERR_CORRUPT, "history database: it has a row with no run's id");
+}
+
 static enum err_code add_known(struct survey *survey, const struct sqlite_query *row,
 			       struct err *err)
 {
@@ -421,7 +428,9 @@ static enum err_code load_known(struct survey *survey, struct err *err)
 	if (code != ERR_OK)
 		return code;
 	while ((code = sqlite_next(&query, &is_row, err)) == ERR_OK && is_row) {
-		code = add_known(survey, &query, err);
+		code = index_check_id(&query, err);
+		if (code == ERR_OK)
+			code = add_known(survey, &query, err);
 		if (code != ERR_OK)
 			break;
 	}
@@ -514,6 +523,9 @@ static enum err_code survey_logs(struct survey *survey, enum index_scope scope, 
 	if (code != ERR_OK)
 		return code;
 	while ((code = sqlite_next(&query, &is_row, err)) == ERR_OK && is_row) {
+		code = index_check_id(&query, err);
+		if (code != ERR_OK)
+			break;
 		if (!index_has_changed(index, &query))
 			continue;
 		*ret_changed = true;

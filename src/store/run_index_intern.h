@@ -53,6 +53,8 @@ bool index_log_mark(const struct run_index *index, struct str run_id, struct mar
 
 /* What index_has_changed asks of a row, as its first columns. */
 #define MARK_COLUMNS "run_id, dir_inode, log_inode, log_bytes, log_changed_ns, is_live"
+/* Is the first column an id that a run can have? Else CORRUPT: it becomes part of a path. */
+MUST_CHECK enum err_code index_check_id(const struct sqlite_query *row, struct err *err);
 /* Is the run to be read again, going by such a row? */
 bool index_has_changed(struct run_index *index, const struct sqlite_query *row);
 

@@ -1,9 +1,13 @@
 /* run_index_read.c - questions to the history database */
 #include "store/run_index_intern.h"
 
+#include "base/json.h"
 #include "base/mem.h"
 
 #include <limits.h>
+
+#define LIST_DEPTH  2                        /* of names */
+#define TIME_MS_MAX INT64_C(253402300799999) /* 9999-12-31: no log says more */
 
 /* The columns of struct run_row, in its order, and what decides whether it is still true. */
 #define ROW_COLUMNS \
@@ -131,6 +135,9 @@ static enum err_code find_doubtful(struct run_index *index, const struct run_fil
 	while ((code = sqlite_next(&query, &is_row, err)) == ERR_OK && is_row) {
 		bool was_looked_at = index->scope == INDEX_OPEN && !sqlite_i64(&query, 6);
 
+		code = index_check_id(&query, err);
+		if (code != ERR_OK)
+			break;
 		if (was_looked_at || !index_has_changed(index, &query))
 			continue;
 		code = add_doubtful(doubtful, &query, err);
@@ -202,6 +209,27 @@ static struct run_row row_of(const struct sqlite_query *query)
 	};
 }
 
+/* JSON on one line, or nothing. */
+static bool is_list(struct str text)
+{
+	struct err ignored = ERR_INIT;
+
+	return !text.ptr || (json_check(text, LIST_DEPTH, &ignored) == ERR_OK &&
+			     json_type_of(text) == JSON_ARRAY && !str_has(text, '\n'));
+}
+
+/* The pages may be good and the row none of ours. Texts and numbers are shown as they are, but
+ * lists are put into answers as JSON, and times are counted with. */
+static enum err_code check_row(const struct run_row *row, struct err *err)
+{
+	if (id_valid(row->run_id) && row->state.ptr && is_list(row->executed) &&
+	    is_list(row->failed) && row->started_ms >= -TIME_MS_MAX &&
+	    row->started_ms <= TIME_MS_MAX && row->ended_ms >= -TIME_MS_MAX &&
+	    row->ended_ms <= TIME_MS_MAX)
+		return ERR_OK;
+	return err_set(err, ERR_CORRUPT, "history database: it has a row that is of no run");
+}
+
 static enum err_code count_runs(struct run_index *index, const struct run_filter *filter,
 				size_t *ret_count, struct err *err)
 {
@@ -232,7 +260,9 @@ static enum err_code visit_runs(struct run_index *index, const struct run_filter
 	while ((code = sqlite_next(&query, &is_row, err)) == ERR_OK && is_row) {
 		struct run_row row = row_of(&query);
 
-		code = visit(arg, &row, err);
+		code = check_row(&row, err);
+		if (code == ERR_OK)
+			code = visit(arg, &row, err);
 		if (code != ERR_OK)
 			break;
 	}

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "store/run_index.h"
+#include "store/sqlite.h"
 #include "support/temp_dir.h"
 
 #include <setjmp.h>
@@ -148,6 +149,92 @@ static void reading_only_makes_no_file(void **unused)
 	temp_dir_remove(&dir);
 }
 
+/* ---- rows that no run can have: the file is a cache, and may hold anything */
+
+static void put_by_sql(const struct temp_dir *dir, const char *sql)
+{
+	struct sqlite sqlite = {.db = NULL};
+	struct err err = ERR_INIT;
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s/" RUN_INDEX_FILE, dir->path);
+	if (sqlite_open(&sqlite, path, false, 1000, &err) != ERR_OK ||
+	    sqlite_exec(&sqlite, sql, &err) != ERR_OK)
+		fail_msg("%s: %s", sql, err.text);
+	sqlite_close(&sqlite);
+}
+
+/* As if the log had been read to its end, so that nobody reads it again before the row is shown. */
+static void trust_row(const struct temp_dir *dir)
+{
+	struct stat stat;
+	char sql[128];
+
+	assert_int_equal(fstatat(dir->fd, "runs/one/events.jsonl", &stat, 0), 0);
+	(void)snprintf(sql, sizeof(sql), "UPDATE runs SET started_ms = 1, log_changed_ns = %lld",
+		       (long long)stat.st_ctim.tv_sec * NS_PER_S + stat.st_ctim.tv_nsec);
+	put_by_sql(dir, sql);
+}
+
+/* What a list says of a database that knew one run and was changed by `sql`. */
+static enum err_code list_after(const char *sql, enum index_scope scope)
+{
+	const struct run_filter all = {.limit = 0};
+	struct err err = ERR_INIT;
+	struct run_index *index;
+	struct temp_dir dir;
+	size_t matched = 0;
+	size_t rows = 0;
+
+	temp_dir_make(&dir);
+	make_run(&dir, "one", "{}\n");
+	make_run(&dir, "../other", "{}\n"); /* no run, though a log is there */
+	ahead_ms = 60000;
+	(void)reads_of_update(&dir, INDEX_ALL);
+	trust_row(&dir);
+	put_by_sql(&dir, sql);
+	index = open_index(&dir);
+	if (run_index_update(index, scope, &err) == ERR_OK &&
+	    run_index_list(index, &all, count_row, &rows, &matched, &err) == ERR_OK)
+		assert_int_equal(rows, 1);
+	run_index_close(index);
+	temp_dir_remove(&dir);
+	return err.code;
+}
+
+static void a_row_that_is_of_no_run_is_damage(void **unused)
+{
+	static const char *const changes[] = {
+	    "UPDATE runs SET run_id = NULL",
+	    "UPDATE runs SET run_id = ''",
+	    "UPDATE runs SET run_id = '../other'",
+	    "UPDATE meta SET value = 0; UPDATE runs SET run_id = NULL",
+	    "UPDATE runs SET executed = '[\"a\"'",
+	    "UPDATE runs SET failed = '{}'",
+	    "UPDATE runs SET failed = x'00'",
+	    "UPDATE runs SET failed = '[' || char(10) || ']'", /* two lines of a list as JSONL */
+	    "UPDATE runs SET started_ms = -9223372036854775808",
+	    "UPDATE runs SET ended_ms = 9223372036854775807",
+	};
+
+	(void)unused;
+	assert_int_equal(list_after("UPDATE runs SET failure_reason = 'why'", INDEX_NEW), ERR_OK);
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+		if (list_after(changes[i], INDEX_NEW) != ERR_CORRUPT)
+			fail_msg("%s", changes[i]);
+	}
+}
+
+static void no_row_leads_out_of_the_runs(void **unused)
+{
+	static const char change[] =
+	    "UPDATE runs SET run_id = '../other', log_changed_ns = 0, started_ms = NULL";
+
+	(void)unused;
+	for (int scope = INDEX_NONE; scope <= INDEX_ALL; scope++)
+		assert_int_equal(list_after(change, (enum index_scope)scope), ERR_CORRUPT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +242,8 @@ int main(void)
 	    cmocka_unit_test(a_clock_that_went_back_makes_it_look_again_and_not_miss_anything),
 	    cmocka_unit_test(an_index_without_runs_answers_nothing),
 	    cmocka_unit_test(reading_only_makes_no_file),
+	    cmocka_unit_test(a_row_that_is_of_no_run_is_damage),
+	    cmocka_unit_test(no_row_leads_out_of_the_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
