@@ -1,8 +1,10 @@
-/* names.c - names of runs and steps, and the ids of a trace, against regular expressions of the C
- * library; and RUN as a person writes it, looked for in a state directory in memory. */
+/* names.c - names of runs and steps, the ids of a trace, and the tokens in the environment of
+ * commands, against regular expressions of the C library; and RUN as a person writes it, looked for
+ * in a state directory in memory. */
 #include "base/mem.h"
 #include "core/trace.h"
 #include "fuzz.h"
+#include "keeper/token_table.h"
 #include "rundir/rundir.h"
 #include "sys/vfs_mem.h"
 
@@ -45,6 +47,38 @@ static void trace(struct str text)
 	trace_parent_write(parent.trace_id, 0x0123456789abcdef, parent.is_sampled, again);
 	BUG_IF(strlen(again) != TRACE_PARENT_BYTES || !trace_parent_read(str_of(again), &parent));
 	BUG_IF(!str_is(parent.span_id, "0123456789abcdef"));
+}
+
+/* The digits at the end, UINT64_MAX when they are more than 32 bits. */
+static uint64_t number_of(struct str text)
+{
+	uint64_t value = 0;
+	size_t at = text.len;
+
+	while (at > 0 && text.ptr[at - 1] >= '0' && text.ptr[at - 1] <= '9')
+		at--;
+	for (; at < text.len && value != UINT64_MAX; at++) {
+		value = value * 10 + (uint64_t)(text.ptr[at] - '0');
+		value = value > UINT32_MAX ? UINT64_MAX : value;
+	}
+	return value;
+}
+
+/* What a process says in SLUICE_TOKEN: it may be a stranger's. */
+static void token(struct str text)
+{
+	struct exec_token token = {.path = STR_NONE};
+	char again[TOKEN_TEXT_BYTES];
+	bool is_ours = token_parse(STR("run_1"), text, &token);
+
+	if (memchr(text.ptr, '\n', text.len) || memchr(text.ptr, '\0', text.len))
+		return; /* it can be a path, and the judge knows no such texts */
+	BUG_IF(is_ours !=
+	       (matches(text, "^run_1/.+/(run|comp)/[0-9]+$") && number_of(text) <= UINT32_MAX));
+	if (!is_ours || text.len >= TOKEN_TEXT_BYTES || matches(text, "/0[0-9]+$"))
+		return;
+	token_text(STR("run_1"), &token, again);
+	BUG_IF(!str_is(text, again));
 }
 
 static void put(const struct vfs *vfs, int dir, const char *path, struct str bytes)
@@ -101,6 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	BUG_IF(trace_id_valid(text) !=
 	       (matches(text, "^[0-9a-f]{32}$") && !matches(text, "^0{32}$")));
 	trace(text);
+	token(text);
 	find(text, text_next(&bytes, bytes.left));
 	return 0;
 }
