@@ -198,7 +198,7 @@ class Sluice:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGCONT)
                     process.kill()
-            process.communicate()
+            process.wait()
         # Keepers first: whatever they own dies with them.
         for _ in range(20):
             left = processes(self.sockets, self.root)
@@ -208,6 +208,8 @@ class Sluice:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.01)
+        for process in self.open:
+            process.communicate()  # now that nobody holds its pipes any more
         shutil.rmtree(self.sockets, ignore_errors=True)
 
     # ------------------------------------------------------------------------- pipelines
