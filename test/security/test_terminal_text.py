@@ -154,7 +154,7 @@ def test_s20_a_refusal_shows_hostile_words_harmless(hostile, index):
 @pytest.mark.parametrize("env", ["SLUICE_SYNC", "SLUICE_COLOR", "SLUICE_HOME", "SLUICE_KEEPER", "SLUICE_CONFIG", "SLUICE_AS",
                                  "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "HOME", "PATH"])
 def test_s20_hostile_variables_are_shown_harmless(hostile, env):
-    for value in (HOSTILE, "/" + HOSTILE):
+    for value in (HOSTILE, str(hostile.work / HOSTILE)):
         for words in (["list"], ["doctor", "-v"], ["run", hostile.file], ["status", "h"]):
             _, seen = hostile.on_terminal(*words, env={env: value})
             harmless(seen, live=True)

@@ -171,24 +171,28 @@ static unsigned take_over_short(struct world *world, const char *definition, enu
 
 static void d21_a_take_over_without_memory_is_told_and_can_be_done_again(void **state)
 {
-	struct world world = {.sluice = NULL};
+	struct world world;
 
 	(void)state;
+	world_open(&world);
 	memset(large, 'x', sizeof(large) - 1);
 	for (enum way way = 0; way < WAYS; way++)
 		assert_true(take_over_short(&world, failing, way, true) > 5);
 	assert_true(take_over_short(&world, text, RESUME, true) > 5);
+	world_close(&world);
 }
 
 static void s11_3_a_take_over_on_a_bad_disk_is_told_and_can_be_done_again(void **state)
 {
-	struct world world = {.sluice = NULL};
+	struct world world;
 
 	(void)state;
+	world_open(&world);
 	memset(large, 'x', sizeof(large) - 1);
 	for (enum way way = 0; way < WAYS; way++)
 		assert_true(take_over_short(&world, failing, way, false) > 5);
 	assert_true(take_over_short(&world, text, RESUME, false) > 5);
+	world_close(&world);
 }
 
 static int tests(void)

@@ -19,6 +19,7 @@ struct old {
 	bool is_connected;
 	bool is_closing;
 	bool is_brief;    /* its lock is free: it ends as soon as it was started */
+	bool is_deaf;     /* its lock is held, and nobody connects to it */
 	bool is_silent;   /* it never tells of `b` */
 	bool has_lost;    /* it tells of `a`, lost, and only later of `b` */
 	int64_t sweep_ns; /* that long somebody looks for what is left of it */
@@ -49,12 +50,14 @@ static enum err_code old_connect(void *self, bool *ret_connected, struct err *er
 	struct old *old = self;
 
 	(void)err;
+	*ret_connected = !old->is_deaf;
+	if (old->is_deaf)
+		return ERR_OK;
 	old->is_connected = true;
 	old->is_closing = false;
 	old->connects++;
 	buf_clear(&old->in);
 	buf_clear(&old->out);
-	*ret_connected = true;
 	return ERR_OK;
 }
 
@@ -371,6 +374,20 @@ static void a_keeper_that_never_answers_is_given_up(void **state)
 	client_free(client);
 }
 
+/* S8.1: its lock says that it lives. */
+static void a_keeper_that_cannot_be_reached_is_given_up(void **state)
+{
+	struct old old = {.version = WIRE_VERSION, .is_deaf = true};
+	struct keeper_client *client = client_make(&old, 3);
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(client_start(client, &plain, &err), ERR_GONE);
+	assert_non_null(strstr(err.text, "does not answer"));
+	assert_in_range(old.now_ns, CLIENT_PATIENCE_NS, 2 * CLIENT_PATIENCE_NS);
+	client_free(client);
+}
+
 static void a_keeper_that_came_up_before_the_first_start_is_the_one_that_hears_it(void **state)
 {
 	struct old old = {.version = WIRE_VERSION};
@@ -460,6 +477,7 @@ int main(void)
 	    cmocka_unit_test(a_keeper_of_a_version_that_nobody_knows_is_an_error),
 	    cmocka_unit_test(a_keeper_of_a_newer_engine_is_left_alone),
 	    cmocka_unit_test(a_keeper_that_never_answers_is_given_up),
+	    cmocka_unit_test(a_keeper_that_cannot_be_reached_is_given_up),
 	    cmocka_unit_test(a_keeper_that_came_up_before_the_first_start_is_the_one_that_hears_it),
 	    cmocka_unit_test(a_keeper_that_did_not_come_up_is_asked_for_again),
 	    cmocka_unit_test(what_an_engine_does_about_a_lost_command_is_no_silence_of_the_keeper),
