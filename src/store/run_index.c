@@ -405,6 +405,8 @@ static enum err_code add_known(struct survey *survey, const struct sqlite_query 
 	void *known = survey->known;
 	struct str run_id;
 
+	if (map_get(&survey->by_id, sqlite_str(row, 0)) != MAP_NONE)
+		return err_set(err, ERR_CORRUPT, "history database: it has a run twice");
 	if (mem_grow(&known, &survey->known_capacity, survey->known_count + 1,
 		     sizeof(*survey->known), err) != ERR_OK)
 		return err->code;

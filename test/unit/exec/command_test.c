@@ -342,6 +342,42 @@ static void a_daemon_is_told_apart_from_other_steps(void **state)
 	assert_int_equal(report.signal, SIGTERM);
 }
 
+/* P02: two commands end at the same moment. Without groups nobody can tell whose it was. */
+static void what_hides_from_two_steps_ends_with_the_keeper(void **state)
+{
+	struct place *place = opened(state);
+	char script[512], plain[256];
+	struct exec_start what;
+	int hidden, first, second;
+
+	(void)snprintf(script, sizeof(script),
+		       "(exec env -i setsid /bin/sleep 300) & echo $! > %s/hidden;"
+		       " echo $$ > %s/first; exec sleep 300",
+		       place->path, place->path);
+	(void)snprintf(plain, sizeof(plain), "echo $$ > %s/second; exec sleep 300", place->path);
+	what = start_of("hides", script);
+	what.grace_ns = 0;
+	start(place, &what);
+	what = start_of("other", plain);
+	start(place, &what);
+	assert_int_equal(wait_report(place).kind, EXEC_STARTED);
+	assert_int_equal(wait_report(place).kind, EXEC_STARTED);
+	while ((hidden = pid_in(place, "hidden")) == 0 || (first = pid_in(place, "first")) == 0 ||
+	       (second = pid_in(place, "second")) == 0)
+		nap(5);
+	assert_int_equal(kill(keeper_pid(place), SIGSTOP), 0);
+	assert_int_equal(kill(first, SIGKILL), 0);
+	assert_int_equal(kill(second, SIGKILL), 0);
+	nap(50);
+	assert_int_equal(kill(keeper_pid(place), SIGCONT), 0);
+	assert_int_equal(wait_end(place).signal, SIGKILL);
+	assert_int_equal(wait_end(place).signal, SIGKILL);
+	engine_close(place); /* nothing is left to do for the keeper: it goes */
+	for (int i = 0; i < 500 && is_alive(hidden); i++)
+		nap(10);
+	assert_false(is_alive(hidden));
+}
+
 /* P03 */
 static void a_grandchild_that_holds_stdout_does_not_hold_the_step(void **state)
 {
@@ -856,6 +892,7 @@ int main(int argc, char **argv)
 	    KEEPER_TEST(cancel_now_kills_at_once),
 	    KEEPER_TEST(a_daemon_does_not_outlive_its_step),
 	    KEEPER_TEST(a_daemon_is_told_apart_from_other_steps),
+	    KEEPER_TEST(what_hides_from_two_steps_ends_with_the_keeper),
 	    KEEPER_TEST(a_grandchild_that_holds_stdout_does_not_hold_the_step),
 	    KEEPER_TEST(a_storm_of_sessions_is_ended),
 	    KEEPER_TEST(the_deadline_ends_a_command),

@@ -209,6 +209,9 @@ static void a_row_that_is_of_no_run_is_damage(void **unused)
 	    "UPDATE runs SET run_id = ''",
 	    "UPDATE runs SET run_id = '../other'",
 	    "UPDATE meta SET value = 0; UPDATE runs SET run_id = NULL",
+	    "CREATE TABLE made AS SELECT * FROM runs; DROP TABLE runs;"
+	    " ALTER TABLE made RENAME TO runs; INSERT INTO runs SELECT * FROM runs;"
+	    " UPDATE meta SET value = 0",
 	    "UPDATE runs SET executed = '[\"a\"'",
 	    "UPDATE runs SET failed = '{}'",
 	    "UPDATE runs SET failed = x'00'",
