@@ -185,6 +185,30 @@ static enum err_code make_tables(struct run_index *index, struct err *err)
 	return index_end(index, code, err);
 }
 
+/* Tables, indexes and triggers that somebody changed: rows would be written, and read, as what they
+ * are not. SQLite keeps the text that made each. */
+static enum err_code check_schema(struct run_index *index, struct err *err)
+{
+	struct sqlite_query query = {.stmt = NULL};
+	bool is_row = false;
+	bool is_ours;
+	enum err_code code = sqlite_prepare(
+	    &index->sqlite,
+	    "SELECT group_concat(sql, ';') || ';' FROM (SELECT sql FROM sqlite_master"
+	    " WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' ORDER BY rowid)",
+	    &query, err);
+
+	if (code != ERR_OK)
+		return code;
+	code = sqlite_next(&query, &is_row, err);
+	is_ours = code == ERR_OK && is_row && str_is(sqlite_str(&query, 0), schema);
+	sqlite_finish(&query);
+	if (code == ERR_OK && !is_ours)
+		code = err_set(err, ERR_CORRUPT,
+			       "history database: its tables are not as we make them");
+	return code;
+}
+
 static enum err_code check_version(struct run_index *index, bool read_only, struct err *err)
 {
 	int64_t version;
@@ -204,6 +228,8 @@ static enum err_code check_version(struct run_index *index, bool read_only, stru
 	if (version != SCHEMA_VERSION)
 		return err_set(err, ERR_CORRUPT, "history database: its version is %lld, not %d",
 			       (long long)version, SCHEMA_VERSION);
+	if (check_schema(index, err) != ERR_OK)
+		return err->code;
 	return check_integrity(index, read_only, err);
 }
 

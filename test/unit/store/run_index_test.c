@@ -180,8 +180,9 @@ static void trust_row(const struct temp_dir *dir)
 static enum err_code list_after(const char *sql, enum index_scope scope)
 {
 	const struct run_filter all = {.limit = 0};
+	struct run_index *index = NULL;
 	struct err err = ERR_INIT;
-	struct run_index *index;
+	struct limits limits;
 	struct temp_dir dir;
 	size_t matched = 0;
 	size_t rows = 0;
@@ -193,8 +194,9 @@ static enum err_code list_after(const char *sql, enum index_scope scope)
 	(void)reads_of_update(&dir, INDEX_ALL);
 	trust_row(&dir);
 	put_by_sql(&dir, sql);
-	index = open_index(&dir);
-	if (run_index_update(index, scope, &err) == ERR_OK &&
+	limits_default(&limits);
+	if (run_index_open(dir.path, &limits, &shifted, false, &index, &err) == ERR_OK &&
+	    run_index_update(index, scope, &err) == ERR_OK &&
 	    run_index_list(index, &all, count_row, &rows, &matched, &err) == ERR_OK)
 		assert_int_equal(rows, 1);
 	run_index_close(index);
@@ -209,6 +211,10 @@ static void a_row_that_is_of_no_run_is_damage(void **unused)
 	    "UPDATE runs SET run_id = ''",
 	    "UPDATE runs SET run_id = '../other'",
 	    "UPDATE meta SET value = 0; UPDATE runs SET run_id = NULL",
+	    "ALTER TABLE steps DROP COLUMN outputs_hash; ALTER TABLE steps ADD COLUMN other",
+	    "DROP INDEX runs_open",
+	    "DROP TABLE meta",
+	    "CREATE TRIGGER made AFTER DELETE ON runs BEGIN DELETE FROM steps; END",
 	    "CREATE TABLE made AS SELECT * FROM runs; DROP TABLE runs;"
 	    " ALTER TABLE made RENAME TO runs; INSERT INTO runs SELECT * FROM runs;"
 	    " UPDATE meta SET value = 0",
