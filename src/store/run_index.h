@@ -2,8 +2,8 @@
  *
  * A projection: each row follows from the log of its run alone, so the file may be deleted at any
  * time. run_index_open makes it when it is not there. One that is damaged, of another version or
- * with other tables is CORRUPT, as are rows that no run can have: run_index_discard puts it aside as
- * `sluice.db.damaged`, and the next open begins anew.
+ * with other tables is CORRUPT, as are rows that no run can have: run_index_discard puts it aside
+ * as `sluice.db.damaged`, and the next open begins anew.
  *
  * run_index_update brings it up to date, and run_index_list what it shows. New and vanished runs
  * are told by the directory `runs` itself (its time of change, then its names and their inodes); a
