@@ -100,6 +100,9 @@ class Sweep:
     def kill(self, world, point):
         raise NotImplementedError
 
+    def count(self, is_killed):
+        self.figures["killed" if is_killed else "missed"] += 1
+
     def one(self, point):
         """One kill and what comes of it."""
         with judged(self.scene.world(self.installed()), "-".join(map(str, (self.name, *point)))) as world:
@@ -139,7 +142,7 @@ class Commands(Sweep):
         scene = self.scene
         result = world(*scene.words(world), prefix=kill_at(point))
         assert result.code in (-9, *scene.codes), result
-        self.figures["killed" if result.code == -9 else "missed"] += 1
+        self.count(result.code == -9)
         known = world.lines()
         self.look(world, point[0])
         words = scene.shape.next(world, log_of(world))
@@ -174,7 +177,7 @@ class Keepers(Sweep):
         world.program = self.with_plan
         self.plan.write_text("{} {}\n".format(*point))
         result = world(*scene.words(world))
-        self.figures["missed" if self.plan.exists() else "killed"] += 1
+        self.count(not self.plan.exists())
         self.plan.unlink(missing_ok=True)
         # A keeper that cannot start is a storage failure.
         assert result.code in (0, 1, 4, 10), result
@@ -211,7 +214,7 @@ class Owners(Commands):
     def kill(self, world, point):
         engine = world.start(*self.scene.words(world), prefix=kill_at(point))
         accepted = self.disturb(world, engine)
-        self.figures["killed" if engine.returncode == -9 else "missed"] += 1
+        self.count(engine.returncode == -9)
         assert engine.returncode in (-9, 4, 6), engine.returncode
         log = log_of(world)
         for kind in accepted:
@@ -249,7 +252,7 @@ class Clients(Commands):
         engine = self.live(world)
         result = world(*self.scene.words(world), prefix=kill_at(point))
         assert result.code in (-9, 0), result
-        self.figures["killed" if result.code == -9 else "missed"] += 1
+        self.count(result.code == -9)
         self.end(world, engine)
         log = finish(world, self.scene.shape)
         assert not log.of("step.lost"), "S8.3: the keeper lived"

@@ -14,6 +14,7 @@ WHOLE = "linear"
 SOME = 24
 SLICES = 8
 QUICK = 6
+RECORDINGS = 5
 
 
 def named(*words):
@@ -21,10 +22,17 @@ def named(*words):
 
 
 def some(sweep_of, name, most=SOME):
+    """Whoever looks for what a lost engine left makes as many calls as there are processes. Where these were more when
+    points were recorded than they are now, points are missed: new ones are recorded in place of those."""
     one, points = sweep_of(name)
     points = spread(points, most)
-    sweep(points, one.one)
-    assert one.figures["killed"] >= len(points) * 3 // 4, one.figures
+    wanted = len(points) * 3 // 4
+    for _ in range(RECORDINGS):
+        sweep(points, one.one)
+        if one.figures["killed"] >= wanted:
+            return
+        points = spread(one.points(), one.figures["points"] - one.figures["killed"])
+    raise AssertionError(one.figures)
 
 
 def whole(sweep_of, name, part):
