@@ -2,8 +2,11 @@
 can leave, one combination is a pass: exit 0 and a whole result that says so. All others block."""
 import itertools
 import json
+import shutil
 
 import pytest
+
+from support.sluice import until
 
 GATE = {"gate": "hard", "outputs": {"ok": {"type": "bool", "required": True}}, "pass": "output.ok",
         "grace": "100ms"}
@@ -17,17 +20,17 @@ OUTCOMES = {
     "says nothing": ":",
 }
 
-# How the command ends, after it has said so.
+# How the command ends, after it has said so, and what is recorded of that.
 ENDS = {
-    "exit 0": "exit 0",
-    "crash": "kill -SEGV $$",
-    "abort": "kill -ABRT $$",
-    "signal": "kill -KILL $$",
-    "asked to end": "kill -TERM $$",
-    "time-out": "sleep 30",
-    "time-out, deaf": "trap '' TERM; sleep 30 & wait; sleep 30",
-    "exit 1": "exit 1",
-    "exit 75": "exit 75",
+    "exit 0": ("exit 0", {"exit_code": 0}),
+    "crash": ("kill -SEGV $$", {"signal": 11}),
+    "abort": ("kill -ABRT $$", {"signal": 6}),
+    "signal": ("kill -KILL $$", {"signal": 9}),
+    "asked to end": ("kill -TERM $$", {"signal": 15}),
+    "time-out": ("sleep 60", {"error_class": "timeout"}),
+    "time-out, deaf": ("trap '' TERM; sleep 60 & wait; sleep 60", {"error_class": "timeout"}),
+    "exit 1": ("exit 1", {"exit_code": 1}),
+    "exit 75": ("exit 75", {"exit_code": 75}),
 }
 
 # Results that are none, with exit 0.
@@ -67,17 +70,26 @@ BROKEN = {
     "a name of a pass": f"""printf '{{"outputs":{{"ok":true}}}}' >pass; ln "$PWD/pass" {RESULT}; exit 1""",
     "removed again": f"{PASS}; rm {RESULT}",
     "on standard output": """printf '{"outputs":{"ok":true}}'""",
-    "late": f"( sleep 0.3; {PASS} ) & exit 0",
-    "late, in a session of its own": f"setsid sh -c 'sleep 0.3; {PASS.replace(chr(39), chr(39) + chr(34) + chr(39) + chr(34) + chr(39))}' & exit 0",
+}
+
+# Steps that leave a result where the gate's is to be, and a gate that leaves none.
+LEFT = {
+    "by the attempt before": {"g": {
+        "run": f"""[ "$SLUICE_ATTEMPT" = 1 ] || {{ {PASS.replace(RESULT, '"${SLUICE_OUTPUT%.0.json}.1.json"')}; exit 75; }}""",
+        "retry": {"max_attempts": 2, "initial": "1ms"}}},
+    "by a step above": {"above": PASS.replace(RESULT, '"${SLUICE_OUTPUT%/*}/g.0.json"'), "g": {"run": ":"}},
+    "as a folder": {"above": 'mkdir "${SLUICE_OUTPUT%/*}/g.0.json"', "g": {"run": ":"}},
+    "as a link": {"above": PASS.replace(RESULT, "pass") + '; ln -s "$PWD/pass" "${SLUICE_OUTPUT%/*}/g.0.json"',
+                  "g": {"run": ":"}},
 }
 
 
-def blocked(sluice, what, **keys):
+def blocked(sluice, what, steps=None, **keys):
     """The gate failed, nothing below it ran, and a resume is refused."""
-    log = sluice.go({"g": {**GATE, "run": what, **keys}, "below": "touch ran",
+    log = sluice.go({**(steps or {}), "g": {**GATE, "run": what, **keys}, "below": "touch ran",
                      "beside": {"needs": ["below"], "run": "touch ran"}}, code=1)
     assert not (sluice.root / "ran").exists()
-    assert not log.of("gate.passed") and not log.of("step.succeeded")
+    assert not log.of("gate.passed") and not log.of("step.succeeded", "g")
     assert len(log.of("gate.failed", "g")) == 1 and log.steps["g"].state == "failed"
     assert {step: log.steps[step].state for step in ("below", "beside")} == {"below": "skipped", "beside": "skipped"}
     sluice("resume", sluice.id, code=3)
@@ -96,18 +108,53 @@ def test_x04_exit_0_and_a_result_that_says_so_is_the_one_pass(sluice):
     pair for pair in itertools.product(OUTCOMES, ENDS) if pair != ("says yes", "exit 0")],
     ids=lambda text: text.replace(" ", "-"))
 def test_x04_no_other_outcome_and_end_pass(sluice, outcome, end):
-    log = blocked(sluice, OUTCOMES[outcome] + "\n" + ENDS[end], timeout="300ms")
+    command, recorded = ENDS[end]
+    deadline = {"timeout": "1s"} if end.startswith("time-out") else {}
+    log = blocked(sluice, OUTCOMES[outcome] + "\n" + command, **deadline)
     ended = log.of("step.failed", "g")[0]
+    assert {name: ended.get(name) for name in recorded} == recorded
     if (outcome, end) == ("says no", "exit 0"):
         assert ended["error_class"] == "hard_gate_failed"
-    if end.startswith("time-out"):
-        assert ended["error_class"] == "timeout"
 
 
 @pytest.mark.sweep(5)
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda text: text.replace(" ", "-"))
 def test_x04_a_result_that_is_none_is_no_pass(sluice, broken):
-    blocked(sluice, BROKEN[broken], timeout="5s")
+    blocked(sluice, BROKEN[broken])
+
+
+@pytest.mark.parametrize("prefix", ["", "setsid "], ids=["its own", "a session of its own"])
+def test_x04_a_result_that_comes_late_is_no_pass(sluice, prefix):
+    """By a process that may outlive its step, when the gate is judged: it stays so."""
+    (sluice.root / "late").write_text(f"while [ ! -e go ]; do sleep 0.02; done\n{PASS}\ntouch said\n")
+    sluice.go({"g": {**GATE, "run": f"{prefix}sh late & exit 0", "orphans": "allow"}, "below": "touch ran"}, code=1)
+    (sluice.root / "go").touch()
+    until(lambda: (sluice.root / "said").exists(), 30, of="a late result")
+    sluice("resume", sluice.id, code=3)
+    assert not (sluice.root / "ran").exists() and not sluice.log().of("gate.passed")
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_x04_a_result_that_was_left_for_it_is_no_pass(sluice, left):
+    """Only what its own attempt wrote counts (S8.6)."""
+    steps = dict(LEFT[left])
+    gate = steps.pop("g")
+    log = blocked(sluice, gate["run"], steps, **{name: keys for name, keys in gate.items() if name != "run"})
+    ended = log.of("step.failed", "g")[-1]
+    assert ended["exit_code"] == 0 and "'ok' is missing" in ended["reason"], ended
+
+
+@pytest.mark.parametrize("left", ["out/g.0.json", "artifacts/g.0"])
+def test_x04_what_was_left_for_it_and_cannot_be_removed_stops_the_run(sluice, left):
+    """And a person who has removed it goes on."""
+    path = sluice.pipeline({"above": f'mkdir -p "${{SLUICE_OUTPUT%/out/*}}/{left}/more"',
+                            "g": {**GATE, "run": f"{PASS}; touch made", "artifacts": [{"name": "m", "path": "made"}]}})
+    sluice("run", path, "--run-id", sluice.id, code=10)
+    assert sluice.log().steps["g"].state == "running" and not (sluice.root / "made").exists()
+    assert left in sluice("resume", sluice.id, code=10).stderr
+    shutil.rmtree(sluice.run_dir() / left)
+    sluice("resume", sluice.id, code=0)
+    assert [event["attempt"] for event in sluice.log().of("step.started", "g")] == [0]
 
 
 @pytest.mark.slow
