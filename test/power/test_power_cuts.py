@@ -1,4 +1,4 @@
-"""D05, X03: the disk is cut off between any two of its writes, or within one. What anybody was told of is kept,
+"""D05, D06, X03: the disk is cut off between any two of its writes, or within one. What anybody was told of is kept,
 what was done had been written before, and a resume brings the run to the same end.
 
 A run writes to a file system whose block writes are recorded. Images of what a power cut may have left (all
@@ -20,13 +20,13 @@ IMAGES = int(os.environ.get("SLUICE_POWER_IMAGES", "400"))  # of each shape
 CAMPAIGN = Path(__file__).resolve().parent / "campaign.py"
 
 
-def campaign(*args, program):
+def campaign(*args, program, keep=ROOT / "build/campaign"):
     """The closing line of a campaign."""
     why = disk.missing() or disk.missing_recorder()
     if why:
         pytest.skip(f"{IMAGES * len(all_shapes())} images: {why}")
     done = subprocess.run([sys.executable, CAMPAIGN, *map(str, args), "--program", program,
-                           "--keep", ROOT / "build/campaign"], capture_output=True, text=True, timeout=900, check=False)
+                           "--keep", keep], capture_output=True, text=True, timeout=900, check=False)
     assert done.stdout.strip(), done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -49,6 +49,19 @@ def test_d05_x03_a_power_cut_takes_nothing_that_anybody_was_told_of(sluice_progr
 
 def test_d05_x03_some_power_cuts_of_a_plain_run(sluice_program):
     judged(campaign("--images", 30, "--shape", "linear", "--seed", 9, program=sluice_program), 20)
+
+
+@pytest.mark.parametrize("calls, kind", [("fdatasync,fsync", "ext4"), ("fsync", "ext4-plain")], ids=["all", "of names"])
+def test_d06_the_power_cuts_find_syncs_that_are_left_out(sluice_program, tmp_path, need_strace, calls, kind):
+    """They answer 0 and do nothing. Without a journal one sync does not bring along what others left out."""
+    program = tmp_path / "sluice"
+    program.write_text("#!/bin/sh\nASAN_OPTIONS=detect_leaks=0 exec strace -f -qq -o /dev/null "
+                       f"-e trace={calls} -e inject={calls}:retval=0 {sluice_program} \"$@\"\n")
+    program.chmod(0o755)
+    figures = campaign("--images", 20, "--shape", "linear", "--kind", kind, "--seed", 6, "--resume-every", 1000,
+                       program=program, keep=tmp_path / "kept")
+    assert figures["told"] > 0, figures
+    assert any("and it is gone" in failure["what"] for failure in figures["failures"]), figures
 
 
 @pytest.mark.slow
