@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define RUNS       4
@@ -34,6 +35,7 @@
 #define CHANGES    8       /* by SQL, at most */
 #define RACY_US    2200000 /* a log that is younger is read again, whatever its row says */
 #define BUSY_MS    1000
+#define MEMORY_MIN (256ULL << 20) /* bytes that are free */
 #define VALUE_MAX  24
 #define COLUMN_MAX 26
 
@@ -88,16 +90,22 @@ static void home_remove(void)
 	(void)!nftw(base.home, file_remove, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static void home_make(void)
+/* In memory where there is room: a small one would be full beside other fuzzers. */
+static const char *base_folder(void)
 {
 	const char *tmp = getenv("TMPDIR");
+	struct statvfs memory;
 
-	(void)snprintf(base.home, sizeof(base.home), "/dev/shm/sluice-fuzz-XXXXXX");
-	if (!mkdtemp(base.home)) {
-		(void)snprintf(base.home, sizeof(base.home), "%.80s/sluice-fuzz-XXXXXX",
-			       tmp ? tmp : "/tmp");
-		BUG_IF(!mkdtemp(base.home));
-	}
+	if (access("/dev/shm", W_OK) == 0 && statvfs("/dev/shm", &memory) == 0 &&
+	    (uint64_t)memory.f_bavail * memory.f_frsize > MEMORY_MIN)
+		return "/dev/shm";
+	return tmp ? tmp : "/tmp";
+}
+
+static void home_make(void)
+{
+	(void)snprintf(base.home, sizeof(base.home), "%.80s/sluice-fuzz-XXXXXX", base_folder());
+	BUG_IF(!mkdtemp(base.home));
 	(void)snprintf(base.path, sizeof(base.path), "%s/sluice.db", base.home);
 	BUG_IF(atexit(home_remove) != 0);
 }

@@ -4,7 +4,6 @@ import json
 import random
 import shutil
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -12,11 +11,6 @@ from support.checker import Damage
 
 import disk
 from power_shapes import SHAPES, PowerWorld
-
-
-def work_folder():
-    """In memory when there is some: thousands of images are written."""
-    return tempfile.mkdtemp(prefix="power-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
 
 
 class Campaign:
@@ -63,7 +57,7 @@ class Campaign:
 
     def shape(self, shape, kind, most, until=None):
         """At most so many images of one recording."""
-        folder = Path(work_folder())
+        folder = disk.work_folder()
         world = PowerWorld(folder / "world", self.program, shape)
         world.unordered = kind == "ext4-plain"
         try:

@@ -8,10 +8,13 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import functools
 import os
 import shutil
 import struct
 import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -30,6 +33,8 @@ MAKE = {
     "ext4-plain": ("mkfs.ext4", "-q", "-F", "-b", "1024", "-O", "^has_journal,^metadata_csum"),
     "xfs": ("mkfs.xfs", "-q", "-f"),
 }
+SIZES = {"ext4": 16, "ext4-1k": 16, "ext4-plain": 16, "xfs": 300}  # MiB; no xfs is smaller
+ROOM = 1 << 29  # bytes: for images, recordings, and copies of both
 EXTENDED = ("-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0")
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -38,6 +43,21 @@ def recorder():
     return Path(os.environ.get("SLUICE_BUILD", ROOT / "build")) / "test/power/blockrec"
 
 
+def has_room(folder):
+    found = os.statvfs(folder)
+    return os.access(folder, os.W_OK) and found.f_bavail * found.f_frsize > ROOM
+
+
+def ground():
+    """In memory where there is room, as thousands of images are written; None when there is room nowhere."""
+    return next((folder for folder in ("/dev/shm", tempfile.gettempdir()) if os.path.isdir(folder) and has_room(folder)), None)
+
+
+def work_folder():
+    return Path(tempfile.mkdtemp(prefix="power-", dir=ground()))
+
+
+@functools.cache
 def missing(kinds=("ext4",)):
     """Why no disk can be made here, or None."""
     if os.geteuid() != 0:
@@ -47,8 +67,28 @@ def missing(kinds=("ext4",)):
             return f"needs {MAKE[kind][0]}"
     if not Path("/dev/loop-control").exists():
         return "needs loop devices"
+    if not ground():
+        return f"needs {ROOM >> 20} MiB in a temporary folder"
     done = subprocess.run(["unshare", "-mpf", "--mount-proc", "true"], capture_output=True, text=True)
-    return f"needs namespaces: {done.stderr.strip()}" if done.returncode else None
+    if done.returncode:
+        return f"needs namespaces: {done.stderr.strip()}"
+    done = subprocess.run(inside(sys.executable, __file__, *kinds), stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.strip() or None
+
+
+def try_mounts(kinds):
+    """Prints why one of them cannot be."""
+    folder = work_folder()
+    try:
+        (folder / "disk").mkdir()
+        for kind in kinds:
+            make(folder / kind, kind, SIZES[kind])
+            with mounted(folder / kind, folder / "disk", kind):
+                (folder / "disk/file").write_text("any\n")
+    except (OSError, subprocess.CalledProcessError) as problem:
+        print(f"needs file systems of kind {kind}: {problem}")
+    finally:
+        shutil.rmtree(folder)
 
 
 def missing_recorder():
@@ -218,13 +258,13 @@ def shut_down(folder, flags):
 class Recorder:
     """A mounted file system whose block writes are recorded."""
 
-    def __init__(self, folder, target, kind="ext4", mebibytes=16):
+    def __init__(self, folder, target, kind="ext4"):
         self.folder, self.target, self.kind = Path(folder), Path(target), kind
         self.base, self.live, self.record = (self.folder / name for name in ("base.img", "live.img", "record"))
         self.fuse = self.folder / "fuse"
         for place in (self.folder, self.fuse, self.target):
             place.mkdir(parents=True, exist_ok=True)
-        make(self.base, kind, mebibytes)
+        make(self.base, kind, SIZES[kind])
         shutil.copy(self.base, self.live)
         self.process = subprocess.Popen([recorder(), self.live, self.record, self.fuse])
         end = time.monotonic() + 20
@@ -411,3 +451,7 @@ class Images:
             self.apply(image, n, sectors)
         with open(path, "r+b" if os.path.exists(path) else "wb") as f:
             f.write(image)
+
+
+if __name__ == "__main__":
+    try_mounts(sys.argv[1:])

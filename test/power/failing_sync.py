@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -91,7 +90,7 @@ def work(program, folder):
 
 
 def main():
-    folder = Path(tempfile.mkdtemp(prefix="power-"))
+    folder = disk.work_folder()
     try:
         work(sys.argv[1], folder)
     finally:

@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -72,7 +71,7 @@ def flip_back(image, raw, at, bit):
 
 
 def main():
-    folder = Path(tempfile.mkdtemp(prefix="power-"))
+    folder = disk.work_folder()
     try:
         work(sys.argv[1], folder)
     finally:

@@ -6,16 +6,13 @@ import signal
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 from support.checker import Damage
 from support.sluice import processes
 
 import disk
-from cuts import work_folder
 from power_shapes import SHAPES, PowerWorld
 
-SIZES = {"ext4": 16, "ext4-1k": 16, "xfs": 300}
 FLAGS = [disk.OF_NOTHING, disk.OF_NOTHING, disk.OF_LOG_ONLY]
 
 
@@ -24,10 +21,10 @@ class Shutdowns:
 
     def __init__(self, campaign, kinds):
         self.campaign, self.kinds = campaign, kinds
-        self.folder = Path(work_folder())
+        self.folder = disk.work_folder()
         campaign.figures |= {"shutdowns": 0, "before_the_end": 0, "shutdown_resumed": 0}
         for kind in kinds:
-            disk.make(self.folder / kind, kind, SIZES[kind])
+            disk.make(self.folder / kind, kind, disk.SIZES[kind])
 
     def close(self):
         shutil.rmtree(self.folder)
@@ -35,7 +32,7 @@ class Shutdowns:
     def case(self, number):
         chance = self.campaign.chance
         kind, shape = self.kinds[number % len(self.kinds)], chance.choice(list(SHAPES))
-        folder = Path(work_folder())
+        folder = disk.work_folder()
         image = folder / "disk.img"
         subprocess.run(["cp", "--sparse=always", self.folder / kind, image], check=True)
         world = PowerWorld(folder / "world", self.campaign.program, shape)
