@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import kill_sweep  # noqa: E402
 from kill_storm import Storm  # noqa: E402
 from support.family import Closing, options  # noqa: E402
+from support.kills import FAILURES  # noqa: E402
 from support.sluice import install  # noqa: E402
 
 CHUNK = 25
@@ -43,7 +44,7 @@ class Campaign:
     def case(self, what, *args):
         try:
             what(*args)
-        except (AssertionError, TimeoutError) as problem:
+        except FAILURES as problem:
             self.failures.append(str(problem)[:1500])
 
     def is_over(self, until):
@@ -64,8 +65,10 @@ class Campaign:
                 if self.is_over(until):
                     break
                 self.case(sweep.one, point)
-        for sweep in made.values():
+        for name, sweep in made.items():
             self.figures.update(sweep.figures)
+            if sweep.figures["points"] >= CHUNK and not sweep.figures["killed"]:
+                self.failures.append(f"{name}: nobody was killed: {sweep.figures}")
 
     def storms(self, most, until):
         place = self.place / "storm"

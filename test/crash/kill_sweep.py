@@ -1,9 +1,10 @@
-"""Commands and keepers are killed at each of their system calls; then somebody brings the run to its end, and
-everything is judged."""
+"""Commands and keepers are killed at each of their system calls, or of a call that they make very often at some; then
+somebody brings the run to its end, and everything is judged."""
 import collections
 import contextlib
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -25,7 +26,7 @@ def ground(folder):
     path = Path(tempfile.mkdtemp(prefix="kills-", dir=memory if has_room else folder))
     try:
         yield path
-        until(lambda: not processes(str(path)), 5, of="nothing that goes on")
+        until(lambda: not processes(str(path)), of="nothing that goes on")
     finally:
         shutil.rmtree(path, ignore_errors=True)
 
@@ -73,13 +74,16 @@ def judged(world, name):
         yield world
         world.leave()
     except BaseException as problem:
-        problem.args = (f"{name}: {problem}: build/campaign/crash-{name}",)
+        text = f"{name}: {problem}: build/campaign/crash-{name}"
+        problem.args = (text,)
         if isinstance(problem, Exception):
             keep(world, name, problem)
         kill_shapes.go(world)
         with contextlib.suppress(TimeoutError):
             world.close()
         shutil.rmtree(world.root)
+        if isinstance(problem, subprocess.TimeoutExpired):  # which does not say what its arguments are
+            raise TimeoutError(text) from problem
         raise
 
 
@@ -89,6 +93,7 @@ class Sweep:
     def __init__(self, name, scene, place, program):
         self.name, self.scene, self.place, self.program = name, scene, Path(place), program
         self.figures = collections.Counter()
+        self.killed = set()  # points at which somebody was
         scene.build(self.place, self.installed())
 
     def installed(self):
@@ -100,8 +105,10 @@ class Sweep:
     def kill(self, world, point):
         raise NotImplementedError
 
-    def count(self, is_killed):
+    def count(self, point, is_killed):
         self.figures["killed" if is_killed else "missed"] += 1
+        if is_killed:
+            self.killed.add(point)
 
     def one(self, point):
         """One kill and what comes of it."""
@@ -142,7 +149,7 @@ class Commands(Sweep):
         scene = self.scene
         result = world(*scene.words(world), prefix=kill_at(point))
         assert result.code in (-9, *scene.codes), result
-        self.count(result.code == -9)
+        self.count(point, result.code == -9)
         known = world.lines()
         self.look(world, point[0])
         words = scene.shape.next(world, log_of(world))
@@ -161,27 +168,32 @@ class Keepers(Sweep):
     """The first keeper of a run is killed, and with it what runs below it: nobody knows how far that came."""
 
     def __init__(self, name, scene, place, program):
-        self.with_plan, self.plan = keeper_with_plan(Path(place) / "bin")
+        self.with_plan, self.plan, self.sign = keeper_with_plan(Path(place) / "bin")
+        self.trace = Path(place) / "trace"
+        self.traced = keeper_script(Path(place) / "traced", f"-qq -o {self.trace}")
         super().__init__(name, scene, place, program)
 
     def points(self):
-        trace = self.place / "trace"
-        world = self.scene.world(keeper_script(self.place / "traced", f"-qq -o {trace}"))
+        world = self.scene.world(self.traced)
         world(*self.scene.words(world), code=self.scene.codes)
+        until_gone(world)
+        points = read_trace(self.trace)  # of the first keeper: the next one's will take its place
         finish(world, self.scene.shape)
         world.leave()
-        return read_trace(trace)
+        return points
 
     def kill(self, world, point):
         scene = self.scene
         world.program = self.with_plan
+        self.sign.unlink(missing_ok=True)
         self.plan.write_text("{} {}\n".format(*point))
         result = world(*scene.words(world))
-        self.count(not self.plan.exists())
-        self.plan.unlink(missing_ok=True)
         # A keeper that cannot start is a storage failure.
         assert result.code in (0, 1, 4, 10), result
+        assert not self.plan.exists(), "no keeper began, or killat does not know this call"
         log = finish(world, scene.shape)
+        until_gone(world)
+        self.count(point, self.sign.exists())
         scene.shape.judge_all(world, log)
 
 
@@ -214,7 +226,7 @@ class Owners(Commands):
     def kill(self, world, point):
         engine = world.start(*self.scene.words(world), prefix=kill_at(point))
         accepted = self.disturb(world, engine)
-        self.count(engine.returncode == -9)
+        self.count(point, engine.returncode == -9)
         assert engine.returncode in (-9, 4, 6), engine.returncode
         log = log_of(world)
         for kind in accepted:
@@ -252,7 +264,7 @@ class Clients(Commands):
         engine = self.live(world)
         result = world(*self.scene.words(world), prefix=kill_at(point))
         assert result.code in (-9, 0), result
-        self.count(result.code == -9)
+        self.count(point, result.code == -9)
         self.end(world, engine)
         log = finish(world, self.scene.shape)
         assert not log.of("step.lost"), "S8.3: the keeper lived"

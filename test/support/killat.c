@@ -4,11 +4,13 @@
  * it. Exit status and signal are those of PROGRAM.
  *
  * killat --plan FILE PROGRAM [ARG]...: CALL and N stand in FILE, and the kill belongs to whoever
- * can remove it; without FILE PROGRAM just runs.
+ * can remove it; without FILE PROGRAM just runs. FILE.hit is made when the kill takes place.
  *
  * Counts as `strace -e inject=CALL:signal=SIGKILL:when=N` does.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -26,7 +28,7 @@
 	X(accept4) X(brk) X(clock_gettime) X(clone3) X(close) X(close_range) X(connect) X(copy_file_range) \
 	X(dup2) X(dup3) X(epoll_create1) X(epoll_ctl) X(epoll_pwait) X(eventfd2) \
 	X(faccessat2) X(fallocate) X(fchdir) X(fchmod) X(fchmodat) X(fchown) X(fcntl) \
-	X(fdatasync) X(fstat) X(fstatfs) X(fsync) X(ftruncate) X(futex) X(getcwd) \
+	X(fdatasync) X(flock) X(fstat) X(fstatfs) X(fsync) X(ftruncate) X(futex) X(getcwd) \
 	X(getdents64) X(getpeername) X(getpid) X(getppid) X(getrandom) X(getsockname) \
 	X(getsockopt) X(gettid) X(geteuid) X(getegid) X(getgid) X(getuid) X(ioctl) X(kill) \
 	X(linkat) X(listen) X(lseek) X(madvise) X(mkdirat) X(mmap) X(mprotect) X(mremap) \
@@ -123,14 +125,27 @@ static bool enters(pid_t pid, long number)
 	       info.entry.nr == (unsigned long)number;
 }
 
-static void follow(pid_t pid, long number, long at)
+/* The sign comes first: who sees what the kill did sees it too. */
+static void end_it(pid_t pid, const char *sign)
+{
+	if (*sign) {
+		const int fd = open(sign, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+		if (fd < 0) {
+			fail(sign);
+		}
+		close(fd);
+	}
+	kill(pid, SIGKILL);
+}
+
+static void follow(pid_t pid, long number, long at, const char *sign)
 {
 	for (;;) {
 		const int status = wait_for(pid);
 		const int stop = WSTOPSIG(status);
 		if (stop == (SIGTRAP | 0x80)) {
 			if (enters(pid, number) && --at == 0) {
-				kill(pid, SIGKILL);
+				end_it(pid, sign);
 				continue;
 			}
 			go_on(pid, 0);
@@ -148,7 +163,7 @@ static void follow(pid_t pid, long number, long at)
 	}
 }
 
-/* The plan that is in FILE, if it could be taken. */
+/* The plan that is in FILE, if it could be taken. One that names no call of ours stays. */
 static bool take_plan(const char *path, char *call, long *at)
 {
 	FILE *file = fopen(path, "re");
@@ -157,12 +172,13 @@ static bool take_plan(const char *path, char *call, long *at)
 	}
 	const bool is_plan = fscanf(file, "%31s %ld", call, at) == 2;
 	fclose(file);
-	return is_plan && unlink(path) == 0;
+	return is_plan && number_of(call) >= 0 && unlink(path) == 0;
 }
 
 int main(int argc, char **argv)
 {
 	char call[32];
+	char sign[PATH_MAX] = "";
 	long at = 0;
 	if (argc < 4) {
 		fprintf(
@@ -175,6 +191,8 @@ int main(int argc, char **argv)
 		at = atol(argv[2]);
 	} else if (!take_plan(argv[2], call, &at)) {
 		run(argv + 3);
+	} else {
+		snprintf(sign, sizeof sign, "%s.hit", argv[2]);
 	}
 	if (at < 1) {
 		fprintf(stderr, "killat: N is 1 or more\n");
@@ -214,5 +232,5 @@ int main(int argc, char **argv)
 			break;
 		}
 	}
-	follow(pid, number, at);
+	follow(pid, number, at, sign);
 }
