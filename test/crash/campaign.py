@@ -23,6 +23,7 @@ from support.kills import FAILURES  # noqa: E402
 from support.sluice import install  # noqa: E402
 
 CHUNK = 25
+ENOUGH_STORMS = 200
 MOST_FAILURES = 50
 
 
@@ -79,6 +80,8 @@ class Campaign:
             self.case(storm.one, self.seed * 1_000_000 + n)
             n += 1
         self.figures.update(storm.figures)
+        if n >= ENOUGH_STORMS and storm.not_hit():
+            self.failures.append(f"none was hit of: {storm.not_hit()}: {storm.figures}")
 
 
 def main():
