@@ -13,6 +13,8 @@
 
 #define KEEPER_LOCK  "keeper.lock" /* held by a keeper for as long as it lives (S8.1) */
 #define BIRTH_AGE_MS INT64_C(3600000)
+#define PATIENCE_MS  2000 /* with keepers, in all: one without a command goes in milliseconds */
+#define NAP_MS       5
 #define TRASH_BYTES  (VFS_NAME_BYTES + 16)
 
 /* What commands write into: anything may lie there, and goes by its name. */
@@ -36,6 +38,7 @@ struct retention {
 	retention_visit_fn *visit;
 	void *arg;
 	int home, runs, trash, lock; /* descriptors; -1 = none */
+	int patience_ms;             /* left of PATIENCE_MS */
 	struct arena arena;
 	struct str *births;
 	size_t births_count, births_capacity;
@@ -277,23 +280,35 @@ static void locks_fini(struct locks *locks)
 	vfs_close(locks->vfs, locks->keeper);
 }
 
+/* Once: LOCKED while a keeper lives. */
+static enum err_code try_keeper_lock(const struct retention *r, int fd, struct err *err)
+{
+	bool is_held = false;
+	enum err_code code =
+	    r->ask->is_dry ? vfs_lock_held(r->vfs, fd, &is_held, err) : vfs_lock(r->vfs, fd, err);
+
+	if (code == ERR_LOCKED || is_held)
+		return err_set(err, ERR_LOCKED, "its keeper lives: a command still runs");
+	return code;
+}
+
 /* NOT_FOUND is no trouble: then there was never a keeper. */
-static enum err_code keeper_lock(const struct retention *r, int dir, bool is_dry, int *ret_fd,
-				 struct err *err)
+static enum err_code keeper_lock(struct retention *r, int dir, int *ret_fd, struct err *err)
 {
 	struct err problem = ERR_INIT;
-	bool is_held = false;
 	int fd = -1;
 	enum err_code code = vfs_open(r->vfs, dir, KEEPER_LOCK, VFS_READ_WRITE, &fd, &problem);
 
 	if (code == ERR_NOT_FOUND)
 		return ERR_OK;
 	if (code == ERR_OK)
-		code = is_dry ? vfs_lock_held(r->vfs, fd, &is_held, &problem)
-			      : vfs_lock(r->vfs, fd, &problem);
-	if (code == ERR_LOCKED || is_held)
-		code = err_set(&problem, ERR_LOCKED, "its keeper lives: a command still runs");
-	if (code == ERR_OK && !is_dry)
+		code = try_keeper_lock(r, fd, &problem);
+	for (; code == ERR_LOCKED && r->patience_ms > 0; r->patience_ms -= NAP_MS) {
+		nap_ms(NAP_MS);
+		err_reset(&problem);
+		code = try_keeper_lock(r, fd, &problem);
+	}
+	if (code == ERR_OK && !r->ask->is_dry)
 		*ret_fd = TAKE(fd, -1);
 	vfs_close(r->vfs, fd);
 	if (code != ERR_OK)
@@ -301,8 +316,7 @@ static enum err_code keeper_lock(const struct retention *r, int dir, bool is_dry
 	return code;
 }
 
-static enum err_code locks_take(const struct retention *r, int dir, struct locks *locks,
-				struct err *err)
+static enum err_code locks_take(struct retention *r, int dir, struct locks *locks, struct err *err)
 {
 	struct run_lock_info owner = {.is_held = false};
 
@@ -316,7 +330,7 @@ static enum err_code locks_take(const struct retention *r, int dir, struct locks
 			return err_set(err, ERR_LOCKED, "the run is owned by process %d",
 				       owner.pid);
 	}
-	return keeper_lock(r, dir, r->ask->is_dry, &locks->keeper, err);
+	return keeper_lock(r, dir, &locks->keeper, err);
 }
 
 /* Out of the runs, into the trash; what was moved must be what was looked at. */
@@ -513,6 +527,7 @@ enum err_code retention_apply(const struct vfs *vfs, const struct retention_ask 
 			      .runs = -1,
 			      .trash = -1,
 			      .lock = -1,
+			      .patience_ms = PATIENCE_MS,
 			      .arena = ARENA_INIT};
 	bool is_empty = false;
 

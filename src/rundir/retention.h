@@ -57,8 +57,10 @@ struct retention_row {
 typedef enum err_code retention_visit_fn(void *arg, const struct retention_row *row,
 					 struct err *err);
 
-/* Remove what the ask names. A home that is not there is empty. LOCKED while another one removes,
- * REFUSED when home's runs are not this user's alone; IO, MEMORY, and what `visit` answered. */
+/* Remove what the ask names. A home that is not there is empty. A keeper with nothing left to do
+ * needs some milliseconds to go, and is waited for: up to 2 s in all. LOCKED while another one
+ * removes, REFUSED when home's runs are not this user's alone; IO, MEMORY, and what `visit`
+ * answered. */
 MUST_CHECK enum err_code retention_apply(const struct vfs *vfs, const struct retention_ask *ask,
 					 retention_visit_fn *visit, void *arg, struct err *err);
 

@@ -148,6 +148,17 @@ def test_an_ended_run_that_somebody_owns_or_whose_keeper_lives_stays(runs):
     assert "r1" not in names(runs)
 
 
+@pytest.mark.parametrize("words", [[], ["--dry-run"]], ids=["gc", "dry"])
+def test_a_keeper_that_is_just_going_is_waited_for(runs, words):
+    """A run that ended is free some milliseconds later, when its keeper has gone."""
+    with open(runs.home / "runs" / "r1" / "keeper.lock", "a+b") as lock:
+        hold(lock)
+        gc = runs.start("gc", *SOON, *words, "--json")
+        time.sleep(0.2)
+    rows = json.loads(gc.communicate(timeout=60)[0])["runs"]
+    assert {row["verdict"] for row in rows if row["run_id"] == "r1"} == {"removed"}
+
+
 def test_a_blocked_run_stays(runs):
     path = runs.write("ask.yaml", "pipeline: ask\nsteps: {a: {noop: true, gate: manual}}\n")
     runs.run("run", "-q", path, "--run-id", "asks", check=4)
