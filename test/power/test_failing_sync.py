@@ -1,10 +1,5 @@
 """D17: a sync that really fails. The kernel drops what it could not write, the next sync answers 0, and a later
 write to the same place reaches a block that reads as zeros after the next mount (ext4)."""
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import disk
 import pytest
 
@@ -13,12 +8,7 @@ def test_d17_after_a_sync_that_failed_nothing_is_lost_by_the_next_mount(sluice_p
     why = disk.missing()
     if why:
         pytest.skip(why)
-    script = Path(__file__).resolve().parent / "failing_sync.py"
-    done = subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(script.parent)!r}); import disk; "
-                           f"sys.exit(disk.run_inside(sys.executable, {str(script)!r}, {str(sluice_program)!r}))"],
-                          capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    facts = json.loads(done.stdout.splitlines()[-1])
+    facts = disk.facts("failing_sync.py", sluice_program)
     failed = [n for n, (call, answer) in enumerate(facts["calls"]) if call == "fdatasync" and answer < 0]
     assert failed, f"no sync failed: {facts}"
     assert facts["code"] == 10 and facts["differ"], facts
