@@ -28,6 +28,12 @@ static void add_numbers(struct sha256 *sha, const uint64_t *numbers, size_t coun
 	add_numbers(sha, (const uint64_t[]){__VA_ARGS__}, \
 		    sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
+static void add_retry_due(struct sha256 *sha, const struct retry_due *due)
+{
+	ADD_NUMBERS(sha, (uint64_t)due->boot_ms, (uint64_t)due->delay_ms);
+	add_text(sha, due->boot_id);
+}
+
 static void add_step(struct sha256 *sha, const struct step_state *at)
 {
 	ADD_NUMBERS(sha, at->state, at->skip, at->doom, at->class, at->doom_cause, at->attempt,
@@ -38,6 +44,7 @@ static void add_step(struct sha256 *sha, const struct step_state *at)
 		    at->is_override_open, at->is_excluded, at->is_given, at->is_overridden,
 		    at->is_stillborn, (uint64_t)at->started_ms, (uint64_t)at->ended_ms,
 		    (uint64_t)at->duration_ms, (uint64_t)at->due_ms);
+	add_retry_due(sha, &at->retry_due);
 	add_text(sha, at->class_text);
 	add_text(sha, at->boot_id);
 	add_text(sha, at->reason);
@@ -53,6 +60,7 @@ static void add_undo(struct sha256 *sha, const struct undo_state *undo)
 	ADD_NUMBERS(sha, undo->is_wanted, undo->is_begun, undo->is_active, undo->is_running,
 		    undo->is_retry, undo->is_failed, undo->step, undo->attempt, undo->failures,
 		    undo->left, (uint64_t)undo->started_ms, (uint64_t)undo->due_ms, undo->class);
+	add_retry_due(sha, &undo->retry_due);
 	add_text(sha, undo->boot_id);
 	add_text(sha, undo->class_text);
 	add_text(sha, undo->reason);
@@ -106,10 +114,11 @@ void sim_hash_state(const struct run_state *run, uint8_t digest[SHA256_BYTES])
 	sha256_start(&sha);
 	ADD_NUMBERS(&sha, run->state, run->outcome, run->seq, run->epoch, run->seed,
 		    (uint64_t)run->created_ms, (uint64_t)run->changed_ms, (uint64_t)run->last_ms,
-		    (uint64_t)run->duration_ms, run->is_completed, run->is_resumed, run->is_dry,
-		    run->is_resuming, run->is_stopping, run->is_stop_now, run->is_stop_late,
-		    run->is_failing, run->failing_step, run->warnings, run->gates_barred,
-		    run->waived, run->overridden, run->overrides_open, run->held, run->retries_due);
+		    run->last_step, (uint64_t)run->duration_ms, run->is_completed, run->is_resumed,
+		    run->is_dry, run->is_resuming, run->is_stopping, run->is_stop_now,
+		    run->is_stop_late, run->is_failing, run->failing_step, run->warnings,
+		    run->gates_barred, run->waived, run->overridden, run->overrides_open, run->held,
+		    run->retries_due);
 	add_texts(&sha, run);
 	add_undo(&sha, &run->undo);
 	add_lists(&sha, run);
