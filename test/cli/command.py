@@ -3,25 +3,51 @@
 The binary is $SLUICE_BIN, else build/sluice. Each test has a state directory and a working directory
 of its own. Test names carry the rule that they prove (S5.4, S13 ...).
 """
+import atexit
+import functools
 import os
 import pathlib
 import pty
 import select
+import shutil
 import subprocess
+import tempfile
 import time
 
 import pytest
 
+from support.observed import FINDING, given_options, install_observed
 from support.screen import set_size
+from support.sluice import has_sanitizers
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
+@functools.cache
 def binary():
     path = pathlib.Path(os.environ.get("SLUICE_BIN", ROOT / "build" / "sluice"))
     if not path.exists():
         pytest.fail(f"{path} is not there: build it, or set SLUICE_BIN")
-    return str(path.absolute())
+    return observed() if has_sanitizers(path) else str(path.absolute())
+
+
+@functools.cache
+def observed():
+    """One with sanitizers in a place of its own, where what its keepers say is kept."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="slt-bin-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder.chmod(0o755)  # some tests are other users
+    built = pathlib.Path(os.environ.get("SLUICE_BIN", ROOT / "build" / "sluice")).resolve().parent / "sluice-top"
+    program = install_observed(folder)
+    if built.exists():
+        shutil.copy2(built, folder)
+    return str(program)
+
+
+def no_finding(said):
+    """Nothing that a program wrote is the report of a sanitizer, whatever its exit status is taken for."""
+    text = said if isinstance(said, str) else said.decode(errors="replace")
+    assert not FINDING.search(text), text[-4000:]
 
 
 class Sluice:
@@ -40,6 +66,7 @@ class Sluice:
             "TERM": "xterm",
             "SLUICE_HOME": str(self.home),
             "XDG_RUNTIME_DIR": str(folder),
+            **given_options(),
         }
 
     def write(self, name, content):
@@ -57,6 +84,7 @@ class Sluice:
         """Run a command; `check` is the exit status that it must have."""
         done = subprocess.run(self.command(*args), cwd=self.work, env=self.env, timeout=timeout,
                               capture_output=True, text=text, stdin=subprocess.DEVNULL, **options)
+        no_finding(done.stderr)
         if check is not None:
             assert done.returncode == check, (args, done.returncode, done.stdout, done.stderr)
         return done
@@ -92,6 +120,7 @@ class Sluice:
             elif process.poll() is not None:
                 break
         os.close(main)
+        no_finding(seen)
         return process.wait(timeout=5), seen
 
     def wait_for(self, run, state, timeout=20):

@@ -2,21 +2,19 @@
 import collections
 import errno
 import os
-import re
-import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 from support.checker import Damage, Ledger, check_bytes, is_kept, split_lines
 from support.kills import World
-from support.sluice import ROOT, has_sanitizers, install, keeper
+from support.observed import FINDING, install_observed, keeper_words, sanitizer_options, take_said  # noqa: F401
+from support.sluice import ROOT
 
 import fault_table
 
 LIMIT_S = 10
 OVER_LIMIT, TREE_LIVES_ON = 124, 125
-FINDING = re.compile(r"Sanitizer|: runtime error: ")  # what a sanitizer says when it ends a program
 
 
 def injector():
@@ -31,42 +29,6 @@ def why_not():
         return "needs the program inject of the build folder"
     tried = subprocess.run([injector(), "--", "/bin/true"], capture_output=True, text=True, check=False)
     return None if tried.returncode == 0 else f"no seccomp notification here: {tried.stderr.strip()}"
-
-
-def sanitizer_options(finds_leaks=True):
-    """Of the environment, for a program with sanitizers."""
-    more = {"UBSAN_OPTIONS": "abort_on_error=1", "ASAN_OPTIONS": f"detect_leaks={finds_leaks:d}"}
-    return {name: f"{os.environ.get(name, '')}:{text}" for name, text in more.items()}
-
-
-def keeper_words(folder, more="", **options):
-    """What stands before a keeper so that a sanitizer writes what it finds into `folder`/said: a keeper has no environment,
-    and its standard error is nobody's. UndefinedBehaviorSanitizer writes into none, but its abort is told of there, as that
-    of BUG_IF is. A path of one word: for a longer one folders are made, by calls that would be counted."""
-    (folder / "said").mkdir(parents=True, exist_ok=True)
-    given = sanitizer_options(**options)
-    given["ASAN_OPTIONS"] += f":handle_abort=1{more}"
-    return f"env -C {folder}/said {' '.join(f'{name}={shlex.quote(text)}:log_path=of' for name, text in given.items())}"
-
-
-def install_observed(folder, **options):
-    """An installation. Of keepers with sanitizers what they say is kept."""
-    folder = Path(folder)
-    if not has_sanitizers(keeper()):
-        return install(folder)
-    real = folder / "real/sluice-keeper"  # the injector knows it by its name
-    real.parent.mkdir(parents=True)
-    shutil.copy2(keeper(), real)
-    return install(folder, keeper_text=f"#!/bin/sh\nexec {keeper_words(folder, **options)} {real} \"$@\"\n")
-
-
-def take_said(program):
-    """What sanitizers have found in the keepers of an installation since this was asked last."""
-    found = sorted(Path(program).parent.glob("said/of.*"))
-    text = "\n".join(path.read_text(errors="replace") for path in found)
-    for path in found:
-        path.unlink()
-    return text
 
 
 def steps():

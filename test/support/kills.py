@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 from .checker import Ledger, split_lines, teller
+from .observed import keeper_words
 from .sluice import Sluice, has_sanitizers, install, is_locked, keeper, until
 
 CALL = re.compile(r"^(?:\d+ +)?(\w+)\(")
@@ -69,11 +70,11 @@ def keeper_with_plan(folder):
 
 
 def keeper_under(folder, command):
-    """An installation whose keeper runs under that command. It gets no environment: one with sanitizers is told here that
-    leaks are no finding, as what looks for them may be killed, and is waited for."""
+    """An installation whose keeper runs under that command. What sanitizers find in it is kept (observed.py), but for
+    leaks: what looks for them may be killed, and is waited for."""
     real = Path(folder) / "real-keeper"
-    options = "ASAN_OPTIONS=detect_leaks=0 " if has_sanitizers(keeper()) else ""
-    program = install(folder, keeper_text=f"#!/bin/sh\n{options}exec {command} {real} \"$@\"\n")
+    words = keeper_words(folder, finds_leaks=False) if has_sanitizers(keeper()) else ""
+    program = install(folder, keeper_text=f"#!/bin/sh\nexec {words} {command} {real} \"$@\"\n")
     shutil.copy2(keeper(), real)
     return program
 

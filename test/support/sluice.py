@@ -156,7 +156,7 @@ class Sluice:
     def environ(self, env, prefix):
         """Of one process. A leak is no finding where it is traced: the leak sanitizer does not work there."""
         is_traced = prefix and Path(prefix[0]).name in ("strace", "killat")
-        traced = {"ASAN_OPTIONS": "detect_leaks=0"} if is_traced else {}
+        traced = {"ASAN_OPTIONS": f"{self.env.get('ASAN_OPTIONS', '')}:detect_leaks=0"} if is_traced else {}
         return {**self.env, **traced, **(env or {})}
 
     def command(self, *args, prefix=(), name="sluice"):
