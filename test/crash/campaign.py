@@ -1,10 +1,11 @@
 """Kills: of engines, keepers, resumes, approve, stop, rollback and gc at each of their system calls, in five kinds of
-pipelines; then at random moments.
+pipelines; then races for one run; then kills at random moments.
 
-usage: campaign.py [--minutes M] [--seed S] [--sweep NAME]... [--storms N]
+usage: campaign.py [--minutes M] [--seed S] [--sweep NAME]... [--races N] [--storms N]
 
 The points of all sweeps come in an order that follows from the seed, for three quarters of the time or until all are
-done; kills at random moments have the rest. Prints one line of JSON at its end; exit 1 when something failed.
+done; races have a twentieth, kills at random moments the rest. Where one of the three is asked for, the others are left
+out. Prints one line of JSON at its end; exit 1 when something failed.
 Worlds that show a failure are kept in build/campaign/."""
 import collections
 import random
@@ -18,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import kill_sweep  # noqa: E402
 from kill_storm import Storm  # noqa: E402
+from owner_races import KINDS, Races  # noqa: E402
 from support.family import Closing, options  # noqa: E402
 from support.kills import FAILURES  # noqa: E402
 from support.sluice import install  # noqa: E402
@@ -29,8 +31,9 @@ MOST_FAILURES = 50
 
 def arguments():
     parser = options(__doc__)
-    parser.add_argument("--sweep", action="append", choices=list(kill_sweep.sweeps()), help="only these, and no storms")
-    parser.add_argument("--storms", type=int, help="so many runs with kills at random moments, and no sweeps")
+    parser.add_argument("--sweep", action="append", choices=list(kill_sweep.sweeps()), help="only these")
+    parser.add_argument("--races", type=int, help="so many, each of fifty processes")
+    parser.add_argument("--storms", type=int, help="so many runs with kills at random moments")
     return parser.parse_args()
 
 
@@ -71,6 +74,14 @@ class Campaign:
             if sweep.figures["points"] >= CHUNK and not sweep.figures["killed"]:
                 self.failures.append(f"{name}: nobody was killed: {sweep.figures}")
 
+    def races(self, most, until):
+        races = Races(self.place, self.program)
+        n = 0
+        while not self.is_over(until) and n != most:
+            self.case(races.one, KINDS[n % len(KINDS)], n)
+            n += 1
+        self.figures.update(races.figures)
+
     def storms(self, most, until):
         place = self.place / "storm"
         place.mkdir()
@@ -91,12 +102,16 @@ def main():
     end = closing.until(args.minutes)
     with kill_sweep.ground("/tmp") as place:
         campaign = Campaign(place, args.seed)
-        if args.storms is None:
-            campaign.sweeps(args.sweep or list(kill_sweep.sweeps()), end if args.sweep else closing.until(args.minutes * 3 / 4))
-        if not args.sweep:
-            campaign.storms(args.storms, float("inf") if args.storms is not None else end)
+        is_all = not args.sweep and args.races is None and args.storms is None
+        if is_all or args.sweep:
+            campaign.sweeps(args.sweep or list(kill_sweep.sweeps()), closing.until(args.minutes * 3 / 4) if is_all else end)
+        if is_all or args.races is not None:
+            campaign.races(args.races, closing.until(args.minutes * 4 / 5) if is_all else float("inf"))
+        if is_all or args.storms is not None:
+            campaign.storms(args.storms, end if is_all else float("inf"))
     figures = campaign.figures
-    return closing.tell(figures["points"] + figures["runs"] + len(campaign.failures), campaign.failures, **figures)
+    cases = figures["points"] + figures["races"] + figures["runs"] + len(campaign.failures)
+    return closing.tell(cases, campaign.failures, **figures)
 
 
 if __name__ == "__main__":
