@@ -30,7 +30,8 @@ from bugs import BUGS  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ["meson.build", "meson_options.txt", "src", "include", "bench", "test", "man", "script", "docs", "examples"]
 PROGRAMS = ["src/cli/sluice", "src/cli/sluice-keeper"]
-HELPERS = ["test/power/blockrec", "test/support/killat", "test/support/tell", "test/surgery/judge"]  # where they can be built
+HELPERS = ["test/faults/keeper-dynamic", "test/power/blockrec", "test/support/killat", "test/support/tell",
+           "test/surgery/judge"]  # where they can be built
 KNOWN = {"ext4-plain": 0.05}  # share of images that lose lines without a bug: docs/GUARANTEES.md, limits
 CLEAN_S = 600  # no build, and no test without a bug, takes longer
 LEAST_S = 120  # a test with a bug has at least so long, and ten times as long as without
