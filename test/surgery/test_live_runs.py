@@ -124,44 +124,76 @@ def test_d36_a_copy_that_is_resumed_leaves_the_commands_of_the_original_alone(li
     live.log(ended="succeeded")
 
 
-def copy_of(folder, to):
-    """As backups do, file by file, the log last: what came before it saw no more than it has."""
+def copy_of(folder, to, is_log_first=False):
+    """File by file, as backups do: what came before the log saw no more than it has; or the log first."""
     def take(source, target):
         with_contents = Path(source)
         if with_contents.is_file() and not with_contents.is_symlink():
             shutil.copy2(source, target)
     shutil.rmtree(to, ignore_errors=True)
-    shutil.copytree(folder, to, copy_function=take, ignore=shutil.ignore_patterns("events.jsonl", ".*"))
-    shutil.copy2(folder / "events.jsonl", to / "events.jsonl")
+    to.mkdir()
+    if is_log_first:
+        shutil.copy2(folder / "events.jsonl", to)
+    shutil.copytree(folder, to, copy_function=take, ignore=shutil.ignore_patterns("events.jsonl", ".*"), dirs_exist_ok=True)
+    if not is_log_first:
+        shutil.copy2(folder / "events.jsonl", to)
+
+
+def copies_of_a_live_run(sluice, is_log_first=False):
+    """Copies of a run of sixty steps: five while it waits in its tenth, up to forty while it goes on from there."""
+    last = 'echo n=1 >"$SLUICE_OUTPUT"'
+    steps = {f"s{n}": {"run": last if n != 10 else f"while [ ! -e ok ]; do sleep 0.02; done; {last}", "on_lost": "rerun"} for n in range(60)}
+    engine = sluice.start("run", sluice.pipeline(steps, checkpoint={"every": 3}), "--run-id", sluice.id)
+    sluice.wait_event("step.started", "s10", timeout=60)
+    copies = []
+    while engine.poll() is None and len(copies) < 40:
+        to = sluice.root / f"copy-{len(copies)}"
+        try:
+            copy_of(sluice.run_dir(), to, is_log_first)
+        except (FileNotFoundError, shutil.Error):
+            continue  # a checkpoint was replaced meanwhile
+        copies.append(to)
+        if len(copies) == 5:
+            (sluice.root / "ok").touch()
+    assert engine.wait(120) == 0
+    logs = [(copy / "events.jsonl").read_bytes() for copy in copies]
+    assert all(sluice.raw().startswith(log) for log in logs) and all(len(log) < len(sluice.raw()) for log in logs[:5])
+    return copies
 
 
 @pytest.mark.slow
 def test_d36_copies_made_while_it_is_written_are_runs_at_some_earlier_point(sluice):
     """S11.2, S12: whole or with a torn tail; each can be looked at, and gone on with."""
-    steps = {f"s{n}": {"run": f"echo n={n} >\"$SLUICE_OUTPUT\"", "on_lost": "rerun", "needs": [f"s{n - 1}"] if n else []} for n in range(60)}
-    path = sluice.pipeline(steps, checkpoint={"every": 3})
-    engine = sluice.start("run", path, "--run-id", sluice.id)
-    sluice.wait_event("step.started", "s1")
-    copies = []
-    while engine.poll() is None and len(copies) < 40:
-        to = sluice.root / f"copy-{len(copies)}"
-        try:
-            copy_of(sluice.run_dir(), to)
-        except (FileNotFoundError, shutil.Error):
-            continue  # a checkpoint was replaced meanwhile
-        copies.append(to)
-    assert engine.wait(60) == 0
-    whole = sluice.raw()
-    assert len(copies) >= 5
-    for number, copy in enumerate(copies):
+    for number, copy in enumerate(copies_of_a_live_run(sluice)):
         raw = (copy / "events.jsonl").read_bytes()
-        assert whole.startswith(raw)
         sluice("verify", copy, code=0)
         sluice("status", copy, code=0)
         if number % 8 == 0:
             sluice("resume", copy, code=0)
             assert (copy / "events.jsonl").read_bytes().startswith(raw[:raw.rfind(b"\n") + 1])
             sluice("verify", copy, code=0)
+
+
+@pytest.mark.slow
+def test_d36_copies_with_the_log_first_are_runs_or_refused_with_what_to_do(sluice):
+    """S9.4: what came behind the log may have seen more than it has."""
+    copies = copies_of_a_live_run(sluice, is_log_first=True)
+    for copy in copies[:3]:  # these took until the run had ended
+        shutil.copytree(sluice.run_dir(), f"{copy}-late")
+        shutil.copy2(copy / "events.jsonl", f"{copy}-late")
+    ends = {0: [], 7: []}
+    for copy in [*copies, *(Path(f"{copy}-late") for copy in copies[:3])]:
+        done = sluice("verify", copy, code=(0, 7))
+        if done.code == 7:
+            assert "has seen event" in done.stdout + done.stderr and "hint: put the whole log back" in done.stderr, done
+        else:
+            assert "Log: whole" in done.stdout or "Log: torn tail" in done.stdout, done
+        ends[done.code].append(copy)
+    assert {f"copy-{n}-late" for n in range(3)} <= {copy.name for copy in ends[7]}
+    for code, copy in [(0, copy) for copy in ends[0][::8]] + [(7, copy) for copy in ends[7][::8]]:
+        done = sluice("resume", copy, code=code)
+        assert code == 0 or "hint: put the whole log back" in done.stderr, done
+        sluice("verify", copy, code=code)
 
 
 def test_d36_a_copy_whose_log_is_older_than_its_checkpoint_says_what_to_do(sluice):
