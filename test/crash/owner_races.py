@@ -3,15 +3,21 @@ import collections
 import os
 from pathlib import Path
 
-from kill_shapes import SHAPES, Scene, go, half
+from kill_shapes import DO, Scene, Shape, go, half
 from kill_sweep import judged
 from support.sluice import until
 
 CROWD = 50
 LIMIT = 60
 KINDS = ("starters", "resumers", "resumers of a lost machine", "starters and resumers")
-STEP = "load"  # is held until all but one have been answered: whoever comes late is refused, too
 GATE = ("sh", "-c", 'read -r _; exec "$@" </dev/null', "sh")  # until nobody has the other end of what it reads
+
+
+class Held(Shape):
+    """Its second step, in each attempt, goes on until all but one have been answered: who comes late is refused, too."""
+
+    def steps(self):
+        return {"first": {"run": DO}, "held": {"run": DO + "; while [ ! -e go ]; do sleep 0.02; done"}, "last": {"run": DO}}
 
 
 class Races:
@@ -20,8 +26,8 @@ class Races:
     def __init__(self, place, program):
         self.program = program
         self.figures = collections.Counter()
-        shape = SHAPES["linear"]
-        self.fresh, self.lost = Scene(shape, shape.begin, lambda _world: None), half(shape, STEP)
+        shape = Held()
+        self.fresh, self.lost = Scene(shape, shape.begin, lambda _world: None), half(shape, "held")
         for scene in (self.fresh, self.lost):
             folder = Path(place) / f"races-{len(os.listdir(place))}"
             folder.mkdir()
@@ -49,7 +55,7 @@ class Races:
     def resumers(self, world):
         if not world.run_dir().exists():
             engine = world.start(*world.begin())
-            until(lambda: f"{world.id} {STEP} 0" in world.ledger.executions(), of=f"{STEP} begins")
+            until(lambda: f"{world.id} held 0" in world.ledger.executions(), of="the step that is held")
             world.cut(engine)
         codes = self.race(world, ("resume", world.id))
         assert codes == {("resume", 0): 1, ("resume", 8): CROWD - 1}, codes
