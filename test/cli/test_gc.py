@@ -280,7 +280,7 @@ ROOT_ONLY = ["other owner", "other owner of the run"]
 
 @pytest.mark.sweep(3)
 @pytest.mark.parametrize("odd", ODD + ROOT_ONLY)
-def test_what_is_no_run_directory_is_refused_and_others_go_S12(runs, odd):
+def test_c05_what_is_no_run_directory_is_refused_and_others_go_S12(runs, odd):
     if odd in ROOT_ONLY and os.geteuid() != 0:
         pytest.skip("needs root")
     outside = plant(runs, odd)

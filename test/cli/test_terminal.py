@@ -46,7 +46,7 @@ def test_no_verb_passes_control_bytes_to_a_terminal(hostile, words):
         assert harmless(seen), seen
 
 
-def test_hostile_output_is_shown_escaped(hostile):
+def test_c20_hostile_output_is_shown_escaped(hostile):
     _, seen = hostile.on_terminal("logs", "r", "talk")
     text = seen.decode()
     for part in SHOWN:

@@ -194,13 +194,26 @@ def test_each_option_refuses_what_it_cannot_take_S13(words, verb):
     ("nothing", 9), ("twin", 3), ("", 2), ("..", 9), (".", 9), ("./nothing", 9), ("/", 9), ("../..", 9), ("ok/../..", 9), ("@nonsense", 9), ("nolog", 9),
     ("empty", 9), ("a\nb", 9), ("\x1b[31m", 9), ("\udcff\udcfe", 9), ("x" * 4096, 9), ("ok.yaml", 9), ("OK", 9), ("o k", 9),
 ])
-def test_a_run_that_is_none_S13(words, verb, run, code):
+def test_c04_a_run_that_is_none_S13(words, verb, run, code):
     if (verb, run) == ("graph", "ok.yaml"):
         return  # a file
     out, said = words.refuse(verb, *RUN_WORDS[verb](run), code=code)
     assert out == "" and "hint: " in said, said
     if run == "twin":
         assert "twin-1" in said and "twin-2" in said
+
+
+@pytest.mark.sweep(7)
+@pytest.mark.parametrize("words_of", [["--pipeline"], ["--keep", "1", "--pipeline"], []], ids=" ".join)
+@pytest.mark.parametrize("name", ["..", ".", "/", "../..", "runs/..", "ok/../..", "*", "", "./", "\x1b[31m",
+                                  "\udcff", "x" * 4096])
+def test_c05_a_name_that_leads_elsewhere_removes_nothing(words, words_of, name):
+    """gc takes no run by its name; what it takes is compared, and leads nowhere."""
+    outside = sorted(words.folder.iterdir())
+    done = subprocess.run(words.command("gc", "--older-than", "1ms", *words_of, name), cwd=words.work, env=words.env,
+                          timeout=20, capture_output=True, stdin=subprocess.DEVNULL)
+    assert done.returncode in ((0, 2) if words_of else (2,)), done
+    assert set(words.changed()) <= {"gc.lock", "trash"} and sorted(words.folder.iterdir()) == outside
 
 
 @pytest.mark.parametrize("verb", RUN_WORDS)

@@ -85,7 +85,7 @@ def test_s12_dir_option(sluice):
 
 @pytest.mark.sweep(3)
 @pytest.mark.parametrize("run_id", HOSTILE)
-def test_s12_hostile_run_ids_are_refused_and_nothing_is_written(sluice, run_id):
+def test_s12_c04_hostile_run_ids_are_refused_and_nothing_is_written(sluice, run_id):
     path = sluice.pipeline({"a": "true"})
     sluice("run", path, f"--run-id={run_id}", code=2)
     assert not (sluice.home / "runs").exists() or not os.listdir(sluice.home / "runs")
@@ -143,7 +143,7 @@ def test_hostile_reasons_are_data(sluice):
 
 
 
-def test_steps_cannot_leave_the_run_directory_by_their_names(sluice):
+def test_c04_steps_cannot_leave_the_run_directory_by_their_names(sluice):
     for name in ("..", "a/b", "a b", "a.b", "", "a" * 65, "$(x)", "and", "é", "0a"):
         path = sluice.pipeline({name: "true"})
         sluice("run", path, "--run-id", sluice.id, code=2)

@@ -66,7 +66,7 @@ def test_s16_a_definition_that_is_a_bomb_is_refused_at_its_place(sluice, name):
 
 @pytest.mark.sweep(3)
 @pytest.mark.parametrize("name", EXPRESSIONS)
-def test_s18_an_expression_that_reaches_out_or_never_ends_does_not_pass(sluice, name):
+def test_s18_c15_an_expression_that_reaches_out_or_never_ends_does_not_pass(sluice, name):
     """Refused when it is read, or an error when it is asked: the gate does not open, and what stands below does not run."""
     path = sluice.pipeline({"g": {"gate": "hard", "run": "true", "pass": EXPRESSIONS[name]},
                             "below": {"run": "echo ran >ran", "needs": ["g"]}})

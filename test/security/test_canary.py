@@ -1,4 +1,5 @@
-"""S14: a secret that is random each time is looked for everywhere, after everything went wrong."""
+"""S14: a secret that is random each time is looked for everywhere, after everything went wrong. C21: its common forms
+are masked, and nothing else is."""
 import contextlib
 import json
 import os
@@ -116,3 +117,26 @@ def test_s14_a_secret_is_nowhere_after_engine_and_keeper_were_killed(sluice, can
     assert not hits(sluice.home, canary) and not hits(sluice.root, canary)
     sluice("resume", sluice.id, env={"API_TOKEN": canary}, code=1)
     assert not hits(sluice.home, canary)
+
+
+FORMS = {
+    "inside": 'for b in "" u uu uuu; do for a in "" z zz zzz; do\n'
+              '  printf "%s%s%s" "$b" "$TOK" "$a" | base64 -w0; echo\ndone; done',
+    "lines": 'printf "<%s>\\n" "$KEY"; printf "<%s" "$KEY" | head -c 50; sleep 0.05\n'
+             'printf "<%s>\\n" "$KEY" | tail -c +51',
+    "short": 'echo "x${PIN}y 7 a a7 7 a ${PIN}"',
+}
+
+
+def test_c21_a_secret_is_masked_within_base64_over_lines_and_in_pieces_and_nothing_else_is(sluice, canary):
+    env = {"TOK": "${params.token}", "KEY": "${params.key}", "PIN": "${params.pin}"}
+    params = {name: {"type": "secret", "from": {"env": name.upper()}} for name in ("token", "key", "pin")}
+    path = sluice.pipeline({name: {"run": run, "env": env} for name, run in FORMS.items()}, params=params)
+    key = f"-----BEGIN-----\n{secrets.token_urlsafe(48)}\n{secrets.token_urlsafe(48)}\n-----END-----"
+    sluice("run", path, "--run-id", sluice.id, env={"TOKEN": canary, "KEY": key, "PIN": "7a"}, code=0)
+    encoded = sluice.output("inside").decode().splitlines()
+    assert len(encoded) == 16
+    for line in encoded:  # what is left are the neighbours, and what they share with it
+        assert "***" in line and len(line.replace("***", "")) <= 14, line
+    assert sluice.output("lines") == b"<***>\n<***>\n"
+    assert sluice.output("short") == b"x***y 7 a a7 7 a ***\n"

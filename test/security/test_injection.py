@@ -1,4 +1,5 @@
-"""S21: whatever a string holds, it is one string of one line of the log, and comes back as it was."""
+"""S21: whatever a string holds, it is one string of one line of the log, and comes back as it was. C02, C10, C18: nor
+is it a command, a key of the definition, or the name of a file."""
 import json
 
 import pytest
@@ -63,6 +64,64 @@ def test_c02_a_value_is_one_word_whatever_is_in_it(sluice, text):
     shown = {step: (logs / log.of("step.started", step)[0].get("log", f"{step}.0.log")).read_text() for step in ("argv", "run")}
     assert shown == {"argv": f"<.{text}.x{text}y.>.", "run": f"<.{text}.>."}
     assert not (sluice.root / "pwned").exists()
+
+
+FILES = ["@/etc/passwd", "@secret", "@./secret", "@@secret", "@", "@-", "<secret", "file:secret",
+         "file://{root}/secret", "@{root}/secret"]
+
+
+@pytest.mark.sweep(3)
+@pytest.mark.parametrize("text", FILES, ids=range(len(FILES)))
+def test_c18_a_text_that_names_a_file_stays_text(sluice, text):
+    """To some programs `@file` is what stands in the file. Here it is what it is, wherever a value may stand."""
+    (sluice.root / "secret").write_text("precious\n")
+    text = text.replace("{root}", str(sluice.root))
+    show = {"argv": ["sh", "-c", 'printf "%s." "$@"', "sh", "${params.p}", "${params.f}"], "needs": []}
+    steps = {"argv": show, "run": {"run": 'printf "%s." "$PARAM_p" "$PARAM_f"', "needs": []},
+             "m": {"gate": "manual", "run": "true"}}
+    path = sluice.pipeline(steps, params={name: {"type": "string", "default": ""} for name in "pf"})
+    (sluice.root / "params.json").write_text(json.dumps({"f": text}))
+    shown = [sluice("run", path, "--run-id", sluice.id, "-p", "p=" + text, "--params-file", sluice.root / "params.json",
+                    "--reason", text, "--partition", text, code=4)]
+    shown.append(sluice("approve", sluice.id, "m", "--as", text, "--reason", text, code=0))
+    shown.append(sluice("resume", sluice.id, "-p", "p=x" + text, "--reason", text, code=0))
+    log = sluice.log()
+    first, resumed, approved = log.events[0], log.of("run.resumed")[0], log.of("gate.approved")[0]
+    assert first["params"] == {"p": text, "f": text} and first["partition"] == text
+    assert resumed["params"]["p"] == "x" + text
+    assert {event["reason"] for event in (first, resumed, approved)} == {text} and approved["actor"] == "manual:" + text
+    assert {sluice.output(step) for step in ("argv", "run")} == {f"{text}.{text}.".encode()}
+    shown += [sluice(verb, sluice.id, code=0) for verb in ("status", "summary", "events", "logs")]
+    assert not [one for one in shown if "precious" in one.stdout + one.stderr or "root:x:" in one.stdout + one.stderr]
+
+
+def test_c18_a_word_that_names_a_file_is_no_words(sluice):
+    path = sluice.pipeline({"a": "true"}, params={"p": {"type": "string", "default": ""}})
+    (sluice.root / "words").write_text(f"run {path} --run-id {sluice.id}\nprecious\n")
+    for words, code in ((["@words"], 2), (["run", "@words"], 9), (["run", path, "@words"], 2), (["status", "@words"], 9),
+                        (["run", path, "-p", "@words"], 2), (["run", path, "--params-file", "@words"], 9)):
+        done = sluice(*words, code=code)
+        assert "precious" not in done.stdout + done.stderr
+    assert not (sluice.home / "runs").exists()
+
+
+OTHERS = ["q", "P", "p.q", "params.p", "params", "steps.a.run", "steps", "defaults.retry", "concurrency", "pipeline",
+          "PATH", "PARAM_p", "limits", ""]
+
+
+@pytest.mark.sweep(3)
+@pytest.mark.parametrize("name", OTHERS)
+def test_c10_a_start_sets_declared_parameters_and_nothing_else(sluice, name):
+    """Neither by a word, nor by a file, nor when it goes on: refused, and nothing is written."""
+    path = sluice.pipeline({"a": "false"}, params={"p": {"type": "string", "default": "x"}})
+    (sluice.root / "given.json").write_text(json.dumps({"p": "y", name: {"a": {"run": "touch pwned"}}}))
+    sluice("run", path, "--run-id", sluice.id, "-p", f"{name}=touch pwned", code=2)
+    sluice("run", path, "--run-id", sluice.id, "--params-file", sluice.root / "given.json", code=2)
+    assert not (sluice.home / "runs").exists()
+    sluice("run", path, "--run-id", sluice.id, code=1)
+    before = sluice.raw()
+    sluice("resume", sluice.id, "-p", f"{name}=touch pwned", code=2)
+    assert sluice.raw() == before and not (sluice.root / "pwned").exists()
 
 
 BYTES = [b"\xff\xfe", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"ok\xe2\x82", b"\x80", b"a\x00b"]

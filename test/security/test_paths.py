@@ -200,7 +200,7 @@ HOSTILE = ["../outside/events.jsonl", "/etc/passwd", "a/../../outside", "..", "r
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_s12_names_of_artifacts_do_not_leave_their_place(sluice, outside, name):
+def test_s12_c16_names_of_artifacts_do_not_leave_their_place(sluice, outside, name):
     before = canaries(outside)
     path = sluice.pipeline({"a": {"run": "true", "artifacts": [{"name": name, "path": "x"}]}})
     sluice("run", path, "--run-id", sluice.id, code=2)

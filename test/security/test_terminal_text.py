@@ -106,7 +106,7 @@ def test_s20_every_verb_is_put_to_the_test():
 
 @pytest.mark.sweep(5)
 @pytest.mark.parametrize("words", QUERIES, ids=" ".join)
-def test_s20_what_is_shown_of_a_hostile_run_is_harmless(hostile, words):
+def test_s20_c20_what_is_shown_of_a_hostile_run_is_harmless(hostile, words):
     shows = words[0] in ("summary", "events", "plan") and "--tail" not in words or words == ["logs", "h"]
     words = [hostile.file if word == "FILE" else word for word in words]
     for env in (DUMB, {"NO_COLOR": ""}):

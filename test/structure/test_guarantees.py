@@ -68,7 +68,7 @@ def files_with(fault):
 
 def faults(text):
     return {row[0]: set(re.findall(r"`([\w/.]+)`", row[1]))
-            for row in re.findall(r"^\| ([DPXS]\d\d) \|.*\| ([^|]*) \|$", text, re.M)}
+            for row in re.findall(r"^\| ([CDPXS]\d\d) \|.*\| ([^|]*) \|$", text, re.M)}
 
 
 @pytest.mark.parametrize("fault", faults(DOCUMENT))
@@ -81,7 +81,7 @@ def test_a_fault_names_the_files_that_make_it(fault):
 
 
 def test_every_id_in_the_name_of_a_test_is_explained():
-    named_by = re.compile(r"(?:\w+_)?([dpx]\d\d)_\w+")
+    named_by = re.compile(r"(?:\w+_)?([cdpx]\d\d)_\w+")
     for path, names in all_tests().items():
         unknown = {match[1].upper() for match in map(named_by.fullmatch, names) if match} - set(faults(DOCUMENT))
         assert not unknown, f"{path}: {unknown}"
@@ -94,4 +94,5 @@ def test_the_check_can_fail():
     assert missing([("test/no_such_file.py", "a")])
     assert not missing([("test/structure/test_guarantees.py", "the_check_can_fail")])
     assert faults("| D99 | f | w | `a/b.py`, `c_test.c` |\n") == {"D99": {"a/b.py", "c_test.c"}}
+    assert faults("| C99 | f | w | `a/b.py` |\n") == {"C99": {"a/b.py"}}
     assert not files_with("D99") and files_with("P01")

@@ -127,7 +127,7 @@ static void base64_put(struct buf *out, const char *bytes, size_t len)
 }
 
 /* "user:password" as in an Authorization header, at all three offsets. */
-static void a_secret_within_base64_is_masked_at_every_offset(void **state)
+static void c21_a_secret_within_base64_is_masked_at_every_offset(void **state)
 {
 	struct str secret = STR("correct-horse");
 
@@ -175,7 +175,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(any_pieces_give_what_the_whole_gives),
 	    cmocka_unit_test(the_common_forms_of_a_secret_are_masked),
-	    cmocka_unit_test(a_secret_within_base64_is_masked_at_every_offset),
+	    cmocka_unit_test(c21_a_secret_within_base64_is_masked_at_every_offset),
 	    cmocka_unit_test(short_secrets_are_masked_as_they_are_only),
 	    cmocka_unit_test(nothing_to_mask_changes_nothing),
 	};
