@@ -159,6 +159,26 @@ static enum err_code opened(struct rundir *dir, struct err *err)
 	return ERR_OK;
 }
 
+/* A link among the runs leads nowhere, whatever it leads to. A path to elsewhere is its owner's. */
+static enum err_code dir_open(struct rundir *dir, struct err *err)
+{
+	AUTO(buf_fini) struct buf runs = BUF_INIT;
+	const char *name = strrchr(dir->path, '/') + 1; /* it is absolute */
+	enum err_code code;
+	int fd = -1;
+
+	buf_str(&runs, str_from(dir->path, (size_t)(name - 1 - dir->path)));
+	if (buf_check(&runs, "a path", err) != ERR_OK)
+		return err->code;
+	if (!*name || !str_ends(buf_view(&runs), "/" RUNS_DIR))
+		return vfs_root(&dir->vfs, dir->path, false, &dir->fd, err);
+	if (vfs_root(&dir->vfs, runs.ptr, false, &fd, err) != ERR_OK)
+		return err->code;
+	code = vfs_open(&dir->vfs, fd, name, VFS_DIR, &dir->fd, err);
+	vfs_close(&dir->vfs, fd);
+	return code;
+}
+
 enum err_code rundir_open(const struct vfs *vfs, const char *path, struct rundir **ret_dir,
 			  struct err *err)
 {
@@ -170,7 +190,7 @@ enum err_code rundir_open(const struct vfs *vfs, const char *path, struct rundir
 	dir = rundir_make(vfs, whole.ptr);
 	if (!dir)
 		return mem_err(err);
-	if (vfs_root(vfs, dir->path, false, &dir->fd, err) != ERR_OK) {
+	if (dir_open(dir, err) != ERR_OK) {
 		if (err->code == ERR_INVALID) /* a file of that name is no run */
 			err->code = ERR_NOT_FOUND;
 		return hint_run(err);

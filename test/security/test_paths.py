@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from support.sluice import until
+
 GOOD = (0, 1, 2, 3, 5, 7, 8, 9, 10)
+NO_RUN = 9
 FILES = ["events.jsonl", "pipeline.json", "pipeline.yaml", "run.lock", "keeper.lock", "attempts.log", "checkpoint.json", "audit.jsonl", "logs/a.0.log"]
 
 
 def canaries(folder):
-    return {path: (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_mode) for path in sorted(folder.rglob("*")) if path.is_file()}
+    """Folders too: their times tell of a name that came and went."""
+    return {path: (path.is_file() and path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_mode)
+            for path in [folder, *sorted(folder.rglob("*"))]}
 
 
 @pytest.fixture
@@ -124,58 +129,104 @@ def test_s12_a_directory_of_sockets_that_others_may_write_to_is_refused_or_close
 
 
 class Swapper(threading.Thread):
-    """Directory, link to the outside, directory ... as fast as it goes (renameat2 EXCHANGE by mv where there is one)."""
+    """Directory, link to the outside, directory ... as fast as it goes, from the moment when it is there."""
 
-    def __init__(self, place, target):
+    def __init__(self, place, target, aside=None):
         super().__init__(daemon=True)
-        self.place, self.aside, self.is_over, self.swaps = Path(place), Path(str(place) + ".aside"), False, 0
+        self.place, self.aside, self.is_over, self.swaps = Path(place), Path(aside or f"{place}.aside"), False, 0
         self.aside.symlink_to(target)
         import ctypes
         self.libc = ctypes.CDLL(None, use_errno=True)
 
+    def exchange(self):
+        return self.libc.renameat2(-100, os.fsencode(self.place), -100, os.fsencode(self.aside), 2) == 0
+
     def run(self):
-        a, b = os.fsencode(self.place), os.fsencode(self.aside)
         while not self.is_over:
-            self.libc.renameat2(-100, a, -100, b, 2)
+            if not self.exchange():
+                time.sleep(0.0001)
+                continue
             self.swaps += 1
-            if self.swaps % 50 == 0:
+            if self.swaps % 51 == 0:  # an odd number: it rests as a link as often as not
                 time.sleep(0.0005)
 
     def end(self):
         self.is_over = True
         self.join()
         if self.place.is_symlink():
-            self.libc.renameat2(-100, os.fsencode(self.place), -100, os.fsencode(self.aside), 2)
+            assert self.exchange()
         self.aside.unlink()
 
 
-@pytest.mark.parametrize("what", ["logs", "run", "out"])
-def test_c19_a_directory_that_is_swapped_for_a_link_while_it_is_used(sluice, outside, what):
-    """Whoever owns the race never makes sluice read or write outside."""
-    steps = {"a": "echo out; echo n=1 >\"$SLUICE_OUTPUT\"; [ -e go ]", **{f"s{n}": {"run": "echo mine", "needs": []} for n in range(6)}}
-    path = sluice.pipeline(steps)
-    sluice("run", path, "--run-id", sluice.id)
-    (outside / "out").mkdir()
-    for name in [*(f"logs/{step}.0.log" for step in steps), "out/a.0.json"]:
-        (outside / name).write_text("precious\n")
-    (sluice.root / "go").touch()
-    place = {"logs": sluice.run_dir() / "logs", "run": sluice.run_dir(), "out": sluice.run_dir() / "out"}[what]
-    place.mkdir(exist_ok=True)
+STEPS = [f"s{n}" for n in range(12)]
+# The folder that it is in stays the same while its name does not, and a step is no part of what is tested.
+WRITE = 'cd "${SLUICE_OUTPUT%/*}"; [ -e foreign ] || echo n=1 >"${SLUICE_OUTPUT##*/}"; echo mine'
+
+
+def foreign_run(sluice, outside, run_id):
+    """Another run of this name, somewhere else, which a resume would go on with. Answers its directory."""
+    path = sluice.pipeline({step: {"run": "echo precious; exit 1", "needs": []} for step in STEPS},
+                           file="foreign.yaml", pipeline="precious")
+    sluice("run", path, "--run-id", run_id, code=1, env={"SLUICE_HOME": str(outside)})
+    home = outside / "runs" / run_id
+    until(lambda: not sluice.keepers(run_id), 60, of="its keeper's end")
+    (home / "out").mkdir(exist_ok=True)
+    (home / "out/foreign").touch()
+    for step in STEPS:
+        (home / f"out/{step}.0.json").write_text('{"outputs": {"n": "precious"}}\n')
+    return home
+
+
+def test_s12_a_link_among_the_runs_leads_nowhere_not_to_a_run_either(sluice, outside):
+    target = foreign_run(sluice, outside, sluice.id)
+    (sluice.home / "runs").mkdir(parents=True)
+    sluice.run_dir().symlink_to(target)
     before = canaries(outside)
-    swapper = Swapper(place, outside / {"logs": "logs", "run": ".", "out": "out"}[what])
+    for verb in ("status", "logs", "events", "verify", "explain", "resume", "rollback", "stop"):
+        result = sluice(verb, sluice.id)
+        assert result.code == NO_RUN and "precious" not in result.stdout + result.stderr, (verb, result)
+    assert canaries(outside) == before
+    sluice("status", target, code=0)
+
+
+def swapped_run(sluice, path, run_id, place, target):
+    """A run one of whose directories is swapped from its birth on. Answers how often, and all that was shown."""
+    swapper = Swapper(place, target, sluice.root / "aside")
     swapper.start()
     shown = ""
     try:
-        for _ in range(12):
-            for verb in ("logs", "status", "events"):
-                result = sluice(verb, sluice.id, timeout=20)
-                assert result.code in GOOD, result
-                shown += result.stdout
-            sluice("gc", "--older-than", "1d", timeout=20)
+        for words in (["run", path, "--run-id", run_id], *[[verb, run_id] for verb in ("resume", "logs", "status", "events") * 4],
+                      ["gc", "--older-than", "1d"]):
+            result = sluice(*words, timeout=60)
+            assert result.code in GOOD, (words, result)
+            shown += result.stdout + result.stderr
     finally:
         swapper.end()
-    assert swapper.swaps > 500 and "precious" not in shown
-    assert canaries(outside) == before
+    return swapper.swaps, shown
+
+
+@pytest.mark.parametrize("what", ["logs", ".", "out"])
+def test_c19_a_directory_that_is_swapped_for_a_link_while_it_is_used(sluice, outside, what):
+    """Whoever owns the race never makes sluice read or write outside: who writes stops, and goes on later."""
+    path = sluice.pipeline({step: {"run": WRITE, "needs": []} for step in STEPS}, concurrency=3)
+    end, number, swaps, begun = time.monotonic() + 60, 0, 0, 0
+    while number < 4 or (swaps < 500 or not begun) and time.monotonic() < end:
+        run_id, number = f"{sluice.id}-{number}", number + 1
+        target, home = foreign_run(sluice, outside, run_id), sluice.run_dir(run_id)
+        before = canaries(outside)
+        more, shown = swapped_run(sluice, path, run_id, home / what, target / what)
+        swaps += more
+        assert "precious" not in shown, shown
+        assert canaries(outside) == before
+        if not (home / "events.jsonl").exists():
+            continue
+        begun += len(sluice.log(run_id).of("step.succeeded"))
+        sluice.resume_to_end(run_id)
+        log = sluice.log(run_id, ended="succeeded")
+        assert all(event.get("outputs", {"n": "1"}) == {"n": "1"} for event in log.of("step.succeeded")), run_id
+        assert not [file for file in home.rglob("*") if file.is_file() and b"precious" in file.read_bytes()]
+        assert canaries(outside) == before
+    assert swaps >= 500 and begun, f"{swaps} swaps, {begun} steps meanwhile"
 
 
 def test_c19_gc_beside_somebody_who_swaps_removes_nothing_outside(sluice, outside):
@@ -185,6 +236,7 @@ def test_c19_gc_beside_somebody_who_swaps_removes_nothing_outside(sluice, outsid
     swappers = [Swapper(sluice.home / "runs" / f"{sluice.id}-{n}" / "logs", outside) for n in range(4)]
     for swapper in swappers:
         swapper.start()
+    until(lambda: all(swapper.swaps for swapper in swappers), 60, of="swaps")
     try:
         for _ in range(3):
             result = sluice("gc", "--older-than", "0s", timeout=30)
