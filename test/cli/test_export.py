@@ -10,6 +10,7 @@ import pytest
 from pipelines import APPROVAL, FAILING, GOOD, SLOW
 from test_history import go
 
+# The order of the ends is fixed: right fails, left ends, right ends.
 MIXED = """\
 pipeline: mixed
 params:
@@ -19,11 +20,16 @@ steps:
   left:
     needs: []
     env: {TOKEN: "${params.token}"}
-    run: 'sleep 0.3; echo "{\\"outputs\\": {\\"rows\\": 3}}" > "$SLUICE_OUTPUT"; echo "$TRACEPARENT" > trace'
+    run: |
+      until grep -q step.retried ../home/runs/m/events.jsonl; do sleep 0.02; done
+      echo '{"outputs": {"rows": 3}}' > "$SLUICE_OUTPUT"
+      echo "$TRACEPARENT" > trace
     outputs: {rows: {type: int}}
   right:
     needs: []
-    run: 'sleep 0.2; test -e again || { touch again; exit 75; }'
+    run: |
+      [ "$SLUICE_ATTEMPT" = 1 ] || exit 75
+      until grep -q 'step.succeeded.*"left"' ../home/runs/m/events.jsonl; do sleep 0.02; done
     retry: {max_attempts: 2, initial: 20ms}
   ask:
     needs: [left, right]
