@@ -9,10 +9,12 @@ import time
 import pytest
 
 from support.checker import RUN_MOVES, forge
+from support.sluice import until
 
 EIGHT = ["preflight_contract_check", "phase_benchmark", "stage_data_layout", "build_steward_bundle",
          "validate_bundle_quality", "build_minimal_deliverable", "verify_artifacts", "publish_internal"]
 GATES = {"preflight_contract_check", "phase_benchmark", "validate_bundle_quality", "verify_artifacts"}
+WAIT = "until [ -e go ]; do sleep 0.02; done"
 RETRIES = {"phase_benchmark": 2, "stage_data_layout": 3, "build_steward_bundle": 2, "build_minimal_deliverable": 2}
 
 
@@ -419,8 +421,10 @@ def test_summary_to_text(sluice):
 
 
 def test_summary_duration_calculation(sluice):
-    sluice.go({"a": "sleep 0.2"})  # less what it took to hear of its start
-    assert summary(sluice)["duration_ms"] >= 200 and summary(sluice)["steps"][0]["duration_ms"] >= 100
+    # A step counts from the second of its records in attempts.log.
+    counts = f"[ $(stat -c %s {sluice.run_dir()}/attempts.log) -ge 512 ]"
+    sluice.go({"a": f"until {counts}; do sleep 0.02; done; sleep 0.2"})
+    assert summary(sluice)["duration_ms"] >= 200 and summary(sluice)["steps"][0]["duration_ms"] >= 200
 
 
 def test_summary_empty_log(sluice):
@@ -570,35 +574,41 @@ def test_defect_a_g_a_failed_run_resumes(sluice):
 
 
 def test_defect_a_h_a_step_that_a_crash_left_running_is_the_resume_point(sluice):
-    path = sluice.pipeline({"a": "true", "b": "sleep 1", "c": "true"})
+    path = sluice.pipeline({"a": "true", "b": WAIT, "c": "true"})
     engine = sluice.start("run", path, "--run-id", sluice.id)
     sluice.wait_event("step.started", "b")
     sluice.cut(engine)
     point = sluice("resume", sluice.id, "--check", code=0).stdout.splitlines()[-1]
     assert re.search(r"\bb\b", point), point
+    (sluice.root / "go").touch()
     sluice("resume", sluice.id, code=0)
     assert sluice.log(ended="succeeded").steps["b"].started == [0]
 
 
 def test_defect_a_i_a_resume_is_in_the_log(sluice):
-    path = sluice.pipeline({"a": "sleep 0.5", "b": "true"})
+    path = sluice.pipeline({"a": WAIT, "b": "true"})
     engine = sluice.start("run", path, "--run-id", sluice.id)
     sluice.wait_event("step.started", "a")
     sluice.cut(engine)
+    (sluice.root / "go").touch()
     sluice("resume", sluice.id, code=0)
     assert len(sluice.log(ended="succeeded").of("run.resumed")) == 1
 
 
 def test_defect_a_j_follow_follows(sluice):
-    path = sluice.pipeline({"a": "sleep 0.6", "b": "sleep 0.6"})
+    path = sluice.pipeline({"a": WAIT, "b": "true"})
     engine = sluice.start("run", path, "--run-id", sluice.id)
     sluice.wait_event("step.started", "a")
-    follower = sluice.start("events", sluice.run_dir(), "--follow", "--json", name="runner")
+    seen = sluice.root / "seen"
+    with seen.open("wb") as file:
+        follower = sluice.start("events", sluice.run_dir(), "--follow", "--json", name="runner", stdout=file)
+    until(lambda: seen.read_bytes() == sluice.raw(), of="what is in the log so far")
     time.sleep(0.2)
     assert follower.poll() is None, "it does not stop at the end of the file"
-    out, err = follower.communicate(timeout=20)
-    engine.wait(20)
-    assert out.encode() == sluice.raw(), err
+    (sluice.root / "go").touch()
+    assert engine.wait(60) == 0
+    assert follower.wait(60) == 0, follower.communicate()
+    assert seen.read_bytes() == sluice.raw()
 
 
 # ------------------------------------------------- the rows of its manual that no test above has
@@ -754,7 +764,7 @@ def test_sequence_of_a_step_that_is_retried_twice(sluice):
 
 def test_sequence_of_an_interruption(sluice):
     """step.started is the last line, the run stays executing, and it can be gone on with."""
-    engine = sluice.start("run", sluice.pipeline({"a": "until [ -e go ]; do sleep 0.01; done"}), "--run-id", sluice.id)
+    engine = sluice.start("run", sluice.pipeline({"a": WAIT}), "--run-id", sluice.id)
     sluice.wait_event("step.started", "a")
     sluice.cut(engine)
     assert sequence(sluice.log())[-1] == "started0"
