@@ -243,12 +243,14 @@ def test_runs_at_once_write_whole_lines(sluice):
 
 def test_killed_at_any_moment_it_never_takes_what_did_not_happen(sluice):
     """The key is durable with the success: an engine that is killed leaves both or neither."""
-    path = sluice.pipeline({"a": {"run": "echo x >>ran; sleep 0.05", "cache": True, "inputs": []}})
+    run = "echo x >>ran; until [ -e go ]; do sleep 0.02; done"
+    path = sluice.pipeline({"a": {"run": run, "cache": True, "inputs": []}})
     engine = sluice.start("run", path, "--run-id", "r1")
     until(lambda: (sluice.root / "ran").exists(), of="the command")
     os.kill(engine.pid, signal.SIGKILL)
-    engine.wait(10)
-    until(lambda: not sluice.keepers(), of="the keeper's end")
+    engine.wait(60)
+    (sluice.root / "go").touch()
+    until(lambda: not sluice.keepers("r1"), of="the keeper's end")
     sluice("run", path, "--run-id", "r2", code=0)
     assert cached(sluice, "r2") is None and ran(sluice) == 2
     sluice("resume", "r1", code=0)

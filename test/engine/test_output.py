@@ -56,7 +56,7 @@ def run_watched(sluice, steps, **top):
     engine = sluice.start("run", sluice.pipeline(steps, **top), "--run-id", sluice.id, env=top.pop("environ", {}))
     watch = Watch(sluice, engine)
     watch.start()
-    out, err = engine.communicate(timeout=120)
+    out, err = engine.communicate(timeout=300)
     watch.end = True
     watch.join(5)
     return engine.returncode, watch.peak, out + err
@@ -80,7 +80,7 @@ def test_memory_is_flat_when_output_is_masked(sluice):
     engine = sluice.start("run", path, "--run-id", sluice.id, env={"TT": "geheimnis"})
     watch = Watch(sluice, engine)
     watch.start()
-    _, err = engine.communicate(timeout=120)
+    _, err = engine.communicate(timeout=300)
     watch.end = True
     watch.join(5)
     assert engine.returncode == 0, err
@@ -107,7 +107,7 @@ def test_a_chain_of_a_thousand_steps(sluice):
     begin = time.monotonic()
     code, peak, said = run_watched(sluice, {f"s{i}": {"argv": ["true"]} for i in range(1000)})
     assert code == 0, said
-    assert time.monotonic() - begin < 60
+    assert time.monotonic() - begin < 300
     log = sluice.log(ended="succeeded")
     assert len(log.events) == 2005 and peak["engine"] < 2 * bound_kb(sluice), peak
     assert json.loads(sluice.raw().splitlines()[-1])["event_type"] == "run.completed"

@@ -306,15 +306,16 @@ def test_user_events_cannot_pretend(sluice, kind):
 
 
 def test_s11_6_tail_and_jq_work_while_it_is_written(sluice):
-    path = sluice.pipeline({f"s{i}": "sleep 0.05" for i in range(10)})
+    path = sluice.pipeline({"s": "until [ -e go ]; do sleep 0.02; done"} | {f"s{i}": "sleep 0.05" for i in range(10)})
     engine = sluice.start("run", path, "--run-id", sluice.id)
     log = sluice.run_dir() / "events.jsonl"
     until(log.exists)
     tail = subprocess.Popen(["tail", "-n", "+1", "-f", log], stdout=subprocess.PIPE)
     try:
-        assert engine.wait(30) == 0
+        got = tail.stdout.read1(65536)
+        (sluice.root / "go").touch()
+        assert engine.wait(60) == 0
         whole = sluice.raw()
-        got = b""
         while len(got) < len(whole):
             got += tail.stdout.read1(65536)
         assert got == whole
@@ -324,14 +325,17 @@ def test_s11_6_tail_and_jq_work_while_it_is_written(sluice):
 
 
 def test_s11_6_our_followers_see_every_line_once_and_end(sluice):
-    path = sluice.pipeline({f"s{i}": "sleep 0.05" for i in range(10)})
+    path = sluice.pipeline({"s": "until [ -e go ]; do sleep 0.02; done"} | {f"s{i}": "sleep 0.05" for i in range(10)})
     engine = sluice.start("run", path, "--run-id", sluice.id)
     until(lambda: (sluice.run_dir() / "events.jsonl").exists())
-    follower = sluice.start("events", sluice.id, "--follow", "--json")
-    out, err = follower.communicate(timeout=30)
-    assert engine.wait(10) == 0
-    assert out.encode() == sluice.raw(), err
-    assert follower.returncode == 0
+    seen = sluice.root / "seen"
+    with seen.open("wb") as file:
+        follower = sluice.start("events", sluice.id, "--follow", "--json", stdout=file)
+    until(seen.read_bytes, of="the first lines")
+    (sluice.root / "go").touch()
+    assert engine.wait(60) == 0
+    assert follower.wait(60) == 0, follower.communicate()
+    assert seen.read_bytes() == sluice.raw()
 
 
 def test_s11_7_verify_and_events_json_agree_with_the_file(half):

@@ -22,7 +22,8 @@ def tree(path):
 def test_s13_modes_whatever_the_umask(sluice, umask):
     path = sluice.pipeline({"a": 'echo hi; echo n=1 >"$SLUICE_OUTPUT"; umask >mask'})
     engine = sluice.start("run", path, "--run-id", sluice.id, umask=umask)
-    assert engine.wait(20) == 0, engine.communicate()
+    assert engine.wait(60) == 0, engine.communicate()
+    until(lambda: not sluice.keepers(), of="the keeper's end")
     for entry in [sluice.home, *sluice.home.rglob("*")]:
         mode = stat.S_IMODE(entry.lstat().st_mode)
         if entry.parent.name == "out":
@@ -185,4 +186,4 @@ def test_long_socket_paths_do_not_matter(sluice):
     until(lambda: sluice.has_event("step.waiting", "m"))
     sluice("approve", sluice.id, "m", "--as", "a", "--reason", "b", env=env, code=0)
     (sluice.root / "end").touch()
-    assert engine.wait(20) == 0, engine.communicate()
+    assert engine.wait(60) == 0, engine.communicate()

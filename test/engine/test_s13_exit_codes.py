@@ -66,7 +66,7 @@ def test_6_stopped(sluice):
     engine = sluice.start("run", path, "--run-id", sluice.id)
     sluice.wait_event("step.started")
     sluice("stop", sluice.id, code=0)
-    assert engine.wait(10) == 6
+    assert engine.wait(60) == 6
 
 
 def test_7_corrupt(sluice):

@@ -52,10 +52,12 @@ def test_s3_3_a_failure_never_ends_in_stopped(sluice):
 
 
 def test_s3_3_on_stop_wait_lets_the_step_end(sluice):
-    path = sluice.pipeline({"a": "sleep 1; echo done", "b": "true"})
+    path = sluice.pipeline({"a": "until [ -e go ]; do sleep 0.02; done; echo done", "b": "true"})
     engine = sluice.start("run", path, "--run-id", sluice.id)
     sluice.wait_event("step.started", "a")
     engine.send_signal(signal.SIGINT)
+    sluice.wait_event("run.stop_requested")
+    (sluice.root / "go").touch()
     assert engine.wait(20) == 6
     log = sluice.log(ended="stopped")
     assert log.steps["a"].state == "succeeded" and sluice.output("a") == b"done\n"

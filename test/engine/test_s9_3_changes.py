@@ -171,7 +171,7 @@ def test_s7_1_a_retry_that_was_announced_is_the_next_attempt_of_a_step_that_come
     engine = sluice.start("run", path, "--run-id", sluice.id)
     sluice.wait_event("step.retried", "a")
     sluice("stop", sluice.id, code=0)
-    assert engine.wait(10) == 6
+    assert engine.wait(60) == 6
     take(sluice, {"z": "exit 1"}, code=1)
     take(sluice, say("a"))
     assert sluice.log(ended="succeeded").steps["a"].started == [0, 1]
@@ -399,7 +399,8 @@ def test_s9_3_who_follows_the_logs_goes_over_to_the_new_definition(sluice):
     new = {f"n{i:02}": {"needs": [], "run": f"echo out of n{i}"} for i in range(60)}
     path = sluice.pipeline(new | {"a": {"needs": [], "run": "echo out of a"}, "b": f"echo again; {wait}"}, file="new.yaml")
     engine = sluice.start("resume", sluice.id, "--file", path, "--accept-changes")
-    until(lambda: b'"b","attempt":1' in sluice.raw() or b'"attempt":1,"step_id":"b"' in sluice.raw(), of="b's second attempt")
+    until(lambda: b'"b","attempt":1' in sluice.raw() or b'"attempt":1,"step_id":"b"' in sluice.raw(), 60,
+          of="b's second attempt")
     follower.send_signal(signal.SIGCONT)
     go.touch()
     engine.communicate(timeout=60)

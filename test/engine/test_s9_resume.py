@@ -1,7 +1,6 @@
 """S9: resume, overrides, changed definitions, two processes."""
 import os
 import signal
-import time
 
 import pytest
 
@@ -167,13 +166,15 @@ def test_s13_a_run_id_that_exists_is_refused(sluice):
 
 
 def test_d24_a_paused_engine_still_owns_its_run(sluice):
-    path = sluice.pipeline({"a": "while [ ! -e ok ]; do sleep 0.05; done", "b": "true"})
+    path = sluice.pipeline({"a": "touch begun; while [ ! -e ok ]; do sleep 0.05; done", "b": "true"})
     engine = sluice.start("run", path, "--run-id", sluice.id)
-    sluice.wait_event("step.started", "a")
+    until((sluice.root / "begun").exists, of="a")
     os.kill(engine.pid, signal.SIGSTOP)
     sluice("resume", sluice.id, code=8)
+    record = sluice.run_dir() / "attempts.log"
+    size = record.stat().st_size
     (sluice.root / "ok").touch()
-    time.sleep(0.3)
+    until(lambda: record.stat().st_size > size, of="the end of a")
     os.kill(engine.pid, signal.SIGCONT)
     assert engine.wait(20) == 0
     sluice.log(ended="succeeded")
