@@ -53,6 +53,7 @@ def command(name, seconds, seed):
     corpus.mkdir(parents=True, exist_ok=True)
     words = ROOT / "test/fuzz/dict" / name
     seeds = ROOT / "test/fuzz/corpus" / name
+    # On the wall: for an input that waits. One that takes the processor is found by hang.c.
     return [str(BUILD / "test/fuzz" / f"fuzz_{name}"), f"-max_total_time={seconds}", "-timeout=20",
             "-rss_limit_mb=2048", "-entropic=0", f"-seed={seed}", "-print_final_stats=1", f"-artifact_prefix={KEEP}/fuzz-{name}-",
             *([f"-dict={words}"] if words.exists() else []), str(corpus), *([str(seeds)] if seeds.is_dir() else [])]
