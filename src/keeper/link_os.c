@@ -123,9 +123,12 @@ static enum err_code keeper_spawn(const struct link *link, const char *path, int
 		plan.limits_count = 1;
 	}
 	failure = spawn_start(&plan, &pid);
-	if (failure)
-		return err_sysno(err, failure, "run '%s'", link->keeper_path);
-	return ERR_OK;
+	if (!failure)
+		return ERR_OK;
+	(void)err_sysno(err, failure, "run '%s'", link->keeper_path);
+	if (err->code == ERR_NOT_FOUND) /* it was there: no wrong name */
+		err->code = ERR_IO;
+	return err->code;
 }
 
 static enum err_code null_open(int *ret_fd, struct err *err)

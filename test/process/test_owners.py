@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import time
@@ -30,6 +31,9 @@ def named(pids, name):
             if Path(f"/proc/{pid}/comm").read_text() == f"{name}\n":
                 found.append(pid)
     return found
+
+
+UNTIL_GO = "while [ ! -e go ]; do sleep 0.02; done"
 
 
 # --- P17: signals for the engine
@@ -339,33 +343,69 @@ def installed(sluice):
     return install(sluice.root / "own")
 
 
+class Exchange:
+    """Of the programs of a world: what is in their place, and back."""
+
+    def __init__(self, sluice, how):
+        self.folder, self.how, self.planted = sluice.program.parent, how, sluice.root / "planted"
+        self.away = self.folder / "old"
+
+    def do(self):
+        self.away.mkdir()
+        for name in ("sluice", "sluice-keeper"):
+            place = self.folder / name
+            if self.how == "renamed":
+                place.rename(self.away / name)
+            else:
+                shutil.copy2(place, self.away)
+                place.unlink()
+            if self.how == "replaced":
+                place.write_text(f"#!/bin/sh\necho x >>{self.planted}\nexit 42\n")
+                place.chmod(0o755)
+
+    def undo(self):
+        for name in ("sluice", "sluice-keeper"):
+            (self.away / name).rename(self.folder / name)
+
+
 @pytest.mark.parametrize("how", ["deleted", "replaced", "renamed"])
 def test_p22_the_programs_go_away_under_a_run(sluice, how):
     sluice.program = installed(sluice)
-    folder = sluice.program.parent
-    engine = started(sluice, {"a": "echo begin; while [ ! -e go ]; do sleep 0.02; done", "b": "echo x >>count"})
-    for name in ("sluice", "sluice-keeper"):
-        place = folder / name
-        if how == "renamed":
-            place.rename(folder / (name + ".old"))
-        else:
-            place.unlink()
-        if how == "replaced":
-            place.write_text("#!/bin/sh\nexit 42\n")
-            place.chmod(0o755)
+    engine = started(sluice, {"a": f"echo begin; {UNTIL_GO}", "b": "echo x >>count"})
+    Exchange(sluice, how).do()
     (sluice.root / "go").touch()
-    assert engine.wait(20) == 0, engine.communicate()
+    assert engine.wait(60) == 0, engine.communicate()
     sluice.log(ended="succeeded")
     assert (sluice.root / "count").read_text() == "x\n"
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced", "renamed"])
+def test_p22_without_a_program_to_start_another_keeper_from_the_run_stops_and_can_be_resumed(sluice, how):
+    """The keeper is gone too, and its command is to be run again."""
+    sluice.program = installed(sluice)
+    exchange = Exchange(sluice, how)
+    run = f"echo $SLUICE_ATTEMPT >>count; echo begin; [ $SLUICE_ATTEMPT = 1 ] || {{ {UNTIL_GO}; }}"
+    engine = started(sluice, {"a": {"run": run, "on_lost": "rerun"}, "b": "true"})
+    exchange.do()
+    keeper, = sluice.keepers()
+    os.kill(keeper, signal.SIGKILL)
+    _, told = engine.communicate(timeout=60)
+    assert engine.returncode == 10 and "keeper" in told.splitlines()[-2] and "hint: " in told.splitlines()[-1], told
+    assert (sluice.root / "count").read_text() == "0\n" and exchange.planted.exists() == (how == "replaced")
+    exchange.undo()
+    sluice("resume", sluice.id, code=0)
+    log = sluice.log(ended="succeeded")
+    assert log.steps["a"].started == [0, 1] and len(log.of("step.lost")) == 1
+    assert (sluice.root / "count").read_text() == "0\n1\n"
 
 
 def test_p22_without_a_keeper_nothing_starts_and_the_error_says_what_is_missing(sluice):
     sluice.program = installed(sluice)
     (sluice.program.parent / "sluice-keeper").unlink()
     path = sluice.pipeline({"a": "touch ran"})
-    result = sluice("run", path, "--run-id", sluice.id)
-    assert result.code not in (0, 1) and "keeper" in result.stderr, result
-    assert not (sluice.root / "ran").exists()
+    result = sluice("run", path, "--run-id", sluice.id, code=9)
+    assert "no sluice-keeper was found" in result.stderr and "hint: " in result.stderr, result
+    assert not (sluice.root / "ran").exists() and not sluice.run_dir().exists()
 
 
 # --- P23: races of time and end
