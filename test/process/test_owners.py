@@ -1,8 +1,10 @@
 """P17 to P25, D23 to D26: whose a process is, and what becomes of it when its owners change."""
+import collections
 import contextlib
 import json
 import os
 import pty
+import resource
 import shutil
 import signal
 import subprocess
@@ -49,7 +51,7 @@ def has_begun(sluice):
 def started(sluice, steps, **kwargs):
     path = sluice.pipeline(steps)
     engine = sluice.start("run", path, "--run-id", sluice.id, **kwargs)
-    until(lambda: has_begun(sluice), of="a")
+    until(lambda: has_begun(sluice), 60, of="a")
     return engine
 
 
@@ -80,10 +82,12 @@ def test_p17_a_second_signal_kills(sluice, name):
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGQUIT"])
 def test_p17_a_terminal_that_goes_away_leaves_steps_to_the_keeper(sluice, name):
     """Whatever the signal does to the engine: nothing is lost, nothing runs twice, resume goes on."""
-    engine = started(sluice, {"a": "echo x >>count; echo begin; sleep 1", "b": "echo x >>count"}, preexec_fn=lambda: __import__("resource").setrlimit(
-        __import__("resource").RLIMIT_CORE, (0, 0)))
+    engine = started(sluice, {"a": f"echo x >>count; echo begin; {UNTIL_GO}", "b": "echo x >>count"},
+                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
     engine.send_signal(getattr(signal, name))
-    engine.wait(20)
+    until(lambda: engine.poll() is not None or sluice.has_event("run.stop_requested"), 60, of="what the signal does")
+    (sluice.root / "go").touch()
+    engine.wait(60)
     result = sluice("resume", sluice.id)
     assert result.code == 0, result
     sluice.log(ended="succeeded")
@@ -124,11 +128,13 @@ def test_p17_control_c_on_a_terminal_does_not_reach_the_steps(sluice):
 # --- P18: the keeper
 
 def test_p18_a_keeper_that_is_stopped_and_goes_on_loses_nothing(sluice):
-    engine = started(sluice, {"a": "echo x >>count; echo begin; sleep 0.5", "b": "echo x >>count"})
+    engine = started(sluice, {"a": f"echo $$ >pid; echo x >>count; echo begin; {UNTIL_GO}", "b": "echo x >>count"})
     keeper, = sluice.keepers()
     os.kill(keeper, signal.SIGSTOP)
-    time.sleep(1)
-    assert engine.poll() is None
+    (sluice.root / "go").touch()
+    until(lambda: not alive(int((sluice.root / "pid").read_text())), 60, of="the end of a, which nobody sees")
+    time.sleep(0.5)
+    assert engine.poll() is None and not sluice.log().of("step.succeeded")
     os.kill(keeper, signal.SIGCONT)
     assert engine.wait(20) == 0
     assert (sluice.root / "count").read_text() == "x\nx\n"
@@ -195,13 +201,13 @@ def need_namespace(need_root):
         pytest.skip("needs pid namespaces")
 
 
-def inside(sluice, text, timeout=60):
+def inside(sluice, text, timeout=240):
     """A shell in a pid namespace of its own: `stranger_at N` starts a process with that number, whose turn others may
     take before it."""
     script = f"set -e\nrun={sluice.run_dir()}\n" \
         f"stranger_at() {{ for i in $(seq 50); do echo $(($1 - 1)) >{NEXT_PID}; setsid sleep 50 & stranger=$!; " \
         "[ $stranger != $1 ] || return 0; kill $stranger; done; echo \"pid $stranger, not $1\" >&2; exit 98; }\n" \
-        f"wait_for() {{ for i in $(seq 400); do ! eval \"$1\" || return 0; sleep 0.025; done; echo \"never: $1\" >&2; exit 99; }}\n" + text
+        f"wait_for() {{ for i in $(seq 2400); do ! eval \"$1\" || return 0; sleep 0.025; done; echo \"never: $1\" >&2; exit 99; }}\n" + text
     return subprocess.run([*NAMESPACE, "bash", "-c", script], env=sluice.env, cwd=sluice.root, capture_output=True, text=True,
                           timeout=timeout, check=False)
 
@@ -279,31 +285,74 @@ def test_d26_after_another_boot_what_has_no_end_is_lost_and_nothing_is_signalled
 
 
 def test_d26_after_another_boot_an_end_that_was_not_durable_is_no_end(sluice, need_root):
-    path = sluice.pipeline({"a": {"run": "echo x >>count; sleep 0.5", "on_lost": "fail"}})
-    engine = sluice.start("run", path, "--run-id", sluice.id)
-    until(lambda: (sluice.root / "count").exists(), of="a")
+    engine = started(sluice, {"a": {"run": f"echo x >>count; echo begin; {UNTIL_GO}", "on_lost": "fail"}})
     sluice.cut(engine)
-    until(lambda: not sluice.keepers(), of="the keeper's own end: it has recorded the end")
+    (sluice.root / "go").touch()
+    until(lambda: not sluice.keepers(), 60, of="the keeper's own end: it has recorded the end")
     assert with_boot_id(sluice, "resume", sluice.id).code == 1
     assert len(sluice.log().of("step.lost", "a")) == 1 and (sluice.root / "count").read_text() == "x\n"
 
 
 # --- P21, P25: a step against its own attempt
 
-@pytest.mark.parametrize("deed", ["rm -rf \"$(dirname \"$SLUICE_OUTPUT\")\"", "rm -f {run}/logs/*", "chmod 0 .; cd /", "rm -rf ../$(basename $PWD)/sub; mkdir -p sub; cd sub; rmdir ../sub",
-                                  "mkdir \"$SLUICE_OUTPUT\"", "ln -s /etc/passwd \"$SLUICE_OUTPUT\"", "mkfifo \"$SLUICE_OUTPUT\""],
-                         ids=["no out", "no log", "no way in", "no cwd", "a directory", "a link", "a pipe"])
-def test_p21_what_a_step_does_to_its_own_files_is_its_own_harm(sluice, deed):
-    path = sluice.pipeline({"a": {"run": deed.replace("{run}", str(sluice.run_dir())) + "; exit 3", "on_failure": "continue"}, "b": {"run": "true", "cwd": "/"}})
-    try:
-        result = sluice("run", path, "--run-id", sluice.id)
-    finally:
-        sluice.root.chmod(0o700)
-    assert result.code in (5, 10), result
-    log = sluice.log()
-    if result.code == 5:
-        assert end_of(log, "a").get("exit_code", 3) == 3 and log.steps["b"].state == "succeeded"
+DEEDS = {
+    "no out": "rm -rf \"$(dirname \"$SLUICE_OUTPUT\")\"",
+    "no log": "rm -f {run}/logs/*",
+    "no way into its own": "chmod 0 {run}/out {run}/logs",
+    "no cwd": "rmdir ../sub",
+    "a directory": "mkdir \"$SLUICE_OUTPUT\"",
+    "a link": "ln -s /etc/passwd \"$SLUICE_OUTPUT\"",
+    "a pipe": "mkfifo \"$SLUICE_OUTPUT\"",
+}
+
+
+def harmful(sluice, deed):
+    """It counts its executions where it does no harm."""
+    (sluice.root / "sub").mkdir()
+    run = f"echo x >>{sluice.root}/count; {deed.replace('{run}', str(sluice.run_dir()))}; exit 3"
+    return {"run": run, "cwd": "sub", "on_failure": "continue"}
+
+
+def ended_once(sluice):
+    log = sluice.log(ended="failed")
+    assert [end.get("exit_code") for end in log.of("step.failed")] == [3] and not log.of("step.lost")
+    assert (sluice.root / "count").read_text() == "x\n" and log.steps["b"].state == "succeeded"
+
+
+@pytest.mark.parametrize("name", DEEDS)
+def test_p21_what_a_step_does_to_its_own_files_is_its_own_harm(sluice, name):
+    path = sluice.pipeline({"a": harmful(sluice, DEEDS[name]), "b": "true"})
+    is_barred = name == "no way into its own" and os.geteuid() != 0  # nothing bars root: the next step has its files
+    sluice("run", path, "--run-id", sluice.id, code=10 if is_barred else 5)
+    if is_barred:
+        for folder in ("out", "logs"):
+            (sluice.run_dir() / folder).chmod(0o700)
+        sluice("resume", sluice.id, code=5)
+    ended_once(sluice)
     assert b"root:" not in b"".join(p.read_bytes() for p in sluice.home.rglob("*") if p.is_file() and not p.is_symlink())
+
+
+@pytest.fixture
+def small_home(sluice, need_root):
+    """A state directory with a disk of its own."""
+    sluice.home.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", sluice.home]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("cannot mount a file system in memory")
+    yield sluice.home
+    subprocess.run(["umount", "-l", sluice.home], check=False)
+
+
+def test_p21_the_end_of_a_step_that_fills_its_disk_is_recorded_when_there_is_room_again(sluice, small_home):
+    """What follows it takes more room than is left anywhere."""
+    many = {f"{'n' * 60}{n}": {"run": "true", "needs": ["a"]} for n in range(40)}
+    fills = harmful(sluice, "head -c 2000000 /dev/zero >{run}/out/fill || true")
+    path = sluice.pipeline({"a": fills, "b": "true", **many}, concurrency=50)
+    assert "No space" in sluice("run", path, "--run-id", sluice.id, code=10).stderr
+    assert not sluice.log().of("step.failed")
+    (sluice.run_dir() / "out/fill").unlink()
+    sluice("resume", sluice.id, code=5)
+    ended_once(sluice)
 
 
 def test_p21_a_step_of_another_user_ends_like_any(sluice, need_root):
@@ -412,13 +461,16 @@ def test_p22_without_a_keeper_nothing_starts_and_the_error_says_what_is_missing(
 
 @pytest.mark.slow
 def test_p23_a_deadline_and_an_end_in_the_same_moment_are_one_end(sluice):
-    steps = {f"s{n}": {"run": f"sleep 0.0{n % 10}", "timeout": f"{30 + n % 40}ms", "grace": f"{n % 3}ms", "needs": [], "on_failure": "ignore"} for n in range(300)}
-    steps["zero"] = {"run": "sleep 5", "timeout": "1ms", "grace": "0s", "needs": [], "on_failure": "ignore"}
-    log = sluice.go(steps, concurrency=6)
-    ends = [end_of(log, name) for name in steps]
-    for name in steps:
-        assert len(log.of("step.failed", name)) + len(log.of("step.succeeded", name)) == 1
-    assert {end.get("error_class") for end in ends} <= {None, "timeout"}
+    """Most end in the half second around their deadline; on a busy machine those that end long before it are nearer."""
+    seconds = [2.7 + n / 400 for n in range(200)] + [n / 20 for n in range(80)]
+    steps = {f"s{n}": {"argv": ["sleep", str(wait)], "timeout": "3s", "grace": f"{n % 3}ms"}
+             for n, wait in enumerate(seconds)}
+    steps["zero"] = {"run": "sleep 60", "timeout": "1ms", "grace": "0s"}
+    log = sluice.go({name: {**step, "needs": [], "on_failure": "ignore"} for name, step in steps.items()},
+                    concurrency=100, timeout=300)
+    assert {len(log.of("step.failed", name)) + len(log.of("step.succeeded", name)) for name in steps} == {1}
+    ends = collections.Counter(end_of(log, name).get("error_class", "in time") for name in steps)
+    assert set(ends) == {"in time", "timeout"}, ends
     assert end_of(log, "zero")["error_class"] == "timeout"
 
 
@@ -435,7 +487,7 @@ def test_p24_many_running_steps_are_attached_to_again(sluice):
     until(lambda: (sluice.root / "seen").exists() and len((sluice.root / "seen").read_text().split()) == many, 60, of="all")
     sluice.cut(engine)
     second = sluice.start("resume", "-q", sluice.id, env=ledger.env)
-    sluice.wait_event("run.resumed")
+    sluice.wait_event("run.resumed", timeout=60)
     (sluice.root / "go").touch()
     assert second.wait(60) == 0, second.communicate()
     log = sluice.log(ended="succeeded")
@@ -453,6 +505,6 @@ def test_d25_a_lock_that_a_step_could_hold_is_not_there_for_it(sluice):
     assert links <= {"/dev/null", str(sluice.run_dir() / "logs/a.0.log")}, links
     os.kill(engine.pid, signal.SIGKILL)
     engine.wait()
-    until(lambda: not sluice.is_owned(), 2, of="the lock")
+    until(lambda: not sluice.is_owned(), 60, of="the lock")
     assert alive(child)
     assert json.loads(sluice("status", sluice.id, "--json", code=0).stdout)["run_id"] == sluice.id
