@@ -5,8 +5,9 @@ usage: campaign.py [--minutes M] [--seed S] [--cases N]
 
 Each case is a run of some steps that leave processes behind in one way or another, with some accidents at random
 moments, brought to its end by resumes. Judged: each step ends as its command says, no attempt is executed twice, nothing
-lasts a negative time, and nothing of it lives on. Prints one line of JSON at its end; exit 1 when something failed.
-Worlds that show a failure are kept in build/campaign/."""
+lasts a negative time, and nothing of it lives on. Before them, and beside their time, come tests that are no company for
+others (COSTLY), unless --cases is given. Prints one line of JSON at its end; exit 1 when something failed. Worlds that
+show a failure are kept in build/campaign/."""
 import collections
 import contextlib
 import os
@@ -28,6 +29,12 @@ from support.sluice import ROOT, Sluice, install, processes, until  # noqa: E402
 from test_clocks import DAY, SHIM  # noqa: E402
 
 MOST_FAILURES = 20
+KEPT = ROOT / "build/campaign"
+
+# With SLUICE_CAMPAIGN in their environment they make thousands of processes; else fewer, or they are skipped.
+COSTLY = ["test_trees.py::test_p01_thousands_of_short_steps_leave_no_zombie_and_no_descriptor",
+          "test_trees.py::test_p06_what_an_engine_does_about_a_lost_command_is_no_silence_of_the_keeper"]
+COSTLY_SECONDS = 500
 
 # What a step does after it has told the ledger, and how it ends.
 DEEDS = {
@@ -171,7 +178,7 @@ class Campaign:
             case.live()
             case.judge()
         except (AssertionError, TimeoutError, subprocess.TimeoutExpired) as problem:
-            kept = ROOT / f"build/campaign/process-{seed}"
+            kept = KEPT / f"process-{seed}"
             shutil.rmtree(kept, ignore_errors=True)
             shutil.copytree(world.root, kept, ignore=shutil.ignore_patterns("*.sock"), ignore_dangling_symlinks=True)
             self.failures.append({"case": seed, "what": f"{type(problem).__name__}: {problem}"[:1500], "kept": kept.name})
@@ -179,12 +186,28 @@ class Campaign:
             world.close()
             shutil.rmtree(world.root, ignore_errors=True)
 
+    def costly(self):
+        """Answers how many tests that were; the figures have what pytest says at its end, what was skipped too."""
+        log = KEPT / "process-costly.log"
+        KEPT.mkdir(parents=True, exist_ok=True)
+        with open(log, "wb") as said:
+            done = subprocess.run(
+                ["timeout", "--signal=INT", str(COSTLY_SECONDS), sys.executable, "-m", "pytest", "-q", "-p",
+                 "no:cacheprovider", *(f"test/process/{name}" for name in COSTLY)], cwd=ROOT,
+                env={**os.environ, "SLUICE_CAMPAIGN": "1"}, stdout=said, stderr=subprocess.STDOUT, check=False)
+        last = log.read_text(errors="replace").strip().rpartition("\n")[2]
+        self.figures["costly"] = last
+        if done.returncode:
+            self.failures.append({"case": "costly", "what": f"exit {done.returncode}: {last}", "kept": log.name})
+        return len(COSTLY)
+
     def work(self, minutes, cases):
+        others = 0 if cases else self.costly()
         until_then, number = time.monotonic() + minutes * 60, 0
         while len(self.failures) < MOST_FAILURES and (number < cases if cases else time.monotonic() < until_then):
             self.case(number)
             number += 1
-        return number
+        return number + others
 
 
 def main():
