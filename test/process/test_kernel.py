@@ -134,11 +134,22 @@ def test_p20_groups_of_keepers_in_two_pid_namespaces_have_two_names(sluice, need
     until(lambda: not any(path.exists() for path in made), of="the end of their groups")
 
 
-def test_doctor_leaves_no_group_behind(sluice, need_strace):
+@pytest.fixture
+def own_group(sluice):
+    """A group (cgroup v2) in which nobody else makes any."""
+    group = groups() / f"sluice-test-{sluice.id}"
+    group.mkdir()
+    yield group
+    for below in [*group.glob("*/"), group]:
+        below.rmdir()
+
+
+def test_doctor_leaves_no_group_behind(sluice, need_strace, own_group):
     """A group is busy for a moment after its last process."""
-    base = groups()
-    before = set(base.iterdir())
-    traced = ("strace", "-qq", "-f", "-o", "/dev/null", "-e", "trace=unlinkat", "-e", "inject=unlinkat:error=EBUSY:when=1..3")
+    trace = sluice.root / "trace"
+    traced = ("strace", "-qq", "-f", "-o", trace, "-e", "trace=mkdirat,unlinkat",
+              "-e", "inject=unlinkat:error=EBUSY:when=1..3")
     for prefix in ((), traced):
-        sluice("doctor", prefix=prefix)
-        assert not [path for path in set(base.iterdir()) - before if "sluice-doctor" in path.name]
+        sluice("doctor", prefix=(*inside(own_group), *prefix))
+        assert not [path.name for path in own_group.iterdir() if path.is_dir()]
+    assert "sluice-doctor-" in trace.read_text(), "it makes one"
