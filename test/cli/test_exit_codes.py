@@ -4,11 +4,11 @@ import os
 import resource
 import signal
 import subprocess
-import time
 
 import pytest
 
 from pipelines import APPROVAL, FAILING, GATE, GOOD, SLOW
+from support.sluice import until
 
 
 def test_exit_0_succeeded_S13(sluice):
@@ -92,14 +92,14 @@ def test_exit_6_a_signal_stops_the_run_S3_3(sluice, number):
 
 
 def test_a_second_signal_kills_what_the_first_waits_for_S7_5(sluice):
-    path = sluice.write("p.yaml", SLOW.replace("cancel", "wait"))
+    path = sluice.write("p.yaml", SLOW.replace("cancel", "wait").replace("sleep 30", "sleep 600"))
     process = sluice.start("run", path, "--run-id", "r")
     sluice.wait_for("r", "executing")
     process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    until(lambda: b'"run.stop_requested"' in sluice.log("r").read_bytes(), 60, of="the first signal")
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 6
 
 

@@ -1,8 +1,9 @@
 """Starts that may have happened already: idempotency keys, partitions, waiting, reruns."""
 import json
+import os
+import select
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -49,6 +50,17 @@ def hold(sluice):
 
 def release(sluice):
     (sluice.work / "hold").unlink()
+
+
+def read_until(process, text):
+    """What a process has said on stderr when it has said that."""
+    said = b""
+    while text not in said:
+        assert select.select([process.stderr], [], [], 60)[0], said
+        piece = os.read(process.stderr.fileno(), 65536)
+        assert piece, said
+        said += piece
+    return said
 
 
 # ------------------------------------------------------------------------------- idempotency key
@@ -100,12 +112,13 @@ def test_a_key_follows_the_run_that_goes_on(sluice):
     path = sluice.write("p.yaml", HELD)
     hold(sluice)
     first = sluice.start("run", path, "--idempotency-key", "k")
+    read_until(first, b"long started")
     second = sluice.start("run", path, "--idempotency-key", "k")
     third = sluice.start("run", path, "--idempotency-key", "k", "--detach", "--wait")
-    time.sleep(0.3)
-    assert all(p.poll() is None for p in (first, second, third))
+    for process in (second, third):
+        assert b"is there already" in read_until(process, b"long started")
     release(sluice)
-    answers = [p.communicate(timeout=20)[0].decode() for p in (first, second, third)]
+    answers = [p.communicate(timeout=60)[0].decode() for p in (first, second, third)]
     assert [p.returncode for p in (first, second, third)] == [0, 0, 0]
     assert len(runs(sluice)) == 1 and answers[0] == answers[1]
     assert len([e for e in events(sluice, runs(sluice)[0]) if e["event_type"] == "step.started"]) == 2
@@ -116,10 +129,7 @@ def test_a_key_goes_on_with_a_run_that_was_cut_off(sluice, words):
     path = sluice.write("p.yaml", HELD)
     hold(sluice)
     first = sluice.start("run", path, "--idempotency-key", "k")
-    for _ in range(500):
-        if runs(sluice) and "step.started" in sluice.log(runs(sluice)[0]).read_text():
-            break
-        time.sleep(0.01)
+    read_until(first, b"long started")
     first.send_signal(signal.SIGKILL)
     first.communicate()
     release(sluice)
@@ -193,10 +203,9 @@ def test_a_partition_that_runs_is_locked_S13(sluice):
         done = sluice.run("run", path, "-p", "day=mon", *words, check=8)
         assert run in done.stderr
     waiting = sluice.start("run", path, "-p", "day=mon", "--wait")
-    time.sleep(0.2)
-    assert waiting.poll() is None
+    read_until(waiting, b"load started")
     release(sluice)
-    out, _ = waiting.communicate(timeout=20)
+    out, _ = waiting.communicate(timeout=60)
     assert waiting.returncode == 0 and run in out.decode()
     assert runs(sluice) == [run]
 
@@ -344,11 +353,10 @@ def test_resume_waits_for_a_run_that_is_owned_elsewhere(sluice):
     sluice.run("run", path, "--detach", "--run-id", "r", check=0)
     sluice.run("resume", "r", check=8)
     waiting = sluice.start("resume", "r", "--wait")
-    time.sleep(0.2)
-    assert waiting.poll() is None
+    read_until(waiting, b"long started")
     sluice.write("broken", "")
     release(sluice)
-    waiting.communicate(timeout=20)
+    waiting.communicate(timeout=60)
     assert waiting.returncode == 1
     (sluice.work / "broken").unlink()
     sluice.run("resume", "r", "--wait", check=0)
@@ -360,10 +368,10 @@ def test_waiting_ends_when_the_owner_is_gone_S13(sluice):
     owner = sluice.start("run", path, "--run-id", "r")
     sluice.wait_for("r", "executing")
     waiting = sluice.start("resume", "r", "--wait")
-    time.sleep(0.2)
+    read_until(waiting, b"long started")
     owner.send_signal(signal.SIGKILL)
     owner.communicate()
-    _, told = waiting.communicate(timeout=20)
+    _, told = waiting.communicate(timeout=60)
     assert waiting.returncode == 10 and b"resume r" in told
     release(sluice)
     sluice.run("resume", "r", check=0)

