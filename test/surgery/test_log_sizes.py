@@ -1,14 +1,18 @@
 """D29: logs and lines at their limits: read, or refused with a place, in memory that does not grow with what is wrong."""
+import hashlib
 import json
+import resource
+import shutil
 
 import pytest
 
 from support.checker import chain, forge
-from support.sluice import TIMEOUT
+from support.sluice import TIMEOUT, has_sanitizers
 from support.sluice import bounded as limits
 
 EVENTS = 100_000
 MEMORY = 512 << 20
+LARGE = 256 << 20
 
 
 @pytest.fixture
@@ -29,19 +33,65 @@ def spread(sluice, fill):
     return events[:at] + fill({key: begun[key] for key in ("run_id", "timestamp_utc", "actor", "attempt", "step_id")}) + events[at:]
 
 
+def cost(verb, sluice):
+    """Least seconds of a processor, of three times."""
+    def used():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    def once():
+        before = used()
+        sluice(verb, sluice.id, code=0)
+        return used() - before
+    return min(once() for _ in range(3))
+
+
 @pytest.mark.slow
 def test_d29_a_log_of_a_hundred_thousand_events_is_read_verified_and_gone_on_with(sluice, bounded):
+    """And in time that grows as it does: 8 times the events take 8 times as long, not 64 times."""
     def notes(like):
         return [{"event_type": "x-note", **like, "data": {"n": n}} for n in range(EVENTS)]
     events = spread(sluice, notes)
     raw = forge(sluice.id, events[:-2])  # the end is missing
+    sluice.rewrite(b"".join(raw.splitlines(True)[:EVENTS // 8]))
+    part = {verb: cost(verb, sluice) for verb in ("verify", "status")}
     sluice.rewrite(raw)
+    for verb, seconds in part.items():
+        assert cost(verb, sluice) < 24 * seconds, verb
     for verb in ("status", "summary", "verify", "explain", "graph"):
         bounded(verb, sluice.id, code=0)
     assert len(bounded("events", sluice.id, "--json", code=0).stdout.splitlines()) == len(events) - 2
     bounded("resume", sluice.id, code=0)
     assert sluice.raw().startswith(raw)
     bounded("verify", sluice.id, "--receipt", list(chain(sluice.id, sluice.raw().splitlines()))[-1], code=0)
+
+
+@pytest.fixture
+def large(sluice):
+    """A run whose log is of 256 MiB, but for its end; nothing of it is kept. Answers its length."""
+    if has_sanitizers(sluice.program):
+        pytest.skip("a program with sanitizers reserves terabytes")
+    text = "y" * 65_000
+    events = spread(sluice, lambda like: [{"event_type": "x-note", **like, "data": {"text": text}}] * (LARGE // len(text)))
+    (sluice.run_dir() / "checkpoint.json").unlink()
+    h = hashlib.sha256(sluice.id.encode()).digest()
+    with (sluice.run_dir() / "events.jsonl").open("wb") as log:
+        for seq, event in enumerate(events[:-2], 1):  # a line at a time: it is not in our memory either
+            event = {"event_id": f"evt_{seq}", **{key: value for key, value in event.items() if key not in ("event_id", "h")}}
+            body = json.dumps(event, separators=(",", ":")).encode()[:-1]
+            h = hashlib.sha256(h + body).digest()
+            log.write(body + b',"h":"' + h.hex()[:16].encode() + b'"}\n')
+    yield (sluice.run_dir() / "events.jsonl").stat().st_size
+    shutil.rmtree(sluice.run_dir())
+
+
+@pytest.mark.slow
+def test_d29_a_log_is_read_and_gone_on_with_in_a_quarter_of_its_size(sluice, large):
+    limit = limits(sluice.program, LARGE // 4)
+    assert large >= LARGE
+    for verb in ("verify", "status", "summary", "resume", "verify"):
+        sluice(verb, sluice.id, code=0, preexec_fn=limit)
+    assert (sluice.run_dir() / "events.jsonl").stat().st_size > large
 
 
 def longest(sluice, bytes_more):
