@@ -4,10 +4,11 @@ usage: campaign.py [--minutes M] [--seed S] [--cases N]
 
 Each round makes a run of some shape and edits its log some thousands of times: bytes, blocks, lines, cuts, splices,
 several at once; a sample is also given to the built program. Every edit must be found, with its line, or be nothing
-that was ever acknowledged. Prints one line of JSON at its end; exit 1 when something failed. Logs that show a failure are
-kept in build/campaign/."""
+that was ever acknowledged. In three minutes or more a run also goes to its end among 10,000 logs of noise. Prints one line
+of JSON at its end; exit 1 when something failed. Logs that show a failure are kept in build/campaign/."""
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,12 +17,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from judging import expected, objection, verdicts  # noqa: E402
+from judging import expected, goes_on_among_noise, objection, verdicts  # noqa: E402
 from shapes import SHAPES, long_log  # noqa: E402
 from support.family import Closing, options  # noqa: E402
 from support.sluice import ROOT, Sluice, install  # noqa: E402
 
 ROUND = 3000
+NOISE, NOISE_MINUTES = 10_000, 3
 MOST_FAILURES = 50
 
 
@@ -125,6 +127,17 @@ class Campaign:
             raw = b"".join(rows[:at]) + b"".join(other.splitlines(True)[at:])
         return raw
 
+    def noise(self):
+        world = Sluice(Path(tempfile.mkdtemp(prefix="n-", dir=self.place)), self.program)
+        try:
+            goes_on_among_noise(world, NOISE, self.chance)
+            self.figures["logs of noise"] = NOISE
+        except (AssertionError, subprocess.TimeoutExpired) as problem:
+            self.failures.append({"shape": "among noise", "what": str(problem)[:1500]})
+        finally:
+            world.close()
+            shutil.rmtree(world.root)
+
     def round(self, number, most, until):
         world = Sluice(Path(tempfile.mkdtemp(prefix="w-", dir=self.place)), self.program)
         shape = self.chance.choice([*SHAPES, None])
@@ -174,8 +187,7 @@ class Campaign:
         if result.code != 7 or f"line {good + 1}:" not in result.stderr or world.raw() != case:
             self.fail(name, case, result)
 
-    def work(self, minutes, cases):
-        until = time.monotonic() + (minutes * 60 if not cases else 86400)
+    def work(self, until, cases):
         self.other, done, number = None, 0, 0
         while len(self.failures) < MOST_FAILURES and (done < cases if cases else time.monotonic() < until):
             done += self.round(number, min(ROUND, cases - done) if cases else ROUND, until)
@@ -194,7 +206,9 @@ def main():
     closing = Closing("surgery", args.seed)
     with tempfile.TemporaryDirectory(prefix="surgery-") as place:
         campaign = Campaign(Path(place), args.seed)
-        done = campaign.work(args.minutes, args.cases)
+        if args.minutes >= NOISE_MINUTES and not args.cases:
+            campaign.noise()
+        done = campaign.work(closing.until(1440 if args.cases else args.minutes), args.cases)
     return closing.tell(done, campaign.failures, **campaign.figures)
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from support.sluice import ROOT
 
+# Every way to look at all runs.
+ALL = [["list"], ["stats"], ["gc", "--older-than", "1d"], ["verify", "--all"], ["reindex", "--all"]]
+
 
 def judge_program():
     build = Path(os.environ.get("SLUICE_BUILD", ROOT / "build"))
@@ -92,3 +95,22 @@ def objection(lines, raw, verdict, witness=0):
     else:
         fine = v.writer == 0 and not v.changes and (v.reader, v.end, v.seq) == (0, "whole", good)
     return None if fine else f"expected {end} after {good} lines (witness {witness}), got {v}"
+
+
+def goes_on_among_noise(sluice, count, chance):
+    """A good run goes to its end beside so many logs of noise, and who reads all runs reads it."""
+    sluice.go({"a": "true"}, run_id="seed-of-all")
+    raw = sluice.raw("seed-of-all")
+    for i in range(count):
+        folder = sluice.run_dir(f"noise-{i}")
+        folder.mkdir()
+        bad = bytearray(raw)
+        for _ in range(chance.randint(1, 5)):
+            bad[chance.randrange(len(bad))] = chance.randrange(256)
+        (folder / "events.jsonl").write_bytes(bytes(bad[:chance.randrange(len(bad))]))
+    sluice.go({"a": "true", "b": "true"})
+    for verb in ALL:
+        done = sluice(*verb)
+        assert done.code in (0, 7, 11), (verb, done.code, done.stderr[-1000:])
+    assert sluice.id in sluice("list", code=(0, 7)).stdout
+    sluice("verify", sluice.id, code=0)
