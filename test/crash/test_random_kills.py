@@ -84,6 +84,21 @@ def test_what_steps_run_finds_a_token_twice_and_an_attempt_that_comes_late(sluic
     assert done.returncode == code and text in done.stderr, done
 
 
+def test_a_step_that_is_opened_again_and_skipped_had_no_further_attempt(sluice):
+    """Both fail; then the first one fails again, and ends the run before the second one's turn."""
+    ledger = Ledger(sluice.root)
+    both = f"{Ledger.SCRIPT}; touch begun.$SLUICE_STEP; until [ -e begun.a -a -e begun.b ]; do sleep 0.02; done; [ -e good ]"
+    path = sluice.pipeline({name: {"run": both, "needs": []} for name in "ab"}, concurrency=2,
+                           env={name: {"from": "env"} for name in ledger.env})
+    sluice("run", path, "--run-id", sluice.id, env=ledger.env, code=1)
+    sluice("resume", sluice.id, "--max-parallel", "1", env=ledger.env, code=1)
+    (sluice.root / "good").touch()
+    sluice("resume", sluice.id, env=ledger.env, code=0)
+    log = sluice.log(ended="succeeded")
+    assert [log.steps[name].started for name in "ab"] == [[0, 1, 2], [0, 1]] and log.of("step.skipped", "b")
+    ledger.check(log)
+
+
 def test_a_cached_step_that_is_executed_all_the_same_is_found(sluice, told):
     log = sluice.log()
     log.steps["a"].cached.add(0)

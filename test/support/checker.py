@@ -124,7 +124,8 @@ class Step:
         self.lost = 0
         self.undos = 0           # compensation.started
         self.undo_ends = {}      # attempt -> the type of its end
-        self.reopened = 0        # by a resume, after at least one attempt
+        self.is_reopened = False # by a resume, after an attempt, and no other has begun since
+        self.reopened = 0        # for a further attempt
         self.gate_barred = False
         self.override_for = None  # the definition whose run.resumed makes an override count
         self.may_reopen = False
@@ -359,8 +360,7 @@ class Log:
         if step.may_reopen:
             step.may_reopen = False
             if step.state in ("failed", "succeeded", "skipped"):
-                if step.started:
-                    step.reopened += 1
+                step.is_reopened = bool(step.started)
                 step.state = "pending"
                 step.gate_barred = False
 
@@ -382,6 +382,8 @@ class Log:
             raise Damage("S7.1: not the attempt that was announced")
         self.move(step, "running")
         step.announced = None
+        step.reopened += step.is_reopened
+        step.is_reopened = False
         step.attempt = event["attempt"]
         step.started.append(event["attempt"])
         step.cannot_begin = event.get("error_class")
