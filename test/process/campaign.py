@@ -32,7 +32,7 @@ MOST_FAILURES = 20
 KEPT = ROOT / "build/campaign"
 
 # With SLUICE_CAMPAIGN in their environment they make thousands of processes; else fewer, or they are skipped.
-COSTLY = ["test_trees.py::test_p01_thousands_of_short_steps_leave_no_zombie_and_no_descriptor",
+COSTLY = ["test_trees.py::test_p01_2000_short_steps_leave_no_zombie_and_no_descriptor",
           "test_trees.py::test_p06_what_an_engine_does_about_a_lost_command_is_no_silence_of_the_keeper"]
 COSTLY_SECONDS = 500
 

@@ -61,8 +61,8 @@ def zombies_of(pid):
 
 
 @pytest.mark.slow
-def test_p01_thousands_of_short_steps_leave_no_zombie_and_no_descriptor(sluice):
-    """2,000 of them, in a campaign 10,000."""
+def test_p01_2000_short_steps_leave_no_zombie_and_no_descriptor(sluice):
+    """In a campaign 10,000."""
     if os.geteuid() != 0:
         pytest.skip("needs root: nobody else looks into a keeper")
     steps = {f"s{n}": {"run": "true & exit 0", "needs": []} for n in range(10000 if IN_CAMPAIGN else 2000)}
