@@ -162,7 +162,10 @@ static enum err_code write_file(const struct engine *engine, const char *name, s
 	code = vfs_truncate(vfs, fd, 0, err);
 	if (code == ERR_OK && text.len)
 		code = vfs_write_at(vfs, fd, text.ptr, text.len, 0, err);
-	vfs_close(vfs, fd);
+	if (code == ERR_OK)
+		code = vfs_close_written(vfs, fd, err);
+	else
+		vfs_close(vfs, fd);
 	return code == ERR_OK ? ERR_OK : storage(err, name);
 }
 

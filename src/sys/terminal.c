@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -32,12 +33,22 @@ unsigned terminal_rows(int fd)
 	return size.ws_row > 2 ? size.ws_row : 2;
 }
 
+static bool room_wait(int fd)
+{
+	struct pollfd room = {.fd = fd, .events = POLLOUT};
+
+	return poll(&room, 1, -1) > 0 || errno == EINTR;
+}
+
 bool terminal_write(int fd, const char *bytes, size_t len)
 {
 	while (len > 0) {
 		ssize_t done = write(fd, bytes, len);
 
 		if (done < 0 && errno == EINTR)
+			continue;
+		/* Who has it with us may have made it one that does not wait. */
+		if (done < 0 && errno == EAGAIN && room_wait(fd))
 			continue;
 		if (done < 0)
 			return false;

@@ -77,6 +77,15 @@ void vfs_close(const struct vfs *vfs, int fd)
 		(void)vfs->ops->close(vfs->self, fd);
 }
 
+enum err_code vfs_close_written(const struct vfs *vfs, int fd, struct err *err)
+{
+	int answer = vfs->ops->close(vfs->self, fd);
+
+	if (answer < 0 && answer != -EINTR) /* that has closed it as well */
+		return err_sysno(err, -answer, "close");
+	return ERR_OK;
+}
+
 enum err_code vfs_read(const struct vfs *vfs, int fd, void *bytes, size_t len, uint64_t offset,
 		       size_t *ret_len, struct err *err)
 {

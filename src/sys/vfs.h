@@ -96,6 +96,9 @@ MUST_CHECK enum err_code vfs_home(const struct vfs *vfs, const char *path, int *
 				  struct err *err);
 /* Accepts -1. Errors of close are not reported: what had to last was synced before. */
 void vfs_close(const struct vfs *vfs, int fd);
+/* Of a file that was written and is not synced: there are file systems that only now say what could
+ * not be written (close(2)). */
+MUST_CHECK enum err_code vfs_close_written(const struct vfs *vfs, int fd, struct err *err);
 /* Reads until `len` bytes or the end; *ret_len says how many. */
 MUST_CHECK enum err_code vfs_read(const struct vfs *vfs, int fd, void *bytes, size_t len,
 				  uint64_t offset, size_t *ret_len, struct err *err);
