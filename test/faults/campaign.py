@@ -2,12 +2,14 @@
 
 usage: campaign.py [--minutes M] [--seed S] [--cases N] [--part calls|memory] [--program SLUICE] [--only CASE]
 
-Two thirds of the time: every call of engine and keeper x every error x every number, once and for ever. The rest:
-every place that allocates, in runs, resumes, keepers and commands that read. In an order that the seed gives,
-until the time is over or each was tried once. Prints one line of JSON at its end; exit 1 when something failed.
+Two thirds of the time: every call of engine and keeper x every error x every number, once and for ever, in runs,
+resumes, approvals and rollbacks. The rest: every place that allocates, in runs, resumes, keepers and commands that
+read; then every allocation of runs and resumes. In an order that the seed gives, until the time is over or each was
+tried once. Prints one line of JSON at its end; exit 1 when something failed.
 Failing calls are kept in build/campaign/faults.txt, one a line, for --only. With SLUICE_BIN and SLUICE_BUILD of a
 build with sanitizers, what these find in engine and keeper is a failure, leaks too."""
 import collections
+import functools
 import random
 import re
 import sys
@@ -20,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import fault_table  # noqa: E402
 import memory_world  # noqa: E402
-from fault_world import Fault, all_faults, fail_once, install_observed, record_run, why_not  # noqa: E402
+from fault_world import COMMANDS, Fault, all_faults, fail_once, install_observed, record_calls, why_not  # noqa: E402
 from support.family import Closing, options  # noqa: E402
 from support.sluice import ROOT  # noqa: E402
 
@@ -39,8 +41,9 @@ def arguments():
 def fault_of(text):
     """The case of a line of faults.txt."""
     words = text.split()
+    command = words.pop(0) if words[0] in COMMANDS else "run"
     error = int(words[2]) if words[2].isdigit() else words[2]
-    return Fault(words[0], words[1], error, int(words[3]), words[4:] == ["for", "ever"])
+    return Fault(words[0], words[1], error, int(words[3]), words[4:] == ["for", "ever"], command)
 
 
 def keep(fault, problem):
@@ -51,7 +54,7 @@ def keep(fault, problem):
 
 
 def sweep_memory(args, folder, program, until):
-    """(figures, failures): whole commands in turn, each at every place."""
+    """(figures, failures): whole commands in turn, each at every place; then runs and resumes at every allocation."""
     def in_folder(name, sweep, *words):
         own = Path(folder) / re.sub(r"\W", "-", f"memory-{name}")
         return name, lambda step, end: own.mkdir() or sweep(own, program, *words, step, end)
@@ -60,6 +63,9 @@ def sweep_memory(args, folder, program, until):
     sweeps += [in_folder("run", memory_world.sweep_run), in_folder("resume", memory_world.sweep_resume),
                in_folder("keeper", memory_world.sweep_keeper)]
     random.Random(args.seed).shuffle(sweeps)
+    shuffle = random.Random(args.seed).shuffle
+    sweeps += [in_folder("every-run", functools.partial(memory_world.sweep_run, shuffle=shuffle)),
+               in_folder("every-resume", functools.partial(memory_world.sweep_resume, shuffle=shuffle))]
     figures, failures = collections.Counter(), []
     for name, sweep in sweeps:
         if time.monotonic() > until:
@@ -78,7 +84,8 @@ def sweep_calls(args, folder, program, until):
     if args.only:
         faults = [fault_of(args.only)]
     else:
-        faults = all_faults(record_run(folder, program))
+        faults = [fault for command in COMMANDS
+                  for fault in all_faults(record_calls(folder, program, command), command)]
         random.Random(args.seed).shuffle(faults)
     for fault in faults[:args.cases]:
         if time.monotonic() > until and not args.only:

@@ -1,20 +1,26 @@
 """One fault in one run: what it made of it, and what a resume without the fault makes of that."""
 import collections
 import errno
+import functools
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 from support.checker import Damage, Ledger, check_bytes, is_kept, split_lines
-from support.kills import World
+from support.kills import World, copy_of
 from support.observed import FINDING, install_observed, keeper_words, sanitizer_options, take_said  # noqa: F401
-from support.sluice import ROOT
+from support.sluice import ROOT, until
 
 import fault_table
 
 LIMIT_S = 10
 OVER_LIMIT, TREE_LIVES_ON = 124, 125
+TORN = b'{"event_id":"evt_'  # what a power loss leaves at the end of a log
+AS = ("--as", "anna", "--reason", "looked at")
+ROOT_NAME = "<root>"  # in paths of a record
+BIG = 20000  # bytes of an output: more than what stands in an event (S11)
 
 
 def injector():
@@ -32,25 +38,37 @@ def why_not():
 
 
 def steps():
-    """A hard gate with evidence, a retry, an artifact, an output that another step uses."""
+    """A hard gate with evidence, a retry, an artifact, a context, outputs that another step uses, one in a blob."""
     run = Ledger.SCRIPT
+    uses = f'[ "$OUTPUT_rows_rows ${{#OUTPUT_rows_big}}" = "7 {BIG}" ] && grep -q big "$SLUICE_CONTEXT"'
     return {
         "gate": {"gate": "hard", "run": run + '; echo ok=1 >"$SLUICE_OUTPUT"',
                  "outputs": {"ok": {"type": "int", "required": True}}, "pass": "output.ok == 1"},
         "again": {"run": run + '; [ "$SLUICE_ATTEMPT" != 0 ] || exit 75',
                   "retry": {"max_attempts": 3, "initial": "1ms", "jitter": "0%"}},
-        "rows": {"run": run + '; echo rows=7 >"$SLUICE_OUTPUT"; echo x >out.$SLUICE_RUN_ID', "needs": ["gate"],
-                 "outputs": {"rows": {"type": "int", "required": True}},
+        "rows": {"run": run + f'; printf "rows=7\nbig=%0{BIG}d\n" 0 >"$SLUICE_OUTPUT"; echo x >out.$SLUICE_RUN_ID',
+                 "needs": ["gate"], "outputs": {"rows": {"type": "int", "required": True}, "big": {"type": "string"}},
                  "artifacts": [{"name": "out", "path": "out.${run.id}"}]},
-        "last": {"run": run + '; [ "$OUTPUT_rows_rows" = 7 ]', "needs": ["again", "rows"]},
+        "last": {"run": f"{run}; {uses}", "needs": ["again", "rows"], "context": True},
     }
 
 
-class Fault(collections.namedtuple("Fault", "role call error nth for_ever")):
-    """The n-th such call of that program fails, or is cut to so many bytes when `error` is a number."""
+def asking_steps():
+    return {"first": {"run": Ledger.SCRIPT}, "ask": {"gate": "manual", "run": Ledger.SCRIPT}}
+
+
+def failing_steps():
+    one = {"run": Ledger.SCRIPT, "compensate": {"run": Ledger.UNDO}}
+    return {"first": one, "second": one, "fails": {"run": Ledger.SCRIPT + "; exit 1"}}
+
+
+class Fault(collections.namedtuple("Fault", "role call error nth for_ever command", defaults=("run",))):
+    """The n-th such call of that program fails, or is cut to so many bytes when `error` is a number, in a command of
+    COMMANDS."""
 
     def __str__(self):
-        return f"{self.role} {self.call} {self.error} {self.nth}{' for ever' if self.for_ever else ''}"
+        command = "" if self.command == "run" else f"{self.command} "
+        return f"{command}{self.role} {self.call} {self.error} {self.nth}{' for ever' if self.for_ever else ''}"
 
     def options(self, below):
         """Files below that are read and written in pieces; /proc and descriptors of the kernel never are."""
@@ -72,11 +90,20 @@ def read_record(path):
     return found
 
 
+# What the sweeps try: its words, the state that it ends in, and an event that is there when it has answered 0.
+COMMANDS = {
+    "run": (("run", "{file}", "--run-id", "{id}", "-v"), "succeeded", "run.completed"),
+    "resume": (("resume", "{id}", "-v"), "succeeded", "run.resumed"),
+    "approve": (("approve", "{id}", "ask", *AS), None, "gate.approved"),
+    "rollback": (("rollback", "{id}"), "rolled_back", "run.rollback_started"),
+}
+
+
 class FaultWorld(World):
     """A state directory, a ledger and the small pipeline."""
 
-    def __init__(self, root, program):
-        super().__init__(root, program, on_lost="rerun", steps=steps())
+    def __init__(self, root, program, of_steps=None):
+        super().__init__(root, program, on_lost="rerun", steps=of_steps or steps())
         self.record = self.root / "record"
 
     def close(self):
@@ -86,10 +113,11 @@ class FaultWorld(World):
         if said:
             raise Damage(f"a keeper: {said[:4000]}")
 
-    def run_with(self, options=(), *args):
-        """The run below inject; what it wrote and what was seen."""
+    def try_below(self, command, options=()):
+        """The command below inject; what it wrote and what was seen."""
         prefix = (injector(), "--limit", LIMIT_S, "--record", self.record, *options, "--")
-        result = self("run", self.file, "--run-id", self.id, "-v", *args, prefix=prefix, timeout=120)
+        words = [word.format(file=self.file, id=self.id) for word in COMMANDS[command][0]]
+        result = self(*words, prefix=prefix, timeout=120)
         return result, read_record(self.record)
 
     def told(self, result):
@@ -105,31 +133,88 @@ class FaultWorld(World):
         log = check_bytes(self.lines(), self.id, hard_gates=self.hard_gates())
         return next((name for name, step in log.steps.items() if step.gate_barred or step.open_end), None)
 
-    def finish_up(self):
+    def finish_up(self, end="succeeded"):
         """Bring it to its end as a person would, without the fault."""
         for _ in range(10):
             if not self.is_born():
                 result = self("run", self.file, "--run-id", self.id)
+            elif end == "rolled_back" and self.log(torn=True).state == end:
+                return self.log(ended=end)
             else:
-                result = self("resume", self.id)
-            if result.code == 0:
-                return self.log(ended="succeeded")
+                result = self("rollback" if end == "rolled_back" else "resume", self.id)
             if result.code == 3 and self.barred():
                 gate = self.barred()
                 result = self("resume", self.id, "--override", gate, "--reason", "the fault is gone", "--from", gate)
-                if result.code == 0:
-                    return self.log(ended="succeeded")
-            assert result.code in (1, 8), f"the resume: {result}"
+            if result.code == 0:
+                return self.log(ended=end)
+            if result.code == 4:
+                self("approve", self.id, "ask", *AS, code=0)
+            else:
+                assert result.code in (1, 8), f"the {result.args[1]}: {result}"
         raise AssertionError(f"it does not end: {result}")
 
 
+def half_a_run(folder, program):
+    """A run whose engine was killed while a step ran, and in the middle of a line (S11.4)."""
+    world = FaultWorld(Path(folder) / "half", program)
+    text = world.file.read_text()
+    world.file.write_text(text.replace("; echo x >out", "; [ $SLUICE_ATTEMPT != 0 ] || sleep 30; echo x >out"))
+    engine = world.start("run", world.file, "--run-id", world.id)
+    try:
+        until(lambda: f"{world.id} rows 0" in world.ledger.executions(), 20, of="rows begins")
+        world.kill_machine(engine)
+    finally:
+        world.close()
+    with open(world.run_dir() / "events.jsonl", "ab") as log:
+        log.write(TORN)
+    return world
+
+
+def resting_run(folder, program, of_steps, code):
+    """A run that waits for a person."""
+    world = FaultWorld(Path(folder) / "resting", program, of_steps)
+    try:
+        world.run(code=code)
+    finally:
+        world.close()
+    return world
+
+
+@functools.cache
+def before(folder, program, command):
+    """The world that such a command begins in: to be copied."""
+    folder = Path(folder) / f"before-{command}"
+    if command == "resume":
+        return half_a_run(folder, program)
+    return resting_run(folder, program, *((asking_steps(), 4) if command == "approve" else (failing_steps(), 1)))
+
+
+def another(world, root):
+    """A copy of it."""
+    copy = copy_of(world, root, world.program)
+    copy.__class__ = FaultWorld
+    copy.record = copy.root / "record"
+    return copy
+
+
+def begin(folder, program, command, name):
+    """A world in which such a command can be tried."""
+    root = Path(folder) / name
+    return FaultWorld(root, program) if command == "run" else another(before(folder, program, command), root)
+
+
+def rests(process):
+    """Has it ended, or does it wait for something?"""
+    state = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return state in "SZX"
+
+
 def synced_again(seen):
-    """S11.3: a sync of the log after one that failed."""
-    failed = next((i for i, one in enumerate(seen) if one.what == "failed" and one.call in ("fdatasync", "fsync")
-                   and one.path.endswith("/events.jsonl")), None)
-    if failed is None:
-        return []
-    return [one for one in seen[failed + 1:] if one.path == seen[failed].path]
+    """S11.3: a sync of a file or directory after one of it that failed. A projection is made anew."""
+    syncs = [one for one in seen
+             if one.call in ("fdatasync", "fsync") and not re.search(fault_table.PROJECTION, one.path)]
+    failed = next((i for i, one in enumerate(syncs) if one.what == "failed"), None)
+    return [] if failed is None else [one for one in syncs[failed + 1:] if one.path == syncs[failed].path]
 
 
 class Outcome(collections.namedtuple("Outcome", "code hit events errors stderr path")):
@@ -148,14 +233,17 @@ def judge(world, fault, result, seen):
             "internal error" in result.stderr or FINDING.search(result.stderr):
         raise Damage(f"crash: {result.code} {result.stderr[-2000:]}")
     silenced = fault.call == "write" and fault.for_ever
-    if result.code and not result.stderr.strip() and not silenced:
+    if result.code not in (0, fault_table.ABORTED) and not result.stderr.strip() and not silenced:
         raise Damage(f"exit {result.code}, and not a word")
     if synced_again(seen):
         raise Damage(f"S11.3: synced again after a failure: {synced_again(seen)}")
     told = world.told(result)
     events, errors = [], []
     if world.is_born():
-        log = world.log(torn=True, ended="succeeded" if result.code == 0 else None)
+        _, end, proof = COMMANDS[fault.command]
+        log = world.log(torn=True, ended=end if result.code == 0 else None)
+        if result.code == 0 and not log.of(proof):
+            raise Damage(f"exit 0, and no {proof}")
         events = log.types()
         errors = [(e.get("error_class"), e.get("errno"), e.get("reason")) for e in log.of("step.failed")]
     kept = split_lines(world.raw())[0] if world.is_born() else []
@@ -178,14 +266,17 @@ def check_expected(fault, outcome):
 
 
 def fail_once(folder, program, fault):
-    """One case from beginning to end; answers the outcome of the run with the fault."""
-    world = FaultWorld(Path(folder) / str(fault).replace(" ", "-"), program)
+    """One case from beginning to end; answers the outcome of the command with the fault."""
+    world = begin(folder, program, fault.command, str(fault).replace(" ", "-"))
     try:
-        result, seen = world.run_with(fault.options(world.root))
+        known = world.lines()
+        result, seen = world.try_below(fault.command, fault.options(world.root))
         outcome = judge(world, fault, result, seen)
         check_expected(fault, outcome)
+        if not is_kept(known, world.lines()):
+            raise Damage("S1.5: a line of before is gone")
         told, known = world.told(result), world.lines()
-        log = world.finish_up()
+        log = world.finish_up(COMMANDS[fault.command][1] or "succeeded")
         if not is_kept(known, world.raw()) or [line for line in told if line not in split_lines(world.raw())[0]]:
             raise Damage("S1.5: a line that was acknowledged is gone after the resume")
         world.ledger.check(log)
@@ -195,32 +286,57 @@ def fail_once(folder, program, fault):
     return outcome
 
 
-def record_run(folder, program):
-    """{(role, call): how often} of a run in which nothing fails."""
-    world = FaultWorld(Path(folder) / "recorded", program)
+def record_calls(folder, program, command="run"):
+    """What is seen of such a command when nothing fails."""
+    world = begin(folder, program, command, f"recorded-{command}")
     try:
-        result, seen = world.run_with()
+        result, seen = world.try_below(command)
         assert result.code == 0, result
-        world.ledger.check(world.log(ended="succeeded"))
+        world.ledger.check(world.finish_up(COMMANDS[command][1] or "succeeded"))
     finally:
         world.close()
     shutil.rmtree(world.root)
+    return [one._replace(path=one.path.replace(str(world.root), ROOT_NAME)) for one in seen]
+
+
+def how_often(seen):
+    """{(role, call): how often}"""
     return collections.Counter((one.role, one.call) for one in seen)
 
 
-def all_faults(counts):
-    """Every call, error and number; once, and for ever."""
-    return [Fault(role, call, error, n, for_ever)
-            for (role, call), most in sorted(counts.items())
-            for error in (*fault_table.ERRORS, *fault_table.SHORT) if fault_table.is_real(call, error)
-            for for_ever in (False, True) if not for_ever or fault_table.can_last(call, error)
-            for n in range(1, most + 1)]
+def all_faults(seen, command="run"):
+    """Every call, error and number; once, and for ever. A search through /proc is as long as the table of processes."""
+    if command != "run":
+        seen = [one for one in seen if not one.path.startswith(("/proc", "/sys"))]
+    return [Fault(one.role, one.call, error, one.n, for_ever, command)
+            for one in sorted(seen)
+            for error in (*fault_table.ERRORS, *fault_table.SHORT) if fault_table.is_real(one.call, error)
+            for for_ever in (False, True) if not for_ever or fault_table.can_last(one.call, error)]
 
 
-def some_faults(counts):
+def is_of_a_file(one):
+    """Does it change a file or a directory of ours, or make that last?"""
+    return one.path.startswith(ROOT_NAME) and re.fullmatch(fault_table.CHANGES, one.call)
+
+
+def file_faults(seen, command):
+    """D16: each of these calls with each of these errors, and each close of what was written."""
+    written = {one.path for one in seen if re.fullmatch("write|pwrite64", one.call)}
+    return [Fault(one.role, one.call, error, one.n, False, command)
+            for error in ("EIO", "ENOSPC") for one in seen
+            if is_of_a_file(one) or one.call == "close" and error == "EIO" and one.path in written]
+
+
+def unready_faults(seen):
+    """D18: everything that is not ready once, as a socket or a counter of events can be."""
+    return [Fault(one.role, one.call, "EAGAIN", one.n, False)
+            for one in seen if fault_table.can_be_unready(one.call, one.path)]
+
+
+def some_faults(seen):
     """Of each call and each error one: the first, the last or one between, once or for ever, in turn."""
     found = {}
-    for fault in all_faults(counts):
+    for fault in all_faults(seen):
         found.setdefault((fault.role, fault.call, fault.error), []).append(fault)
     chosen = []
     for turn, faults in enumerate(found.values()):

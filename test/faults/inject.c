@@ -15,9 +15,9 @@
  * the program; 124 when it took longer than the limit, 125 when something that it started did,
  * counted from its end: then all of it is killed. A moment after its end nothing fails any more, as
  * after a repair. What the dynamic loader does before main() is not counted, nor what the runtime
- * of a sanitizer asks for itself: that is no call of the program.
+ * of a sanitizer asks for itself: that is no call of the program. A close that fails has closed.
  *
- * seccomp_unotify(2), seccomp(2), pidfd_getfd(2); linux/seccomp.h. */
+ * seccomp_unotify(2), seccomp(2), pidfd_getfd(2), close(2); linux/seccomp.h. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -76,6 +76,7 @@ static const struct call calls[] = {
     CALL(chdir, PATH),
     CALL(clone, ANY),
     CALL(clone3, ANY),
+    CALL(close, FD),
     CALL(close_range, ANY),
     CALL(connect, ANY),
     CALL(copy_file_range, FD),
@@ -539,6 +540,24 @@ static bool transfer_short(const struct world *world, const struct seccomp_notif
 	return done >= 0;
 }
 
+/* Linux has closed it whatever close(2) says: here something that is nobody's takes its place. */
+static void close_for(const struct world *world, const struct seccomp_notif *request)
+{
+	int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct seccomp_notif_addfd put = {
+	    .id = request->id,
+	    .flags = SECCOMP_ADDFD_FLAG_SETFD,
+	    .srcfd = (__u32)nothing,
+	    .newfd = (__u32)request->data.args[0],
+	    .newfd_flags = O_CLOEXEC,
+	};
+
+	if (nothing < 0)
+		die("/dev/null");
+	(void)ioctl(world->notify_fd, SECCOMP_IOCTL_NOTIF_ADDFD, &put); /* or it died meanwhile */
+	(void)close(nothing);
+}
+
 static bool is_mended(const struct world *world)
 {
 	return world->ended_ms && elapsed_ms(world) - world->ended_ms > MENDED_MS;
@@ -576,6 +595,8 @@ static void answer(struct world *world, const struct seccomp_notif *request,
 	if (wish->call && !is_mended(world) &&
 	    (n == wish->nth || (wish->for_ever && n > wish->nth))) {
 		if (wish->error) {
+			if (call->number == SYS_close)
+				close_for(world, request);
 			*ret_response =
 			    (struct seccomp_notif_resp){.id = request->id, .error = -wish->error};
 			what = "failed";

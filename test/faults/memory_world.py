@@ -1,7 +1,7 @@
 """Memory that is short at one allocation of a program (D21).
 
-Allocations are tried by place: of those with the same stack of calls the first. Each fails alone, and with
-all that follow."""
+Allocations are tried by place: of those with the same stack of calls the first; or each of them, in an order that
+somebody gives. Each fails alone, and with all that follow."""
 import collections
 import contextlib
 import hashlib
@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 
 from support.checker import Damage, is_kept
-from support.kills import copy_of, keeper_under
-from support.sluice import ROOT, Result, keeper, until
+from support.kills import keeper_under
+from support.sluice import ROOT, Result, keeper
 
-from fault_world import FINDING, FaultWorld, keeper_words
+from fault_world import FINDING, FaultWorld, another, half_a_run, keeper_words
 
 LATE = ":verify_asan_link_order=0"  # so that something stands before the allocator of a sanitizer
 WAITS_S = 3  # for a run of a tenth of a second
@@ -51,13 +51,13 @@ def preload():
     return {"LD_PRELOAD": str(library()), "ASAN_OPTIONS": options + LATE}
 
 
-def places(world, words):
-    """Numbers of the first allocation from each place of a command; it must go well."""
+def places(world, words, each=False):
+    """Numbers of the first allocation from each place of a command, or of each; it must go well."""
     record = world.root / "memory"
     world(*words, env={**preload(), "SHORT_MEMORY_RECORD": str(record)}, code=0)
     numbers = [line.split() for line in record.read_text().splitlines()]
     assert numbers and numbers[-1][0] == "all", "the record is whole"
-    return [int(words[0]) for words in numbers[:-1]]
+    return [*range(1, int(numbers[-1][1]) + 1)] if each else [int(words[0]) for words in numbers[:-1]]
 
 
 def shots(verb, numbers):
@@ -120,25 +120,6 @@ def run_short(folder, program, short):
         world.close()
     shutil.rmtree(world.root)
     return result.code
-
-
-def half_a_run(folder, program):
-    """A run whose engine was killed while a step ran."""
-    world = FaultWorld(Path(folder) / "half", program)
-    world.file.write_text(world.file.read_text().replace("; echo x >out", "; [ $SLUICE_ATTEMPT != 0 ] || sleep 30; echo x >out"))
-    engine = world.start("run", world.file, "--run-id", world.id)
-    try:
-        until(lambda: f"{world.id} rows 0" in world.ledger.executions(), 20, of="rows begins")
-        world.kill_machine(engine)
-    finally:
-        world.close()
-    return world
-
-
-def another(half, root):
-    world = copy_of(half, root, half.program)
-    world.__class__ = FaultWorld
-    return world
 
 
 def resume_short(folder, half, short):
@@ -230,23 +211,27 @@ def sweep_verb(folder, program, verb, step=1, deadline=None):
     return found
 
 
-def sweep_run(folder, program, step=1, deadline=None):
+def sweep_run(folder, program, step=1, deadline=None, shuffle=None):
     world = FaultWorld(Path(folder) / "recorded", program)
     try:
-        found = places(world, ["run", world.file, "--run-id", world.id])
+        found = shots("run", places(world, ["run", world.file, "--run-id", world.id], each=shuffle))
     finally:
         world.close()
-    return keep_going(in_time(shots("run", found)[::step], deadline), lambda short: run_short(folder, program, short))
+    if shuffle:
+        shuffle(found)
+    return keep_going(in_time(found[::step], deadline), lambda short: run_short(folder, program, short))
 
 
-def sweep_resume(folder, program, step=1, deadline=None):
+def sweep_resume(folder, program, step=1, deadline=None, shuffle=None):
     half = half_a_run(folder, program)
     world = another(half, Path(folder) / "recorded")
     try:
-        found = places(world, ["resume", world.id])
+        found = shots("resume", places(world, ["resume", world.id], each=shuffle))
     finally:
         world.close()
-    return keep_going(in_time(shots("resume", found)[::step], deadline), lambda short: resume_short(folder, half, short))
+    if shuffle:
+        shuffle(found)
+    return keep_going(in_time(found[::step], deadline), lambda short: resume_short(folder, half, short))
 
 
 def sweep_keeper(folder, _program, step=1, deadline=None):

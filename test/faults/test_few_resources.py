@@ -51,7 +51,7 @@ def ends_and_goes_on(world, result, repair, codes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pages", [2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16])
+@pytest.mark.parametrize("pages", [2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 19, 22, 26])
 def test_d14_d15_a_disk_of_so_many_pages(world, disk, pages):
     """Full at one place after the other, from before the run is born to its last line."""
     disk(f"size={pages * 4096}")
@@ -68,7 +68,7 @@ def test_d15_a_disk_of_so_many_inodes(world, disk, inodes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [1, 100, 500, 700, 900, 1200, 1500, 1700, 2000, 2500, 3000, 4000])
+@pytest.mark.parametrize("size", [1, 100, 500, 700, 900, 1200, 1500, 1700, 2000, 2500, 3000, 4000, 16000, 24000])
 def test_d15_a_limit_of_file_sizes_is_an_error_not_a_death(world, size):
     """ulimit -f, in bytes: the write is short or EFBIG, and SIGXFSZ ends nobody."""
     engine = world.start("run", world.file, "--run-id", world.id,

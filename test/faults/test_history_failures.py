@@ -1,16 +1,21 @@
 """D33: the history database is made from the logs, and nothing that happens to it changes an answer or a log."""
 import collections
+import contextlib
 import hashlib
+import os
+import sqlite3
+from pathlib import Path
 
 import pytest
-from fault_world import FaultWorld, injector, read_record, why_not
+from fault_world import FaultWorld, injector, read_record, rests, why_not
 
 from support.kills import kill_at, read_trace, spread, sweep
+from support.sluice import until
 
 DATABASE = "sluice.db"
 ERRORS = ("EIO", "ENOSPC", "EROFS", "EINTR", "EAGAIN", "ENOMEM")
 LIMIT_S = 20
-KILLS = 40
+KILLS = 160
 
 
 class History(FaultWorld):
@@ -22,6 +27,7 @@ class History(FaultWorld):
             self("run", "-q", self.file, "--run-id", name, code=0)
         self.answer = self.list()
         self.logs = self.hashes()
+        self.hits = 0
 
     def list(self, *prefix, **kwargs):
         return self("list", "-o", "jsonl", prefix=prefix, **(kwargs or {"code": 0})).stdout
@@ -64,8 +70,10 @@ def fail(world, names, point):
     """An answer is whole, or it is an error that says what happened."""
     call, error, nth, for_ever = point
     world.forget(names)
-    options = ("--call", call, "--error", error, "--nth", nth, "--below", DATABASE, *(["--for-ever"] if for_ever else []))
-    done = world("list", "-o", "jsonl", prefix=(injector(), "--limit", LIMIT_S, *options, "--"))
+    options = ("--call", call, "--error", error, "--nth", nth, *(["--for-ever"] if for_ever else []))
+    prefix = (injector(), "--limit", LIMIT_S, "--record", world.record, "--below", DATABASE, *options, "--")
+    done = world("list", "-o", "jsonl", prefix=prefix)
+    world.hits += any(seen.what == "failed" for seen in read_record(world.record))
     assert done.code in (0, 10), done
     assert done.code == 10 or done.stdout == world.answer, done
     assert done.code == 0 or done.stderr.strip(), "an error without a word"
@@ -73,9 +81,10 @@ def fail(world, names, point):
 
 
 def fault_points(counts):
-    """Of each call and error in turn: the first, one between or the last; once or for ever."""
-    points = [(call, error, (1, (most + 1) // 2, most)[(turn + place) % 3], (turn + place) % 2 == 0)
-              for turn, (call, most) in enumerate(sorted(counts.items())) for place, error in enumerate(ERRORS)]
+    """Of each call and error in turn: the first, one between or the last; once and for ever."""
+    points = [(call, error, (1, (most + 1) // 2, most)[(turn + place + for_ever) % 3], for_ever)
+              for turn, (call, most) in enumerate(sorted(counts.items())) for place, error in enumerate(ERRORS)
+              for for_ever in (False, True)]
     return [point for point in points if not (point[3] and point[1] in ("EINTR", "EAGAIN"))]
 
 
@@ -85,7 +94,41 @@ def test_d33_a_failing_call_of_the_database_changes_no_answer_and_no_log(history
     history.forget(names)
     counts = history.calls("list")
     assert {"openat", "pwrite64", "pread64", "fcntl"} <= set(counts)
-    sweep(fault_points(counts), fail, history, names)
+    points = fault_points(counts)
+    history.hits = 0
+    sweep(points, fail, history, names)
+    assert history.hits > len(points) * 2 / 3
+
+
+def has_open(process, name):
+    """Does it have such a file open?"""
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        for fd in Path(f"/proc/{process.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if os.readlink(fd).endswith(name):
+                    return True
+    return False
+
+
+@pytest.mark.parametrize("is_released", [
+    pytest.param(True, id="for a while"), pytest.param(False, id="for ever", marks=pytest.mark.slow)])
+def test_d33_a_database_that_another_writes_is_waited_for_and_then_done_without(history, is_released):
+    """SQLITE_BUSY: after half a minute the logs are read."""
+    history.forget("c")
+    other = sqlite3.connect(history.home / DATABASE, isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        asked = history.start("list", "-o", "jsonl")
+        until(lambda: has_open(asked, DATABASE) and rests(asked) or asked.poll() is not None, 30, of="its wait")
+        assert asked.poll() is None, asked.communicate()
+        if is_released:
+            other.execute("ROLLBACK")
+        stdout, stderr = asked.communicate(timeout=90)
+        assert (asked.returncode, stdout) == (0, history.answer), stderr
+        assert is_released or "every log was read" in stderr
+    finally:
+        other.close()
+    history.unharmed()
 
 
 def kill(world, words, point):
@@ -96,7 +139,7 @@ def kill(world, words, point):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [("list",), ("reindex",)], ids=" ".join)
-def test_d33_killed_at_any_call_it_is_made_anew(history, words):
+def test_d33_killed_at_calls_from_its_first_to_its_last_it_is_made_anew(history, words):
     trace = history.root / "trace"
     history.forget("abc")
     history(*words, prefix=("strace", "-o", trace), code=0)
