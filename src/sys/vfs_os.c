@@ -204,7 +204,9 @@ static int place_open(int dir, const char *path, struct place *place)
 		return -ENAMETOOLONG;
 	memcpy(parent, path, (size_t)(slash - path));
 	parent[slash - path] = '\0';
-	fd = beneath(dir, slash == path ? "/" : parent, O_PATH | O_DIRECTORY);
+	do { /* here, as what is asked of the place may not be asked again */
+		fd = beneath(dir, slash == path ? "/" : parent, O_PATH | O_DIRECTORY);
+	} while (fd == -EINTR);
 	if (fd < 0)
 		return fd;
 	place->dir = fd;
