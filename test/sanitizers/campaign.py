@@ -35,11 +35,12 @@ OPTIONS = {
 }
 BUILDS = {"memory": ("build/asan", "address,undefined"), "threads": ("build/tsan", "thread")}
 
-# Something of each: foreign bytes, gates, keepers, trees of processes, kills, calls that fail. {file: its cases at least},
-# some of which need root; without notifications of seccomp no call fails.
-SHARE = {"test/cli/test_bad_input.py": 110, "test/cli/test_torn_notes.py": 9, "test/crash/test_two_writers.py": 9,
-         "test/engine/test_s5_gates.py": 55, "test/engine/test_s8_attempts.py": 50, "test/faults/test_failing_calls.py": 0,
-         "test/process/test_ends.py": 14, "test/security/test_injection.py": 60, "test/surgery/test_lines.py": 16}
+# Something of each, long ones first: foreign bytes, gates, keepers, trees of processes, kills, calls that fail. {file: its
+# cases at least}, fewer where some need root, none where all need strace or notifications of seccomp.
+SHARE = {"test/surgery/test_lines.py": 16, "test/faults/test_failing_calls.py": 0, "test/engine/test_s8_attempts.py": 50,
+         "test/security/test_injection.py": 80, "test/engine/test_s5_gates.py": 55, "test/cli/test_bad_input.py": 110,
+         "test/crash/test_random_kills.py": 8, "test/crash/test_kill_every_syscall.py": 0, "test/cli/test_torn_notes.py": 9,
+         "test/process/test_ends.py": 14, "test/crash/test_fences.py": 1}
 FILE_SECONDS = {"not slow": 900, "slow": 2700}  # so long takes none that does not hang, on a busy machine either
 QUIET_SECONDS = 300  # no case takes so long
 THREADS_SECONDS = 600

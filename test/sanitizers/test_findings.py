@@ -118,6 +118,15 @@ def test_what_is_found_in_a_program_without_environment_or_standard_error_fails_
     assert not list((tmp_path / "said").iterdir()), "each is told once"
 
 
+def test_what_a_sanitizer_says_of_itself_is_no_finding(tmp_path):
+    observed.keeper_words(tmp_path)
+    (tmp_path / "said/of.1").write_text("==2==Unable to get registers from thread 3.\n")
+    assert observed.take_said(tmp_path / "sluice") == ""
+    (tmp_path / "said/of.1").write_text("==2==ERROR: LeakSanitizer: detected memory leaks\n")
+    assert "leaks" in observed.take_all_said()
+    observed.folders.discard(tmp_path)
+
+
 def test_a_sanitizers_options_reach_what_the_tests_of_the_command_line_start(monkeypatch, tmp_path, faulty):
     monkeypatch.setenv("ASAN_OPTIONS", "abort_on_error=1")
     monkeypatch.setenv("UBSAN_OPTIONS", "halt_on_error=1:abort_on_error=1")
