@@ -155,7 +155,8 @@ class FaultWorld(World):
 
 
 def half_a_run(folder, program):
-    """A run whose engine was killed while a step ran, and in the middle of a line (S11.4)."""
+    """A run whose engine was killed while a step ran, in the middle of a line (S11.4), and before it could tell that its
+    last lines are synced: the log is copied (D17)."""
     world = FaultWorld(Path(folder) / "half", program)
     text = world.file.read_text()
     world.file.write_text(text.replace("; echo x >out", "; [ $SLUICE_ATTEMPT != 0 ] || sleep 30; echo x >out"))
@@ -167,6 +168,7 @@ def half_a_run(folder, program):
         world.close()
     with open(world.run_dir() / "events.jsonl", "ab") as log:
         log.write(TORN)
+    (world.run_dir() / "run.lock").write_bytes(b"")
     return world
 
 

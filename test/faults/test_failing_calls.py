@@ -27,7 +27,8 @@ PLACES = {
             "close": ("/events.jsonl", r"/blobs/\w+\.new", r"/out/.*\.context\.json")},
     "resume": {"write": ("/events.jsonl", r"/events\.torn-\d+"), "ftruncate": ("/events.jsonl",),
                "fdatasync": ("/events.jsonl",),
-               "fsync": ("/events.jsonl", r"/events\.torn-\d+", r"/runs/[^/]*", r"/blobs/\w+\.new")},
+               "renameat": ("/events.jsonl.new",),
+               "fsync": ("/events.jsonl", "/events.jsonl.new", r"/events\.torn-\d+", r"/runs/[^/]*", r"/blobs/\w+\.new")},
     "approve": {"write": ("/events.jsonl",), "fdatasync": ("/events.jsonl",), "close": ("/events.jsonl",)},
     "rollback": {"write": ("/events.jsonl",), "fdatasync": ("/events.jsonl",), "close": ("/events.jsonl",)},
 }
