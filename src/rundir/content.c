@@ -77,7 +77,7 @@ enum err_code rundir_frozen(const struct rundir *dir, struct str definition_hash
 	size_t before = out->len;
 
 	if (vfs_read_all(&dir->vfs, dir->fd, FROZEN_FILE, FROZEN_BYTES_MAX, out, err) != ERR_OK) {
-		if (err->code != ERR_IO && err->code != ERR_MEMORY)
+		if (err->code != ERR_IO && err->code != ERR_MEMORY && err->code != ERR_FULL)
 			err->code = ERR_CORRUPT; /* it was there when the run was born */
 		return err->code;
 	}
