@@ -63,8 +63,8 @@ ROWS = [
     ("engine", "fdatasync", "", r"/events\.jsonl$", "", {STOPPED}),
     ("engine", "write|writev|pwrite64|ftruncate", "", NEEDED, "", {STOPPED}),
     ("engine", "openat2", "", NEW, "", {STOPPED}),
-    # To have the lock is another's right.
-    ("engine", "fcntl", "EAGAIN", r"/run\.lock$", "", {UNSEEN, LOCKED}),
+    # To have the lock is another's right; whoever only asks for it is never told so.
+    ("engine", "fcntl", "EAGAIN", r"/run\.lock$", "", {UNSEEN, LOCKED, STOPPED}),
     ("engine", "write|pwrite64|openat2|openat|renameat|fsync|fdatasync|ftruncate|unlinkat|newfstatat|pread64|read",
      "", PROJECTION, "once", {UNSEEN}),
     ("engine", "renameat", "", PROJECTION, "for ever", {UNSEEN, STOPPED}),

@@ -247,7 +247,8 @@ def judge(world, fault, result, seen):
         if result.code == 0 and not log.of(proof):
             raise Damage(f"exit 0, and no {proof}")
         events = log.types()
-        errors = [(e.get("error_class"), e.get("errno"), e.get("reason")) for e in log.of("step.failed")]
+        errors = [(e.get("error_class"), e.get("errno"), e.get("reason"))
+                  for e in (*log.of("step.failed"), *log.of("compensation.failed"))]
     kept = split_lines(world.raw())[0] if world.is_born() else []
     if [line for line in told if line not in kept]:
         raise Damage(f"S1.5: told, and not in the log: {len(told)} lines told, {len(kept)} there")
@@ -264,7 +265,7 @@ def check_expected(fault, outcome):
     if outcome.code == 1:
         number = getattr(errno, fault.error)
         if not any(found[1] == number and found[0] in ("infrastructure", "configuration") for found in outcome.errors):
-            raise Damage(f"D22: no step.failed with errno {number}: {outcome.errors}")
+            raise Damage(f"D22: no failure with errno {number}: {outcome.errors}")
 
 
 def fail_once(folder, program, fault):

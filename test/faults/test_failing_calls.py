@@ -167,6 +167,13 @@ def test_d18_a_look_at_a_new_file_that_is_interrupted_is_made_again_without_the_
         assert outcome.hit and outcome.code in (0, 10), (look, outcome)
 
 
+def test_s12_a_frozen_definition_that_cannot_be_read_is_no_damage(recorded, tmp_path, sluice_program):
+    faults = [Fault("engine", one.call, error, one.n, False, "resume")
+              for one in recorded("resume") for error in ("EIO", "EDQUOT")
+              if one.call in ("openat2", "pread64") and one.path.endswith("/pipeline.json")]
+    assert 10 in {outcome.code for outcome in all_of(faults, tmp_path, sluice_program) if outcome.hit}
+
+
 def test_s11_3_after_a_failed_sync_of_the_log_no_call_touches_it_again(calls, tmp_path, sluice_program):
     """D16: in the record of all calls, after the sync that failed."""
     hits = 0
