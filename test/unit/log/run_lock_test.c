@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -85,51 +86,86 @@ static void a_head_that_is_not_ours_is_not_believed(void **unused)
 	temp_dir_remove(&dir);
 }
 
+/* Takes the lock, starts a command that lives on, says which when it is executed, and waits to be
+ * killed. */
+static _Noreturn void own_and_start(const struct temp_dir *dir, int ready)
+{
+	struct run_lock lock = {-1};
+	struct err err = ERR_INIT;
+	int execed[2]; /* closed by the exec */
+	pid_t command;
+	char byte;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* with a test that failed */
+	if (run_lock_take(&vfs_os, dir->fd, &lock, &err) != ERR_OK || pipe2(execed, O_CLOEXEC) < 0)
+		_exit(1);
+	command = fork();
+	if (command == 0) {
+		execl("/bin/sleep", "sleep", "60", (char *)NULL);
+		(void)!write(execed[1], "", 1);
+		_exit(1);
+	}
+	(void)close(execed[1]);
+	if (read(execed[0], &byte, 1) != 0 ||
+	    write(ready, &command, sizeof(command)) != sizeof(command))
+		_exit(1);
+	for (;;)
+		(void)pause();
+}
+
 /* D25: a command that outlives its engine does not keep the run locked. */
 static void the_lock_is_not_inherited_across_exec(void **unused)
 {
 	struct run_lock lock = {-1};
 	struct err err = ERR_INIT;
 	struct temp_dir dir;
-	int status;
+	pid_t owner, command;
 	int ready[2];
-
-	pid_t owner;
+	int status;
 
 	(void)unused;
 	temp_dir_make(&dir);
 	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
 	owner = fork();
-	if (owner == 0) { /* takes the lock, starts a command that lives on, and is killed */
-		pid_t command;
-
-		if (run_lock_take(&vfs_os, dir.fd, &lock, &err) != ERR_OK)
-			_exit(1);
-		command = fork();
-		if (command == 0) {
-			execl("/bin/sleep", "sleep", "5", (char *)NULL);
-			_exit(1);
-		}
-		usleep(100000); /* the exec */
-		if (write(ready[1], &command, sizeof(command)) != sizeof(command))
-			_exit(1);
-		(void)pause();
-	}
-	{
-		pid_t command;
-
-		assert_int_equal(read(ready[0], &command, sizeof(command)), sizeof(command));
-		assert_int_equal(run_lock_take(&vfs_os, dir.fd, &lock, &err), ERR_LOCKED);
-		assert_int_equal(kill(owner, SIGKILL), 0);
-		assert_int_equal(waitpid(owner, &status, 0), owner);
-		assert_int_equal(kill(command, 0), 0); /* it lives */
-		assert_int_equal(run_lock_take(&vfs_os, dir.fd, &lock, &err), ERR_OK);
-		(void)kill(command, SIGKILL);
-	}
-	(void)close(ready[0]);
+	if (owner == 0)
+		own_and_start(&dir, ready[1]);
 	(void)close(ready[1]);
+	assert_int_equal(read(ready[0], &command, sizeof(command)), sizeof(command));
+	assert_int_equal(run_lock_take(&vfs_os, dir.fd, &lock, &err), ERR_LOCKED);
+	assert_int_equal(kill(owner, SIGKILL), 0);
+	assert_int_equal(waitpid(owner, &status, 0), owner);
+	assert_int_equal(kill(command, 0), 0); /* it lives */
+	assert_int_equal(run_lock_take(&vfs_os, dir.fd, &lock, &err), ERR_OK);
+	(void)kill(command, SIGKILL);
+	(void)close(ready[0]);
 	run_lock_release(&vfs_os, &lock);
 	temp_dir_remove(&dir);
+}
+
+enum { STARTERS = 12 };
+
+struct race {
+	int go[2];   /* closed by all: they start */
+	int told[2]; /* a byte of each: how it went */
+	int hold[2]; /* closed: the winner may let go */
+};
+
+static _Noreturn void start_one(const struct temp_dir *dir, const struct race *race)
+{
+	struct run_lock lock = {-1};
+	struct err err = ERR_INIT;
+	enum err_code code;
+	char byte;
+
+	(void)close(race->go[1]);
+	(void)close(race->hold[1]);
+	(void)!read(race->go[0], &byte, 1);
+	code = run_lock_take(&vfs_os, dir->fd, &lock, &err);
+	(void)!write(race->told[1], code == ERR_OK ? "w" : code == ERR_LOCKED ? "l" : "?", 1);
+	(void)close(race->told[1]);
+	if (code == ERR_OK)
+		(void)!read(race->hold[0], &byte, 1);
+	_exit(0);
 }
 
 /* D23: of many that race, one wins, whatever happens to the file's name. */
@@ -140,38 +176,37 @@ static void one_of_many_starters_wins(void **unused)
 	(void)unused;
 	temp_dir_make(&dir);
 	for (int round = 0; round < 10; round++) {
-		int winners = 0;
-		int go[2];
-		pid_t pids[12];
+		struct race race;
+		pid_t pids[STARTERS];
+		int winners = 0, losers = 0;
+		char byte;
 
-		assert_int_equal(pipe2(go, O_CLOEXEC), 0);
-		for (size_t i = 0; i < 12; i++) {
+		assert_int_equal(pipe2(race.go, O_CLOEXEC), 0);
+		assert_int_equal(pipe2(race.told, O_CLOEXEC), 0);
+		assert_int_equal(pipe2(race.hold, O_CLOEXEC), 0);
+		for (size_t i = 0; i < STARTERS; i++) {
 			pids[i] = fork();
-			if (pids[i] == 0) {
-				struct run_lock lock = {-1};
-				struct err err = ERR_INIT;
-				char byte;
-				enum err_code code;
-
-				(void)close(go[1]);
-				(void)!read(go[0], &byte, 1);
-				code = run_lock_take(&vfs_os, dir.fd, &lock, &err);
-				if (code == ERR_OK)
-					usleep(50000);
-				_exit(code == ERR_OK ? 0 : code == ERR_LOCKED ? 8 : 1);
-			}
+			if (pids[i] == 0)
+				start_one(&dir, &race);
 		}
-		(void)close(go[0]);
-		(void)close(go[1]);
-		for (size_t i = 0; i < 12; i++) {
+		(void)close(race.go[0]);
+		(void)close(race.go[1]);
+		(void)close(race.told[1]);
+		(void)close(race.hold[0]);
+		while (read(race.told[0], &byte, 1) == 1) {
+			winners += byte == 'w';
+			losers += byte == 'l';
+		}
+		(void)close(race.told[0]);
+		(void)close(race.hold[1]);
+		for (size_t i = 0; i < STARTERS; i++) {
 			int status;
 
 			assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
-			assert_true(WIFEXITED(status));
-			assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 8);
-			winners += WEXITSTATUS(status) == 0;
+			assert_int_equal(status, 0);
 		}
 		assert_int_equal(winners, 1);
+		assert_int_equal(losers, STARTERS - 1);
 	}
 	temp_dir_remove(&dir);
 }
