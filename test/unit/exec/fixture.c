@@ -2,7 +2,6 @@
 #include "fixture.h"
 
 #include "keeper/link_os.h"
-#include "sys/proc.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -51,7 +50,7 @@ int place_remove(void **state)
 	int keeper = keeper_pid(place);
 
 	engine_close(place);
-	if (keeper && !wait_gone(keeper, 3000))
+	if (keeper && !wait_gone(keeper))
 		(void)kill(keeper, SIGKILL);
 	(void)close(place->dir);
 	(void)snprintf(command, sizeof(command), "rm -rf '%s'", place->path);
@@ -155,7 +154,7 @@ struct exec_report wait_report(struct place *place)
 {
 	struct exec_report report;
 
-	if (!report_get(place, 20000, &report))
+	if (!report_get(place, PATIENCE_MS, &report))
 		fail_msg("no report came");
 	return report;
 }
@@ -195,6 +194,44 @@ const char *log_text(struct place *place, const char *path)
 	return content;
 }
 
+void log_await(struct place *place, const char *path, const char *text)
+{
+	int64_t end_ms = now_ms() + PATIENCE_MS;
+
+	while (strcmp(log_text(place, path), text) != 0 && now_ms() < end_ms)
+		nap(5);
+	assert_string_equal(log_text(place, path), text);
+}
+
+int pid_await(struct place *place, const char *name)
+{
+	int64_t end_ms = now_ms() + PATIENCE_MS;
+	char path[128];
+	int pid = 0;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", place->path, name);
+	while (pid == 0 && now_ms() < end_ms) {
+		FILE *file = fopen(path, "re");
+
+		if (file && fscanf(file, "%d", &pid) != 1)
+			pid = 0;
+		if (file)
+			(void)fclose(file);
+		if (!pid)
+			nap(5);
+	}
+	assert_true(pid > 0);
+	return pid;
+}
+
+void file_make(struct place *place, const char *name)
+{
+	int fd = openat(place->dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	(void)close(fd);
+}
+
 int keeper_pid(struct place *place)
 {
 	int32_t pid;
@@ -205,14 +242,23 @@ int keeper_pid(struct place *place)
 
 bool is_alive(int pid)
 {
-	struct proc_stat stat;
+	char path[32];
+	unsigned long pages = 0;
+	FILE *file;
 
-	return proc_stat_read(pid, &stat) && stat.state != 'Z' && stat.state != 'X';
+	(void)snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (fscanf(file, "%lu", &pages) != 1)
+		pages = 0;
+	(void)fclose(file);
+	return pages > 0; /* what has begun to end has no memory */
 }
 
-bool wait_gone(int pid, int timeout_ms)
+bool wait_gone(int pid)
 {
-	int64_t end_ms = now_ms() + timeout_ms;
+	int64_t end_ms = now_ms() + PATIENCE_MS;
 
 	while (is_alive(pid) && now_ms() < end_ms)
 		nap(2);

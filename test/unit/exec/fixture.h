@@ -10,7 +10,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#define RUN_ID "test-run"
+#define RUN_ID      "test-run"
+#define PATIENCE_MS 60000 /* for what happens at once on a machine that is not busy */
 
 extern const char *keeper_path; /* set by main */
 extern char *start_argv[4];     /* of the last start_of */
@@ -33,7 +34,7 @@ void engine_close(struct place *place);
 struct exec_start start_of(const char *path, const char *script);
 void start(struct place *place, const struct exec_start *start);
 void cancel(struct place *place, const char *path, bool now);
-/* The next report that is not STARTED; fails the test after 20 s. */
+/* The next report that is not STARTED; fails the test after PATIENCE_MS. */
 struct exec_report wait_end(struct place *place);
 /* The next report, of any kind. */
 struct exec_report wait_report(struct place *place);
@@ -41,10 +42,16 @@ bool has_report(struct place *place, int timeout_ms);
 struct exec_report run(struct place *place, const char *path, const char *script);
 /* Content of a log, NUL-ended; static. */
 const char *log_text(struct place *place, const char *path);
+/* Until the log of a command that was started has this content. */
+void log_await(struct place *place, const char *path, const char *text);
+/* The number that a command writes into a file of the run directory, once it is there. */
+int pid_await(struct place *place, const char *name);
+void file_make(struct place *place, const char *name);
 /* pid of the living keeper, 0 if none lives. */
 int keeper_pid(struct place *place);
-bool is_alive(int pid); /* and not a zombie */
-bool wait_gone(int pid, int timeout_ms);
+/* Does it execute anything, or may it yet? Neither a zombie nor one that is about to be one. */
+bool is_alive(int pid);
+bool wait_gone(int pid);
 int64_t now_ms(void);
 void nap(int ms);
 struct exec_token token_of(const char *path);
