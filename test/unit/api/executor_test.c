@@ -2,11 +2,15 @@
 #include "fixture.h"
 #include "spool.h"
 
+#include <glob.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#define PATIENCE_MS 60000
 
 static struct world world_of_test;
 static struct spool *spool;
@@ -146,11 +150,36 @@ static void S7_5_a_stop_reaches_the_executor(void **state)
 
 /* ---------------------------------------------------------------------------------- crashes */
 
+/* The step ends when there is a file `go`, or its folder is gone. */
 static const char counted[] =
     "pipeline: p\nsteps:\n"
-    "  a: {argv: [sh, -c, 'echo ran >> count; sleep 0.2; exit 3'], executor: spool, exit_codes: "
-    "{3: data_quality}}\n"
+    "  a: {argv: [sh, -c, 'echo ran >> count; while [ -e count ] && [ ! -e go ]; do sleep 0.02; "
+    "done; exit 3'], executor: spool, exit_codes: {3: data_quality}}\n"
     "  b: {noop: true}\n";
+
+static void let_it_end(const struct world *world)
+{
+	char path[100];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/go", world->dir);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	(void)fclose(file);
+}
+
+/* Is there a file of this pattern in the folder of the test? */
+static bool has_file(const struct world *world, const char *pattern)
+{
+	char path[100];
+	glob_t found;
+	bool is_there;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", world->dir, pattern);
+	is_there = glob(path, 0, NULL, &found) == 0;
+	globfree(&found);
+	return is_there;
+}
 
 /* The run is carried on by a process that dies as `dies` says (spool_die), or when the step runs
  * (0). */
@@ -175,7 +204,7 @@ static void crash(struct world *world, const char *text, int dies)
 		if (sluice_run_start(world->sluice, pipeline, &options, &run, &world->err) !=
 		    SLUICE_OK)
 			_exit(1);
-		for (int i = 0; i < 6 && !is_over; i++) {
+		for (int i = 0; i < PATIENCE_MS && !is_over && !has_file(world, "count"); i++) {
 			if (sluice_run_dispatch(run, &is_over, &world->err) != SLUICE_OK)
 				_exit(2);
 			nap();
@@ -188,52 +217,63 @@ static void crash(struct world *world, const char *text, int dies)
 	open_spool(world);
 }
 
+static void assert_ran_once(const struct world *world)
+{
+	struct stat stat_of_count;
+	char path[100];
+
+	(void)snprintf(path, sizeof(path), "%s/count", world->dir);
+	assert_int_equal(stat(path, &stat_of_count), 0);
+	assert_int_equal(stat_of_count.st_size, strlen("ran\n"));
+}
+
 static void S8_3_what_outlived_the_program_is_found_and_runs_once(void **state)
 {
 	struct world *world = *state;
-	char path[100];
-	struct stat stat_of_count;
+	struct sluice_run *run = NULL;
+	int status = -1;
 	char *log;
 
 	crash(world, counted, 0);
-	assert_int_equal(world_resume(world, "r1"), SLUICE_RUN_FAILED);
+	assert_code(sluice_run_resume(world->sluice, "r1", NULL, &run, &status, &world->err),
+		    SLUICE_OK);
+	assert_non_null(run);
+	let_it_end(world); /* it was found running */
+	assert_int_equal(sluice_run_wait(run, &world->err), SLUICE_RUN_FAILED);
+	sluice_run_free(run);
 	log = world_log(world, "r1");
 	assert_true(log_has(log, "\"step.failed\"", "data_quality", "\"exit_code\":3", NULL));
 	assert_null(strstr(log, "step.lost"));
 	free(log);
-	(void)snprintf(path, sizeof(path), "%s/count", world->dir);
-	assert_int_equal(stat(path, &stat_of_count), 0);
-	assert_int_equal(stat_of_count.st_size, strlen("ran\n"));
+	assert_ran_once(world);
 }
 
 static void S8_3_what_ended_meanwhile_is_taken_as_it_ended(void **state)
 {
 	struct world *world = *state;
-	char path[200];
 	char *log;
 
 	crash(world, counted, 0);
-	(void)snprintf(path, sizeof(path), "%s/count", world->dir);
-	for (int i = 0; i < 400; i++) /* it needs 200 ms; longer is right as well */
+	let_it_end(world);
+	for (int i = 0; i < PATIENCE_MS && !has_file(world, "spool/*/end"); i++)
 		nap();
+	assert_true(has_file(world, "spool/*/end"));
 	assert_int_equal(world_resume(world, "r1"), SLUICE_RUN_FAILED);
 	log = world_log(world, "r1");
 	assert_true(log_has(log, "\"step.failed\"", "data_quality", "\"exit_code\":3", NULL));
 	free(log);
+	assert_ran_once(world);
 }
 
 static void S8_2_a_crash_within_start_never_runs_it_twice(void **state)
 {
 	struct world *world = *state;
-	char path[100];
-	struct stat stat_of_count;
 	char *log;
 
 	crash(world, counted, 2);
+	let_it_end(world);
 	assert_int_equal(world_resume(world, "r1"), SLUICE_RUN_FAILED);
-	(void)snprintf(path, sizeof(path), "%s/count", world->dir);
-	assert_int_equal(stat(path, &stat_of_count), 0);
-	assert_int_equal(stat_of_count.st_size, strlen("ran\n"));
+	assert_ran_once(world);
 	log = world_log(world, "r1");
 	assert_true(log_has(log, "\"step.failed\"", "data_quality", NULL));
 	free(log);
@@ -264,6 +304,7 @@ static void what_was_never_started_is_started_by_the_resume(void **state)
 	sluice_pipeline_free(pipeline);
 	sluice_run_free(run); /* before anything was dispatched */
 	reopen(world);
+	let_it_end(world);
 	assert_int_equal(world_resume(world, "r1"), SLUICE_RUN_FAILED);
 	log = world_log(world, "r1");
 	assert_true(log_has(log, "\"step.failed\"", "data_quality", NULL));

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -79,9 +80,10 @@ static bool end_read(const struct spool *spool, const char *token, struct sluice
 	return is_whole;
 }
 
-/* The process of an attempt: carries it out and writes down how it ended. */
+/* The process of an attempt: carries it out and writes down how it ended. Of the program's open
+ * files, the lock of its run among them, it keeps none but its own lock. */
 static _Noreturn void carry_out(const struct spool *spool,
-				const struct sluice_executor_start *start)
+				const struct sluice_executor_start *start, int lock)
 {
 	char path[800];
 	char whole[800];
@@ -92,6 +94,9 @@ static _Noreturn void carry_out(const struct spool *spool,
 	char pid_path[800];
 
 	(void)setsid();
+	if ((lock != 3 && dup3(lock, 3, O_CLOEXEC) < 0) ||
+	    syscall(SYS_close_range, 4U, ~0U, 0U) < 0)
+		_exit(1);
 	child = fork();
 	if (child == 0) {
 		(void)setpgid(0, 0);
@@ -147,7 +152,7 @@ static enum sluice_code spool_start(void *self, const struct sluice_executor_sta
 	child = fork();
 	if (child == 0) { /* twice, so that nobody has to wait for it */
 		if (fork() == 0)
-			carry_out(spool, start);
+			carry_out(spool, start, lock);
 		_exit(0);
 	}
 	(void)close(lock); /* the process has it */
@@ -200,7 +205,7 @@ static void spool_cancel(void *self, const char *token, bool now)
 	}
 	(void)pthread_mutex_unlock(&spool->lock);
 	path_of(spool, token, "pid", path);
-	for (int i = 0; i < 2000 && pid <= 0; i++) {
+	for (int i = 0; i < 20000 && pid <= 0; i++) {
 		static const struct timespec ms = {0, 1000000};
 
 		file = fopen(path, "re");
