@@ -316,7 +316,7 @@ static bool is_closed(int fd)
 	char bytes[4096];
 	ssize_t got = 0;
 
-	for (int i = 0; i < 200 && got >= 0; i++) {
+	for (int i = 0; i < PATIENCE_MS / 10 && got >= 0; i++) {
 		got = socket_receive(fd, bytes, sizeof(bytes));
 		if (got == 0)
 			socket_wait(fd, 10000000);
