@@ -121,6 +121,7 @@ def test_what_is_found_in_a_program_without_environment_or_standard_error_fails_
 def test_what_a_sanitizer_says_of_itself_is_no_finding(tmp_path):
     observed.keeper_words(tmp_path)
     (tmp_path / "said/of.1").write_text("==2==Unable to get registers from thread 3.\n")
+    (tmp_path / "said/of.2").write_text("==2==LeakSanitizer has encountered a fatal error.\n")
     assert observed.take_said(tmp_path / "sluice") == ""
     (tmp_path / "said/of.1").write_text("==2==ERROR: LeakSanitizer: detected memory leaks\n")
     assert "leaks" in observed.take_all_said()

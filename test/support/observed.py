@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .sluice import has_sanitizers, install, keeper, processes, until
 
+IN_VAIN = "LeakSanitizer has encountered a fatal error"  # below strace no leaks can be looked for
 FINDING = re.compile(r"Sanitizer| runtime error: ")  # what a sanitizer says when it ends a program
 VARIABLES = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
 LINGERS_S = 10
@@ -54,12 +55,12 @@ def install_observed(folder, **options):
 
 def take_said(program):
     """What sanitizers have found in the keepers of an installation since this was asked last. One that is killed while it
-    looks for leaks may say something, too: that is no finding."""
+    looks for leaks, or looks for them in vain, says something, too: that is no finding."""
     found = sorted(Path(program).parent.glob("said/of.*"))
     texts = [path.read_text(errors="replace") for path in found]
     for path in found:
         path.unlink()
-    return "\n".join(filter(FINDING.search, texts))
+    return "\n".join(text for text in texts if FINDING.search(text) and IN_VAIN not in text)
 
 
 def take_all_said():
