@@ -169,26 +169,11 @@ static enum err_code write_file(const struct engine *engine, const char *name, s
 	return code == ERR_OK ? ERR_OK : storage(err, name);
 }
 
-/* What has the name before the attempt begins is not its word, whoever left it there (S8.6). Not
- * synced: an attempt that a power cut takes is lost, and nobody reads what it left. */
-static enum err_code remove_left(const struct engine *engine, const char *name, struct err *err)
-{
-	enum err_code code = vfs_unlink(engine->ports.vfs, rundir_fd(engine->dir), name, err);
-
-	if (code == ERR_NOT_FOUND) {
-		err_reset(err);
-		return ERR_OK;
-	}
-	return code == ERR_OK ? ERR_OK : storage(err, name);
-}
-
 static enum err_code take_output(struct engine *engine, struct prepared *prepared, struct err *err)
 {
 	char name[NAME_BYTES];
 
 	(void)snprintf(name, sizeof(name), "out/%s.%u.json", prepared->name, prepared->attempt);
-	if (remove_left(engine, name, err) != ERR_OK)
-		return err->code;
 	if (prepared->as_user && write_file(engine, name, STR_NONE, err) != ERR_OK)
 		return err->code;
 	return hand(engine, prepared, name, &prepared->output_path, err);
@@ -206,7 +191,6 @@ static enum err_code take_artifacts(struct engine *engine, uint32_t step, struct
 	(void)snprintf(name, sizeof(name), "artifacts/%.*s.%u", STR_ARG(def->id),
 		       engine->fold.state.steps[step].attempt);
 	if (vfs_make_dir(engine->ports.vfs, dir, "artifacts", err) != ERR_OK ||
-	    remove_left(engine, name, err) != ERR_OK ||
 	    vfs_make_dir(engine->ports.vfs, dir, name, err) != ERR_OK)
 		return err->code;
 	return hand(engine, prepared, name, &prepared->artifacts_path, err);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -182,6 +183,37 @@ static int log_open(const struct host *host, const char *name, int *ret_fd)
 	return 0;
 }
 
+static int results_open(struct host *host)
+{
+	if (host->results_fd < 0)
+		host->results_fd =
+		    openat(HOST_FD_DIR, "out", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return host->results_fd < 0 ? errno : 0;
+}
+
+/* What has the name of its result by now is not its word, whoever left it there (S5.5): an engine
+ * cannot tell, as it may have forgotten what we know to have ended. What another user gets is a new
+ * file already. Not synced: an attempt that a power cut takes is lost. 0 or errno. */
+static int result_clear(struct host *host, uint32_t attempt)
+{
+	struct exec_token token = machine_token(host->machine, attempt);
+	char name[RECORD_PATH_BYTES + 32];
+	int failure;
+
+	if (host->frame->start.hands_count)
+		return 0;
+	failure = results_open(host);
+	if (failure)
+		return failure == ENOENT ? 0 : failure;
+	(void)snprintf(name, sizeof(name), "%.*s%s.%u.json", STR_ARG(token.path),
+		       token.role == EXEC_ROLE_COMP ? ".comp" : "", token.attempt);
+	if (unlinkat(host->results_fd, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno == EISDIR && unlinkat(host->results_fd, name, AT_REMOVEDIR) == 0)
+		return 0;
+	return errno;
+}
+
 /* 0 or errno. The record comes last: it means that nothing but the exec is missing. */
 static int arm(struct host *host, uint32_t attempt)
 {
@@ -198,7 +230,8 @@ static int arm(struct host *host, uint32_t attempt)
 		if (failure)
 			return failure;
 	}
-	return attempt_append(host, attempt, RECORD_ARMED);
+	failure = result_clear(host, attempt);
+	return failure ? failure : attempt_append(host, attempt, RECORD_ARMED);
 }
 
 void child_arm(struct host *host, uint32_t attempt)

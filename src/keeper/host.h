@@ -76,7 +76,8 @@ struct host {
 	const char *socket_path;
 	int epoll_fd;
 	int signal_fd;
-	int logs_fd; /* logs/, -1 until first needed */
+	int logs_fd;    /* logs/, -1 until first needed */
+	int results_fd; /* out/, -1 while there is none */
 	int32_t pid;
 	int oom_kills_fd;                  /* cgroup_oom_open */
 	int oom_fd;                        /* our oom_score_adj, -1: not to be had */

@@ -555,7 +555,8 @@ static int version_tell(void)
 int main(int argc, char **argv)
 {
 	/* In .bss and zero: an exec of this program touches few pages. */
-	static struct host host = {.logs_fd = -1, .cgroup_base = -1, .lazy_ns = INT64_MAX};
+	static struct host host = {
+	    .logs_fd = -1, .results_fd = -1, .cgroup_base = -1, .lazy_ns = INT64_MAX};
 
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)
 		return version_tell();
