@@ -231,7 +231,9 @@ static int arm(struct host *host, uint32_t attempt)
 			return failure;
 	}
 	failure = result_clear(host, attempt);
-	return failure ? failure : attempt_append(host, attempt, RECORD_ARMED);
+	if (failure)
+		return failure;
+	return attempt_append(host, attempt, RECORD_ARMED);
 }
 
 void child_arm(struct host *host, uint32_t attempt)
